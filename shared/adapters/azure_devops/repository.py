@@ -1,0 +1,138 @@
+"""One branch of an Azure Repos repository.
+
+Read at a commit, written by one push whose old tip is that commit (REST: "Pushes - Create").
+"""
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import batched
+
+from azure.devops.connection import Connection
+from azure.devops.v7_1.git.models import (
+    Change,
+    GitCommitRef,
+    GitPush,
+    GitQueryCommitsCriteria,
+    GitRefUpdate,
+    GitVersionDescriptor,
+    ItemContent,
+)
+
+from shared.adapters.azure_devops.connection import client, translated
+from shared.domain.catalog import Listing
+from shared.domain.targets import Target
+from shared.errors import NotThere, ServiceUnavailable
+from shared.limits import BLOBS_PER_REQUEST, COMMITS_SEARCHED
+from shared.ports import Commit
+
+
+class AzureRepository:
+    """The repository and branch of a target."""
+
+    def __init__(self, connection: Connection, target: Target) -> None:
+        self._connection = connection
+        self._target = target
+
+    @property
+    def _where(self) -> dict[str, str]:
+        return {"repository_id": self._target.repository, "project": self._target.project}
+
+    def tip(self) -> str:
+        """The id of the branch's newest commit."""
+        target = self._target
+        with translated(f"reading branch {target.branch} of {target.repository}"):
+            # The filter is a "starts with" match.
+            refs = client(self._connection, "git").get_refs(**self._where, filter=f"heads/{target.branch}")
+        for ref in refs:
+            if ref.name == target.ref:
+                return str(ref.object_id)
+        raise NotThere(f"repository {target.repository} has no branch {target.branch}")
+
+    def listing(self, commit: str) -> Listing:
+        """Which blob lies where at a commit; folders, symbolic links and submodules are left out."""
+        with translated(f"listing {self._target.repository} at {commit[:8]}"):
+            items = client(self._connection, "git").get_items(
+                **self._where,
+                scope_path="/",
+                recursion_level="full",
+                version_descriptor=GitVersionDescriptor(version=commit, version_type="commit"),
+            )
+        return Listing(
+            commit,
+            {
+                item.path.lstrip("/"): item.object_id
+                for item in items
+                if item.git_object_type == "blob" and not item.is_folder and not item.is_sym_link
+            },
+        )
+
+    def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The bytes of blobs, many in one request.
+
+        How the service names the entries of its zip is not documented; what a blob's id is, is: it is recomputed.
+        """
+        found: dict[str, bytes] = {}
+        for some in batched(ids, BLOBS_PER_REQUEST, strict=False):
+            with translated(f"reading {len(some)} files of {self._target.repository}"):
+                answer = client(self._connection, "git").get_blobs_zip(list(some), **self._where)
+                found.update(_unzipped(b"".join(answer)))
+        return found
+
+    def push(self, base: str, message: str, files: Mapping[str, bytes]) -> str:
+        """Change files in one commit on top of `base`. Bytes travel as base64, so nothing is re-encoded."""
+        changes = [
+            Change(
+                change_type="edit",
+                item={"path": f"/{path}"},
+                new_content=ItemContent(content=base64.b64encode(raw).decode(), content_type="base64Encoded"),
+            )
+            for path, raw in sorted(files.items())
+        ]
+        push = GitPush(
+            ref_updates=[GitRefUpdate(name=self._target.ref, old_object_id=base)],
+            commits=[GitCommitRef(comment=message, changes=changes)],
+        )
+        with translated(f"pushing to {self._target.branch} of {self._target.repository}"):
+            answer = client(self._connection, "git").create_push(push, **self._where)
+        if not answer.commits:
+            raise ServiceUnavailable(f"pushing to {self._target.branch}: the answer names no commit")
+        return str(answer.commits[0].commit_id)
+
+    def commits_since(self, base: str) -> Sequence[Commit]:
+        """The branch's newest commits down to `base`, newest first."""
+        criteria = GitQueryCommitsCriteria(
+            item_version=GitVersionDescriptor(version=self._target.branch, version_type="branch")
+        )
+        git = client(self._connection, "git")
+        with translated(f"reading the commits of {self._target.branch}"):
+            refs = git.get_commits(search_criteria=criteria, top=COMMITS_SEARCHED, **self._where)
+            return list(self._until(base, refs))
+
+    def _until(self, base: str, refs: Iterable[GitCommitRef]) -> Iterator[Commit]:
+        for ref in refs:
+            if ref.commit_id == base:
+                return
+            comment = ref.comment
+            if ref.comment_truncated:
+                # Lists carry the beginning of a message only; ours is told apart by its last line.
+                whole = client(self._connection, "git").get_commit(commit_id=ref.commit_id, **self._where)
+                comment = whole.comment
+            yield Commit(str(ref.commit_id), comment or "")
+
+
+def _unzipped(raw: bytes) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            for name in archive.namelist():
+                content = archive.read(name)
+                yield blob_id(content), content
+    except zipfile.BadZipFile:
+        raise ServiceUnavailable("the repository's answer is not a zip") from None
+
+
+def blob_id(content: bytes) -> str:
+    """Git's id of a blob."""
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()

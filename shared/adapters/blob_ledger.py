@@ -1,0 +1,85 @@
+"""The ledger's blobs in an Azure storage account.
+
+Create-once is `If-None-Match: *`, compare-and-swap is `If-Match` (REST reference, "Specifying conditional headers
+for Blob service operations").
+"""
+
+from collections.abc import Iterable
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import BlobClient, ContainerClient
+
+from shared.adapters.storage import translated
+from shared.errors import StateChanged
+from shared.ports import Stored
+
+CONTAINER = "ledger"
+
+
+class BlobLedgerStore:
+    """Blobs of one container, created on first use."""
+
+    def __init__(self, account_url: str, credential: TokenCredential) -> None:
+        self._container = ContainerClient(account_url, CONTAINER, credential=credential)
+        self._exists = False
+
+    def read(self, key: str) -> Stored | None:
+        """Return a blob, or None if there is none."""
+        with translated(f"reading {key} in the ledger"):
+            try:
+                answer = self._blob(key).download_blob()
+                return Stored(answer.readall(), answer.properties.etag)
+            except ResourceNotFoundError:
+                return None
+
+    def create(self, key: str, raw: bytes) -> str:
+        """Create a blob and return its ETag."""
+        with translated(f"writing {key} to the ledger"):
+            try:
+                return self._upload(key, raw)
+            except ResourceNotFoundError:
+                self._create_container()
+            except ResourceExistsError:
+                raise StateChanged(f"{key} exists already") from None
+        return self.create(key, raw)
+
+    def replace(self, key: str, raw: bytes, etag: str) -> str:
+        """Replace a blob that is still as it was read, and return its new ETag."""
+        with translated(f"writing {key} to the ledger"):
+            try:
+                answer = self._blob(key).upload_blob(
+                    raw, overwrite=True, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+            except (ResourceModifiedError, ResourceNotFoundError):
+                raise StateChanged(f"{key} was changed by somebody else") from None
+            return str(answer["etag"])
+
+    def delete(self, key: str) -> None:
+        """Delete a blob; nothing happens if there is none."""
+        with translated(f"deleting {key} from the ledger"):
+            try:
+                self._blob(key).delete_blob()
+            except ResourceNotFoundError:
+                return
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """The keys that begin with a prefix, in order."""
+        with translated(f"listing {prefix} in the ledger"):
+            try:
+                return sorted(self._container.list_blob_names(name_starts_with=prefix))
+            except ResourceNotFoundError:
+                return []
+
+    def _blob(self, key: str) -> BlobClient:
+        return self._container.get_blob_client(key)
+
+    def _upload(self, key: str, raw: bytes) -> str:
+        return str(self._blob(key).upload_blob(raw, overwrite=False)["etag"])
+
+    def _create_container(self) -> None:
+        try:
+            self._container.create_container()
+        except ResourceExistsError:
+            return

@@ -1,0 +1,37 @@
+"""What the storage adapters share: how errors of azure-core become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from shared.errors import AccessDenied, ServiceUnavailable, Throttled
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn errors of azure-core into ours; those that a caller handles itself do not get here."""
+    try:
+        yield
+    except ClientAuthenticationError as problem:
+        # Also raised while the identity endpoint is busy: the next try gets a token, or the message is parked.
+        raise ServiceUnavailable(f"{what}: cannot sign in: {_first_line(problem)}") from problem
+    except HttpResponseError as problem:
+        if problem.status_code == 403:
+            raise AccessDenied(f"{what}: our identity may not do this (403)") from problem
+        if problem.status_code in (429, 503):
+            raise Throttled(f"{what}: the service is busy ({problem.status_code})", _retry_after(problem)) from problem
+        raise ServiceUnavailable(f"{what}: {problem.status_code or 'no answer'}") from problem
+    except AzureError as problem:
+        raise ServiceUnavailable(f"{what}: {_first_line(problem)}") from problem
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0]
+
+
+def _retry_after(problem: HttpResponseError) -> timedelta | None:
+    headers = getattr(problem.response, "headers", None) or {}
+    value = headers.get("Retry-After")
+    return timedelta(seconds=min(int(value), 3600)) if value and value.isdigit() else None

@@ -1,0 +1,37 @@
+"""Work queues in an Azure storage account.
+
+Text goes as it is (`messageEncoding: none` in host.json): the SDK's default, while the Functions host's is base64.
+"""
+
+from datetime import timedelta
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import QueueClient
+
+from shared.adapters.storage import translated
+
+
+class StorageQueue:
+    """One queue, created on first use."""
+
+    def __init__(self, account_url: str, name: str, credential: TokenCredential) -> None:
+        self._name = name
+        self._client = QueueClient(account_url, name, credential=credential)
+
+    def send(self, text: str, delay: timedelta = timedelta()) -> None:
+        """Put a message into the queue; it never expires (time to live -1)."""
+        seconds = max(0, round(delay.total_seconds()))
+        with translated(f"sending to queue {self._name}"):
+            try:
+                self._client.send_message(text, visibility_timeout=seconds, time_to_live=-1)
+                return
+            except ResourceNotFoundError:
+                self._create()
+            self._client.send_message(text, visibility_timeout=seconds, time_to_live=-1)
+
+    def _create(self) -> None:
+        try:
+            self._client.create_queue()
+        except ResourceExistsError:
+            return

@@ -1,0 +1,179 @@
+"""Wires settings, adapters and services together: the only module that knows the adapters.
+
+Everything is built when it is first asked for, so a function imports only the SDKs that it uses.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from shared.adapters.clock import SystemClock
+from shared.domain.targets import Target
+from shared.ledger import Ledger
+from shared.messages import REBUILDS, SIGNALS
+from shared.ports import Hooks, Queue, Services
+from shared.services.intake import Intake
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+    from shared.adapters.azure_devops import AzureDevOps
+    from shared.services.confirm import Confirm
+    from shared.services.reading import Reader
+    from shared.services.rebuild import Rebuild
+    from shared.services.repair import Repair
+    from shared.services.rerun import Reruns
+    from shared.services.status import Status
+    from shared.services.worker import Worker
+
+
+class App:
+    """The wired product."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+
+    @cached_property
+    def credential(self) -> "TokenCredential":
+        """The managed identity. There is no other way to sign in, so nothing can be signed in by mistake."""
+        from azure.identity import ManagedIdentityCredential
+
+        return ManagedIdentityCredential(client_id=self.settings.client_id)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        from shared.adapters.blob_ledger import BlobLedgerStore
+
+        return Ledger(BlobLedgerStore(self.settings.blobs, self.credential))
+
+    @cached_property
+    def signals(self) -> Queue:
+        """The queue of signals."""
+        return self._queue(SIGNALS)
+
+    @cached_property
+    def rebuilds(self) -> Queue:
+        """The queue of turns."""
+        return self._queue(REBUILDS)
+
+    @cached_property
+    def services(self) -> Services:
+        """Azure DevOps."""
+        return self._azure_devops
+
+    @cached_property
+    def _azure_devops(self) -> "AzureDevOps":
+        from shared.adapters.azure_devops import AzureDevOps
+
+        return AzureDevOps(self.credential)
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """Reads repositories, and remembers."""
+        from shared.services.reading import Reader
+
+        return Reader(self.services)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """The hook endpoint."""
+        return Intake(
+            signals=self.signals,
+            targets=self.targets,
+            secrets=self.settings.secrets,
+            package_events=self.settings.package_events,
+        )
+
+    @cached_property
+    def reruns(self) -> "Reruns":
+        """Reruns by hand."""
+        from shared.services.rerun import Reruns
+
+        return Reruns(ledger=self.ledger, signals=self.signals, targets=self.targets, suspended=self.settings.suspended)
+
+    @cached_property
+    def status(self) -> "Status":
+        """What the ledger knows."""
+        from shared.services.status import Status
+
+        return Status(ledger=self.ledger, targets=self.targets, reader=self.reader)
+
+    @cached_property
+    def confirm(self) -> "Confirm":
+        """Confirms releases."""
+        from shared.services.confirm import Confirm
+
+        return Confirm(
+            ledger=self.ledger,
+            rebuilds=self.rebuilds,
+            services=self.services,
+            targets=self.targets,
+            clock=self.clock,
+            settle_time=self.settings.settle_time,
+        )
+
+    @cached_property
+    def rebuild(self) -> "Rebuild":
+        """Plans and carries out."""
+        from shared.services.rebuild import Rebuild
+
+        return Rebuild(
+            ledger=self.ledger, services=self.services, targets=self.targets, reader=self.reader, clock=self.clock
+        )
+
+    @cached_property
+    def repair(self) -> "Repair":
+        """The timer's work."""
+        from shared.services.repair import Repair
+
+        organizations = sorted({target.organization for target in self.targets})
+        hooks: list[Hooks] = [self._azure_devops.hooks(organization) for organization in organizations]
+        return Repair(
+            ledger=self.ledger, signals=self.signals, services=self.services, targets=self.targets, hooks=hooks
+        )
+
+    @cached_property
+    def worker(self) -> "Worker":
+        """The queue functions."""
+        from shared.services.worker import Worker
+
+        return Worker(
+            ledger=self.ledger,
+            signals=self.signals,
+            rebuilds=self.rebuilds,
+            confirm=lambda: self.confirm,
+            rebuild=lambda: self.rebuild,
+            repair=lambda: self.repair,
+            target_names=tuple(target.name for target in self.targets),
+            clock=self.clock,
+            suspended=self.settings.suspended,
+        )
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What is looked after."""
+        return self.settings.targets
+
+    def _queue(self, name: str) -> Queue:
+        from shared.adapters.storage_queue import StorageQueue
+
+        return StorageQueue(self.settings.queues, name, self.credential)
+
+
+def build(variables: Mapping[str, str]) -> App:
+    """Build the app from environment variables.
+
+    Raises:
+        InvalidConfiguration: naming every setting that is missing or wrong.
+    """
+    return App(Settings.read(variables))
+
+
+@cache
+def app() -> App:
+    """The app of this process."""
+    return build(os.environ)

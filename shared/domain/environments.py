@@ -1,0 +1,166 @@
+"""Azure ML environments: how their YAML files are recognised and what they say.
+
+The forms are those of environment.schema.json (Azure ML CLI v2, "environment YAML schema").
+"""
+
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from shared.domain.definitions import Definition, Problem
+from shared.domain.definitions.conda import read_conda_node
+from shared.domain.text import SourceText, Span
+from shared.domain.yaml_nodes import compose, entries, get, line_of, literal, scalar
+
+_SCHEMA = "environment.schema.json"
+_CONTENT = ("build", "image", "conda_file")
+_NAMED = re.compile(r"^[\"']?name[\"']?\s*:", re.MULTILINE)
+_FILLED = re.compile(r"^[\"']?(?:build|image|conda_file)[\"']?\s*:", re.MULTILINE)
+_IMAGE_PYTHON = re.compile(r"(?:^|[^a-z0-9])py(?P<major>[23])[._]?(?P<minor>\d{1,2})(?=$|[^0-9])|"
+                           r"(?:^|/)python:(?P<version>\d+\.\d+)(?=$|[^0-9])")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ExplicitVersion:
+    """A version that an environment's YAML states, which has to rise with the content.
+
+    Attributes:
+        text: as written, without quotes.
+        span: its bytes, or None where they cannot be edited.
+    """
+
+    text: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentFile:
+    """What one environment YAML says, independent of where it lies.
+
+    Attributes:
+        source: the file's text.
+        name: the environment's name; empty where the file does not say it.
+        version: the explicit version, if there is one.
+        build_path: the build context, relative to the file.
+        dockerfile: the Dockerfile, relative to the context.
+        image: the base image.
+        conda_file: path of a conda file, relative to the file.
+        conda: the conda definition that stands inside the file.
+        unreadable: what is wrong with it, as (line, why).
+    """
+
+    source: SourceText
+    name: str
+    version: ExplicitVersion | None = None
+    build_path: str | None = None
+    dockerfile: str = "Dockerfile"
+    image: str | None = None
+    conda_file: str | None = None
+    conda: Definition | None = None
+    unreadable: tuple[tuple[int | None, str], ...] = ()
+
+
+def read_environment(source: SourceText) -> EnvironmentFile | None:
+    """Read an environment's YAML; None if the file is something else.
+
+    Raises:
+        Unreadable: it may be an environment (it names the schema, or has the keys) but is not YAML.
+    """
+    if not _is_promising(source.text):
+        return None
+    root = compose(source)
+    if not isinstance(root, yaml.MappingNode):
+        return None
+    schema = scalar(get(root, "$schema"))
+    if schema is not None and _SCHEMA not in schema:
+        return None
+    keys = {key for key, _ in entries(root)}
+    if schema is None and not ("name" in keys and keys.intersection(_CONTENT)):
+        return None
+    return _environment(source, root)
+
+
+def _is_promising(text: str) -> bool:
+    """Tell whether a text can be an environment at all: most YAML files are passed over without being parsed."""
+    return _SCHEMA in text or bool(_NAMED.search(text) and _FILLED.search(text))
+
+
+def python_of_image(image: str) -> str | None:
+    """The Python that an image's name states (`…-py310-…`, `python:3.10`), or None: most names do not say."""
+    found = _IMAGE_PYTHON.search(image.lower())
+    if found is None:
+        return None
+    return found["version"] or f"{found['major']}.{found['minor']}"
+
+
+def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
+    wrong: list[tuple[int | None, str]] = []
+
+    def text(key: str, where: yaml.Node | None = root) -> str | None:
+        node = get(where, key)
+        if node is not None and not isinstance(node, yaml.ScalarNode):
+            wrong.append((line_of(node), f"`{key}` is not text"))
+        return scalar(node)
+
+    name = text("name")
+    if not name:
+        wrong.append((None, "the environment has no name"))
+    build, conda = get(root, "build"), get(root, "conda_file")
+    if build is not None and not isinstance(build, yaml.MappingNode):
+        wrong.append((line_of(build), "`build` is not a map with a `path`"))
+    version = get(root, "version")
+    place = literal(source, version) if version is not None else None
+    return EnvironmentFile(
+        source=source,
+        name=name or "",
+        version=ExplicitVersion(text("version") or "", source.span(*place) if place else None)
+        if version is not None and scalar(version)
+        else None,
+        build_path=text("path", build) if build is not None else None,
+        dockerfile=(text("dockerfile_path", build) if build is not None else None) or "Dockerfile",
+        image=text("image"),
+        conda_file=scalar(conda),
+        conda=read_conda_node(source, conda) if isinstance(conda, yaml.MappingNode) else None,
+        unreadable=tuple(wrong),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One definition file that an environment reads.
+
+    Attributes:
+        path: the file, from the repository's root.
+        constraint: it only constrains (`-c`): it installs nothing by itself.
+    """
+
+    path: str
+    constraint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment at one commit, with all files that decide its content.
+
+    Attributes:
+        path: its YAML file, from the repository's root: its identity within a target.
+        name: its name in Azure ML.
+        version: the explicit version in its YAML.
+        uses: the definition files it reads, includes followed, in reading order.
+        dockerfile: its Dockerfile, from the root, if there is one in the repository.
+        context: its build context's folder, from the root.
+        python: the Python that its own files state, as `3.10`.
+        problems: what keeps it from being read in full.
+        warnings: what a person should know and what does not keep it from being rebuilt.
+    """
+
+    path: str
+    name: str
+    version: ExplicitVersion | None = None
+    uses: tuple[Use, ...] = ()
+    dockerfile: str | None = None
+    context: str | None = None
+    python: str | None = None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,43 @@
+"""Names of packages.
+
+A name that went through `package_name` is in the normalised form of PEP 503 and has the type to show for it.
+"""
+
+import re
+from functools import lru_cache
+from typing import NewType
+
+from packaging.utils import InvalidName as PackagingInvalidName
+from packaging.utils import canonicalize_name
+
+from shared.errors import InvalidName
+
+PackageName = NewType("PackageName", str)
+
+# PyPI itself takes no longer names; packaging sets no bound.
+LONGEST_NAME = 200
+
+
+def package_name(text: str) -> PackageName:
+    """Return the normalised form of a package's name.
+
+    Raises:
+        InvalidName: `text` is no valid name, or unreasonably long.
+    """
+    if len(text) > LONGEST_NAME:
+        raise InvalidName(f"a package name of {len(text)} characters (at most {LONGEST_NAME})")
+    try:
+        return PackageName(canonicalize_name(text, validate=True))
+    except PackagingInvalidName:
+        raise InvalidName(f"{text!r} is not a package name") from None
+
+
+@lru_cache(maxsize=512)
+def mention(name: PackageName) -> re.Pattern[str]:
+    """Return a pattern that finds every spelling of a name in a text.
+
+    It finds too much (`our-pkg-extra` holds `our-pkg`) and never too little, so a text that it does not match
+    has nothing to do with the package.
+    """
+    spelled = r"[-_.]+".join(re.escape(part) for part in name.split("-"))
+    return re.compile(rf"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])", re.IGNORECASE | re.ASCII)

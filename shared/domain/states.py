@@ -1,0 +1,109 @@
+"""The states of releases, rebuilds and environments, and which may follow which.
+
+This is the only list of states: code, ledger, API and pages use these words.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from shared.errors import RebuilderError
+
+
+class ReleaseState(StrEnum):
+    """How far one release has come for one target."""
+
+    SIGNALLED = "signalled"
+    CONFIRMED = "confirmed"
+    PLANNED = "planned"
+    SETTLED = "settled"
+    REFUSED = "refused"
+    PARKED = "parked"
+
+
+class RebuildState(StrEnum):
+    """How far one rebuild has come as a whole."""
+
+    PLANNED = "planned"
+    PROPOSED = "proposed"
+    COMMITTED = "committed"
+    QUEUED = "queued"
+    FINISHED = "finished"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+    PARKED = "parked"
+
+
+class EnvironmentState(StrEnum):
+    """How far one environment has come in one rebuild.
+
+    From `registered` on it says what was seen in Azure ML, and `image built` only with evidence.
+    """
+
+    PLANNED = "planned"
+    COMMITTED = "committed"
+    QUEUED = "queued"
+    PACKAGED = "packaged"
+    VERIFIED = "verified"
+    REGISTERED = "registered"
+    IMAGE_BUILT = "image built"
+    WAITING = "waiting"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+
+
+class IllegalMove(RebuilderError):
+    """A state that may not follow the present one: a fault of this program."""
+
+
+_R, _B, _E = ReleaseState, RebuildState, EnvironmentState
+
+# A release that was parked, refused or settled starts anew when somebody asks for it, and is confirmed again first.
+RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
+    _R.SIGNALLED: frozenset({_R.CONFIRMED, _R.REFUSED, _R.PARKED}),
+    _R.CONFIRMED: frozenset({_R.PLANNED, _R.SETTLED, _R.REFUSED, _R.PARKED}),
+    _R.PLANNED: frozenset({_R.PLANNED, _R.CONFIRMED, _R.SETTLED, _R.PARKED}),
+    _R.SETTLED: frozenset({_R.SIGNALLED, _R.CONFIRMED, _R.PLANNED}),
+    _R.REFUSED: frozenset({_R.SIGNALLED}),
+    _R.PARKED: frozenset({_R.SIGNALLED}),
+}
+
+REBUILD_MOVES: Mapping[RebuildState, frozenset[RebuildState]] = {
+    _B.PLANNED: frozenset({_B.PROPOSED, _B.COMMITTED, _B.SUPERSEDED, _B.FAILED, _B.PARKED}),
+    _B.PROPOSED: frozenset({_B.COMMITTED, _B.SUPERSEDED, _B.FAILED, _B.PARKED}),
+    _B.COMMITTED: frozenset({_B.QUEUED, _B.FAILED, _B.PARKED}),
+    _B.QUEUED: frozenset({_B.FINISHED, _B.FAILED, _B.PARKED}),
+    _B.FINISHED: frozenset(),
+    _B.SUPERSEDED: frozenset(),
+    _B.FAILED: frozenset(),
+    _B.PARKED: frozenset({_B.PLANNED, _B.PROPOSED, _B.COMMITTED, _B.QUEUED}),
+}
+
+_ENDS = frozenset({_E.FAILED, _E.CANCELLED, _E.SUPERSEDED, _E.DUPLICATE})
+_WAY = (_E.PLANNED, _E.COMMITTED, _E.QUEUED, _E.PACKAGED, _E.VERIFIED, _E.REGISTERED, _E.IMAGE_BUILT)
+
+# An observer may miss steps on the way, so an environment may skip forward but never go back.
+ENVIRONMENT_MOVES: Mapping[EnvironmentState, frozenset[EnvironmentState]] = {
+    **{state: frozenset(_WAY[at + 1 :]) | _ENDS | {_E.WAITING} for at, state in enumerate(_WAY[:5])},
+    _E.REGISTERED: frozenset({_E.IMAGE_BUILT}),
+    _E.IMAGE_BUILT: frozenset(),
+    _E.WAITING: frozenset(_WAY[3:]) | _ENDS,
+    **dict.fromkeys(_ENDS, frozenset()),
+}
+
+# What an environment has to be for its rebuild to be finished.
+SETTLED_ENVIRONMENT = _ENDS | {_E.REGISTERED, _E.IMAGE_BUILT}
+
+
+def moved[S: (ReleaseState, RebuildState, EnvironmentState)](
+    table: Mapping[S, frozenset[S]], present: S, following: S
+) -> S:
+    """Return `following` if it may come after `present`.
+
+    Raises:
+        IllegalMove: it may not.
+    """
+    if following not in table[present]:
+        raise IllegalMove(f"{type(present).__name__}: {following} may not follow {present}")
+    return following

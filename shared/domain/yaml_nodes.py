@@ -1,0 +1,85 @@
+"""YAML as nodes that remember where they stand.
+
+libyaml's `compose` gives marks in characters; with the byte order mark cut off in front they fit the text exactly.
+"""
+
+from collections.abc import Iterator
+
+import yaml
+
+from shared.domain.text import SourceText
+from shared.errors import Unreadable
+
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # a build of PyYAML without libyaml: slower, otherwise the same
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+type Node = yaml.Node
+
+
+def compose(source: SourceText) -> Node | None:
+    """Return the root node of a YAML text with one document, or None if it is empty.
+
+    Raises:
+        Unreadable: it is not YAML, or several documents.
+    """
+    try:
+        documents = list(yaml.compose_all(source.text, Loader=_Loader))
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        raise Unreadable(f"it is not YAML: {problem.problem}", mark.line + 1 if mark else None) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as problem:
+        why = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise Unreadable(f"it is not YAML: {why}") from None
+    if len(documents) > 1:
+        raise Unreadable(f"it holds {len(documents)} YAML documents", documents[1].start_mark.line + 1)
+    return documents[0] if documents else None
+
+
+def entries(node: Node | None) -> Iterator[tuple[str, Node]]:
+    """The pairs of a mapping whose keys are plain text; nothing for any other node."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                yield key.value, value
+
+
+def items(node: Node | None) -> list[Node]:
+    """The items of a sequence; nothing for any other node."""
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def get(node: Node | None, key: str) -> Node | None:
+    """The value of a mapping's key; the last one counts where a key is repeated, as YAML loaders have it."""
+    found = None
+    for name, value in entries(node):
+        if name == key:
+            found = value
+    return found
+
+
+def scalar(node: Node | None) -> str | None:
+    """The text of a scalar that is not null, or None."""
+    if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:null":
+        return str(node.value)
+    return None
+
+
+def literal(source: SourceText, node: Node) -> tuple[int, int] | None:
+    """Where in the file's text a scalar's value stands, character for character.
+
+    Returns:
+        (start, end), or None if the value is written in another way (escapes, folding, several lines).
+    """
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    start, end = node.start_mark.index, node.end_mark.index
+    if node.style in ("'", '"'):
+        start, end = start + 1, end - 1
+    return (start, end) if source.text[start:end] == node.value else None
+
+
+def line_of(node: Node) -> int:
+    """The line, from 1, on which a node begins."""
+    return int(node.start_mark.line) + 1

@@ -1,0 +1,224 @@
+"""The ledger: the blobs that remember releases, rebuilds and what each environment carries.
+
+| key | holds |
+| --- | --- |
+| `{target}/releases/{feed}/{package}/{version}.json` | `ReleaseEntry` |
+| `{target}/waiting/{feed}/{package}/{version}.json` | a mark: the release is confirmed and not planned yet |
+| `{target}/plans/{plan}.json` | `Plan`, never changed |
+| `{target}/rebuilds/{plan}.json` | `RebuildEntry` |
+| `{target}/turn.json` | `TurnEntry`: the rebuild that holds the target's turn |
+| `{target}/environments/{path}.json` | `CarriedEntry` |
+| `{target}/feeds/{feed}.json` | `FeedEntry`: how far its change log is read |
+| `_/unreadable/{digest}.json` | `UnreadableEntry`: what came from outside and could not be read |
+
+Every key begins with its target (`_` where there is none) and each part is quoted, so no name can leave its place.
+Every entry carries a schema number; one of another number is refused in one line and never overwritten.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.domain.plan import Plan
+from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry
+from shared.domain.releases import FeedName, ReleaseId
+from shared.domain.rules import explain
+from shared.errors import InvalidMessage, NotKnown, StateChanged
+from shared.limits import SWAP_ATTEMPTS
+from shared.ports import LedgerStore
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEntry:
+    """Which rebuild holds the target's turn; None while nobody does."""
+
+    rebuild: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """How far a feed's change log is read for a target."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEntry:
+    """Something from outside that could not be read, for a person to look at."""
+
+    at: datetime
+    why: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEntry:
+    """A release that is confirmed and not planned yet."""
+
+    release: ReleaseId
+
+
+@dataclass(frozen=True, slots=True)
+class Key[E]:
+    """The place of one entry, and what kind of entry it is."""
+
+    path: str
+    kind: type[E]
+
+
+def release_key(target: str, release: ReleaseId) -> Key[ReleaseEntry]:
+    """The entry of a release."""
+    return Key(_path(target, "releases", release.feed, release.package, release.version), ReleaseEntry)
+
+
+def waiting_key(target: str, release: ReleaseId) -> Key[WaitingEntry]:
+    """The mark of a release that waits to be planned."""
+    return Key(_path(target, "waiting", release.feed, release.package, release.version), WaitingEntry)
+
+
+def plan_key(target: str, plan: str) -> Key[Plan]:
+    """A plan."""
+    return Key(_path(target, "plans", plan), Plan)
+
+
+def rebuild_key(target: str, rebuild: str) -> Key[RebuildEntry]:
+    """A rebuild."""
+    return Key(_path(target, "rebuilds", rebuild), RebuildEntry)
+
+
+def turn_key(target: str) -> Key[TurnEntry]:
+    """The target's turn."""
+    return Key(_path(target, "turn"), TurnEntry)
+
+
+def carried_key(target: str, path: str) -> Key[CarriedEntry]:
+    """What an environment carries."""
+    return Key(_path(target, "environments", path), CarriedEntry)
+
+
+def feed_key(target: str, feed: FeedName) -> Key[FeedEntry]:
+    """How far a feed's change log is read."""
+    return Key(_path(target, "feeds", str(feed)), FeedEntry)
+
+
+def unreadable_key(body: str) -> Key[UnreadableEntry]:
+    """Something that could not be read: the same text has one entry, however often it comes."""
+    return Key(_path("_", "unreadable", hashlib.sha256(body.encode()).hexdigest()[:32]), UnreadableEntry)
+
+
+def _path(*parts: str) -> str:
+    return "/".join(quote(part, safe="") for part in parts) + ".json"
+
+
+class Ledger:
+    """Reads and writes entries; every change is a compare-and-swap."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+
+    def read[E](self, key: Key[E]) -> E | None:
+        """Return an entry, or None if there is none.
+
+        Raises:
+            InvalidMessage: it is of another schema, or damaged.
+        """
+        stored = self._store.read(key.path)
+        return _decoded(key, stored.raw) if stored else None
+
+    def get[E](self, key: Key[E]) -> E:
+        """Return an entry that has to be there.
+
+        Raises:
+            NotKnown: there is none.
+        """
+        entry = self.read(key)
+        if entry is None:
+            raise NotKnown(f"the ledger has no {key.path}")
+        return entry
+
+    def create[E](self, key: Key[E], entry: E) -> bool:
+        """Create an entry if there is none yet; tells whether it did."""
+        try:
+            self._store.create(key.path, _encoded(key, entry))
+        except StateChanged:
+            return False
+        return True
+
+    def update[E](self, key: Key[E], change: Callable[[E | None], E | None]) -> E | None:
+        """Change an entry as its present content demands, and return what it holds afterwards.
+
+        Args:
+            key: the entry.
+            change: gets the present entry (None if there is none) and returns the new one, or None or the same
+                to leave it as it is. It may be called several times.
+
+        Raises:
+            StateChanged: others were faster again and again.
+        """
+        for _ in range(SWAP_ATTEMPTS):
+            stored = self._store.read(key.path)
+            present = _decoded(key, stored.raw) if stored else None
+            wanted = change(present)
+            if wanted is None or wanted == present:
+                return present
+            try:
+                if stored is None:
+                    self._store.create(key.path, _encoded(key, wanted))
+                else:
+                    self._store.replace(key.path, _encoded(key, wanted), stored.etag)
+            except StateChanged:
+                continue
+            return wanted
+        raise StateChanged(f"{key.path} is changed by others all the time; it is tried again later")
+
+    def delete(self, key: Key[Any]) -> None:
+        """Delete an entry, if it is there."""
+        self._store.delete(key.path)
+
+    def waiting(self, target: str) -> list[ReleaseId]:
+        """The releases of a target that wait to be planned."""
+        return [ReleaseId(*parts) for parts in self._parts(target, "waiting")]  # type: ignore[arg-type]
+
+    def _parts(self, *prefix: str) -> Iterator[list[str]]:
+        start = "/".join(quote(part, safe="") for part in prefix) + "/"
+        for path in self._store.keys(start):
+            yield [unquote(part) for part in path.removeprefix(start).removesuffix(".json").split("/")]
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    # Building an adapter is slow and many processes need only one or two of them.
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def _encoded[E](key: Key[E], entry: E) -> bytes:
+    body = _adapter(key.kind).dump_python(entry, mode="json")
+    return json.dumps({"schema": SCHEMA, "entry": body}, ensure_ascii=False, indent=1).encode()
+
+
+def _decoded[E](key: Key[E], raw: bytes) -> E:
+    try:
+        envelope = json.loads(raw)
+        schema = envelope.get("schema")
+        body = envelope["entry"]
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        raise InvalidMessage(f"the ledger's {key.path} is damaged: it is not an entry") from None
+    if schema != SCHEMA:
+        raise InvalidMessage(f"the ledger's {key.path} has schema {schema!r}; this version reads {SCHEMA}")
+    try:
+        return _adapter(key.kind).validate_python(body)  # type: ignore[no-any-return]
+    except ValidationError as problems:
+        first = explain(problems.errors()[0])
+        raise InvalidMessage(f"the ledger's {key.path} is damaged: {first}") from None

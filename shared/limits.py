@@ -1,0 +1,66 @@
+"""Every number that bounds something, each with its reason."""
+
+from datetime import timedelta
+
+# Hooks of Azure DevOps are a few kB; 2 MB is what it sends at most (facts: payload limit of service hooks).
+HOOK_BODY_BYTES = 2 * 1024 * 1024
+
+# How much of a notification that cannot be read is kept for a person.
+UNREADABLE_CHARACTERS = 6 * 1024
+
+# A queue message may be 64 KiB. Ours name things and hold nothing; the largest quotes an unreadable notification,
+# whose characters may take six bytes each in JSON.
+MESSAGE_BYTES = 48 * 1024
+
+# A definition file is a list of packages. The longest real ones (compiled, with hashes) stay below this.
+DEFINITION_BYTES = 1024 * 1024
+
+# Includes of includes: deeper chains are a mistake or a loop.
+INCLUDE_DEPTH = 10
+
+# One request fetches this many blobs as a zip: large enough to make few requests, small enough for one answer.
+BLOBS_PER_REQUEST = 200
+
+# Jobs that one pipeline run may hold. Azure Pipelines expands one job per environment and stops at 256 jobs.
+ENVIRONMENTS_PER_RUN = 50
+
+# The feed lists a version at its first file and its index may lag. After this we stop looking by ourselves;
+# the timer and a person can ask again.
+FEED_PATIENCE = timedelta(minutes=30)
+
+# How often a plan is made anew because the branch moved, before the message is given back to the queue.
+PLANS_PER_MESSAGE = 5
+
+# Changes that one request of the feed's change log returns (the service's maximum is 2,000).
+CHANGES_PER_REQUEST = 1000
+# Pages of the change log that one run of the timer reads; the token is stored, so the next run goes on.
+CHANGE_PAGES = 20
+
+# Clocks of two services differ: runs are looked up from this long before the claim.
+CLOCK_SKEW = timedelta(minutes=5)
+# Runs that a look-up returns. A rebuild's run is among the newest of its definition on its branch.
+RUNS_PER_LOOKUP = 100
+
+# A claim older than this belongs to a worker that is gone: host.json's functionTimeout, and a minute.
+CLAIM_LIFETIME = timedelta(minutes=6)
+
+# A service in the way: the message comes again after a pause that doubles, up to a limit; then it is parked.
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=10)
+TRIES = 30
+
+# While suspended, a message looks again this often.
+SUSPENDED_PAUSE = timedelta(minutes=1)
+
+# Commits between the planned tip and the branch's tip that are searched for our own.
+COMMITS_SEARCHED = 200
+
+# A ledger entry is changed by compare and swap; this many losses in a row mean something else is wrong.
+SWAP_ATTEMPTS = 10
+
+# The whole of one call to Azure DevOps, in seconds. The SDK's own default of 100 s is most of a function's life.
+REQUEST_SECONDS = 60
+
+# host.json's maxDequeueCount: a message that the host lost this often is parked by ourselves, since the platform
+# moves a message to the poison queue only when the function reported a failure.
+MAX_DEQUEUE_COUNT = 5

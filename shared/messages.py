@@ -1,0 +1,105 @@
+"""What travels through the two queues: small JSON that names things and holds nothing.
+
+Every message carries a schema number; one of another number is refused in one line and parked.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from shared.domain.releases import ReleaseId
+from shared.domain.rules import explain
+from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, UnreadableSignal
+from shared.errors import InvalidMessage
+from shared.limits import MESSAGE_BYTES
+
+SCHEMA = 1
+SIGNALS = "signals"
+REBUILDS = "rebuilds"
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A person's wish to rebuild what a release concerns.
+
+    Attributes:
+        release: the release.
+        attempt: number of the rerun of this release, from 1.
+        environments: paths of the only environments that are meant; empty for all.
+    """
+
+    release: ReleaseId
+    attempt: int
+    environments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A target has something to do: releases that wait, a rebuild that stands still, or a person's rerun.
+
+    Attributes:
+        target: the target's name.
+        rerun: set for a person's rerun, which is planned by itself.
+        tries: how often a service was in the way.
+    """
+
+    target: str
+    rerun: Rerun | None = None
+    tries: int = 0
+    kind: Literal["turn"] = "turn"
+
+
+_SIGNAL: TypeAdapter[Signal] = TypeAdapter(
+    Annotated[ReleaseSignal | FeedSignal | RunSignal | UnreadableSignal, Field(discriminator="kind")]
+)
+_TURN: TypeAdapter[Turn] = TypeAdapter(Turn)
+
+
+def encode(message: Signal | Turn) -> str:
+    """Return the text of a message.
+
+    Raises:
+        InvalidMessage: it is larger than a message may be.
+    """
+    adapter: TypeAdapter[Turn] | TypeAdapter[Signal] = _TURN if isinstance(message, Turn) else _SIGNAL
+    body = adapter.dump_python(message, mode="json")  # type: ignore[arg-type]
+    text = json.dumps({"schema": SCHEMA, **body}, separators=(",", ":"))
+    if len(text.encode()) > MESSAGE_BYTES:
+        raise InvalidMessage(f"a message of {len(text)} bytes (at most {MESSAGE_BYTES})")
+    return text
+
+
+def decode_signal(text: str) -> Signal:
+    """Read a message of the queue `signals`.
+
+    Raises:
+        InvalidMessage: not such a message, or one of another schema.
+    """
+    return _decoded(text, _SIGNAL)
+
+
+def decode_turn(text: str) -> Turn:
+    """Read a message of the queue `rebuilds`.
+
+    Raises:
+        InvalidMessage: not such a message, or one of another schema.
+    """
+    return _decoded(text, _TURN)
+
+
+def _decoded[T](text: str, adapter: TypeAdapter[T]) -> T:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidMessage("the message is not JSON") from None
+    if not isinstance(body, dict):
+        raise InvalidMessage("the message is not a JSON object")
+    schema = body.pop("schema", None)
+    if schema != SCHEMA:
+        raise InvalidMessage(f"the message has schema {schema!r}; this version reads {SCHEMA}")
+    try:
+        return adapter.validate_python(body, strict=False)
+    except ValidationError as problems:
+        raise InvalidMessage("the message: " + "; ".join(explain(error) for error in problems.errors())) from None

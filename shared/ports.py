@@ -1,0 +1,245 @@
+"""What the outside has to offer. Services know these protocols and nothing of Azure.
+
+Adapters raise the errors of `shared.errors` and nothing else on purpose; each protocol says which ones matter.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.domain.catalog import Listing
+from shared.domain.names import PackageName
+from shared.domain.releases import FeedName
+from shared.domain.targets import Target
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A blob of the ledger as it was read."""
+
+    raw: bytes
+    etag: str
+
+
+class LedgerStore(Protocol):
+    """Blobs with create-once and compare-and-swap: the only lock that the product needs."""
+
+    def read(self, key: str) -> Stored | None:
+        """Return a blob, or None if there is none."""
+        ...
+
+    def create(self, key: str, raw: bytes) -> str:
+        """Create a blob and return its ETag.
+
+        Raises:
+            StateChanged: it exists already.
+        """
+        ...
+
+    def replace(self, key: str, raw: bytes, etag: str) -> str:
+        """Replace a blob that is still as it was read, and return its new ETag.
+
+        Raises:
+            StateChanged: somebody else changed or deleted it.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete a blob; nothing happens if there is none."""
+        ...
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """The keys that begin with a prefix, in order."""
+        ...
+
+
+class Queue(Protocol):
+    """One queue of work. Messages never expire."""
+
+    def send(self, text: str, delay: timedelta = timedelta()) -> None:
+        """Put a message into the queue, visible after a while."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedVersion:
+    """One version of a package as the feed has it.
+
+    Attributes:
+        version: as the feed spells it.
+        files: names of its files.
+        views: names of the views that hold it.
+        upstream: where it was taken from, or None if it was published to this feed.
+        deleted: whether it lies in the recycle bin.
+    """
+
+    version: str
+    files: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    upstream: str | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a feed's change log: a version was added or changed.
+
+    Attributes:
+        name: the package.
+        version: the version.
+        upstream: whether it was taken from an upstream source.
+    """
+
+    name: str
+    version: str
+    upstream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A page of a feed's change log.
+
+    Attributes:
+        items: added or changed Python versions, oldest first.
+        token: where the next page begins.
+        more: whether there may be more now.
+    """
+
+    items: tuple[Change, ...]
+    token: int
+    more: bool
+
+
+class Feed(Protocol):
+    """One feed of Azure Artifacts."""
+
+    def version(self, package: PackageName, version: str) -> FeedVersion | None:
+        """Look a version up (by PEP 440 equality), or return None if the feed does not show it."""
+        ...
+
+    def changes(self, token: int) -> Changes:
+        """Read the change log strictly after a token."""
+        ...
+
+    def latest_token(self) -> int:
+        """The token of the newest change: where somebody begins who has no interest in the past."""
+        ...
+
+    def id(self) -> str:
+        """The feed's GUID: some hooks name it so."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit of the repository."""
+
+    id: str
+    message: str
+
+
+class Repository(Protocol):
+    """One branch of a repository. Never forced: every commit's parent was the branch's tip."""
+
+    def tip(self) -> str:
+        """The id of the branch's newest commit.
+
+        Raises:
+            NotThere: the repository or the branch does not exist.
+        """
+        ...
+
+    def listing(self, commit: str) -> Listing:
+        """Which blob lies where at a commit."""
+        ...
+
+    def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The bytes of blobs."""
+        ...
+
+    def push(self, base: str, message: str, files: Mapping[str, bytes]) -> str:
+        """Change files in one commit on top of `base`, and return the commit's id.
+
+        Raises:
+            BranchMoved: the branch's tip is not `base`.
+            RejectedByPolicy: the branch does not take pushes.
+        """
+        ...
+
+    def commits_since(self, base: str) -> Sequence[Commit]:
+        """The branch's commits that are not in `base`'s history, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRun:
+    """A run of the rebuild pipeline.
+
+    Attributes:
+        id: its id (the build's id too).
+        parameters: the template parameters it was queued with.
+        url: where a person can look at it.
+    """
+
+    id: int
+    parameters: Mapping[str, str]
+    url: str | None = None
+
+
+class Pipeline(Protocol):
+    """The rebuild pipeline of a target."""
+
+    def runs_since(self, moment: datetime) -> Sequence[PipelineRun]:
+        """The runs of this pipeline on the target's branch that were queued since then."""
+        ...
+
+    def queue(self, commit: str, parameters: Mapping[str, str]) -> PipelineRun:
+        """Queue a run at a commit. Not repeated by anybody: look first (`runs_since`).
+
+        Raises:
+            PipelineRejected: the service refused the parameters or the YAML, or the pipeline is not there.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A service hook subscription."""
+
+    id: str
+    event: str
+    status: str
+    url: str | None
+
+
+class Hooks(Protocol):
+    """The service hook subscriptions of an organisation."""
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        """All web hook subscriptions that we may see."""
+        ...
+
+
+class Services(Protocol):
+    """Where services get the outside of a target from."""
+
+    def repository(self, target: Target) -> Repository:
+        """The target's repository."""
+        ...
+
+    def pipeline(self, target: Target) -> Pipeline:
+        """The target's rebuild pipeline."""
+        ...
+
+    def feed(self, target: Target, feed: FeedName) -> Feed:
+        """One of the target's feeds."""
+        ...

@@ -1,0 +1,348 @@
+"""Takes a target's turn: plans the releases that wait, and carries the plan out until its runs are queued.
+
+Every step looks, then acts, then records. Killed at any point, the next message of the target goes on: the turn
+names the rebuild, the rebuild names its plan, the branch shows whether our commit is there, and the pipeline shows
+whether our run is.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from shared.domain.plan import ByHand, Plan, hold_everything, make_plan
+from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry, Run
+from shared.domain.releases import Release, ReleaseId
+from shared.domain.rules import NO_RULES, RULES_FILE, Deliver
+from shared.domain.states import RebuildState, ReleaseState
+from shared.domain.targets import Target
+from shared.domain.text import apply
+from shared.errors import BranchMoved, InvalidConfiguration, NotKnown, Permanent, Transient
+from shared.ledger import (
+    Ledger,
+    TurnEntry,
+    WaitingEntry,
+    carried_key,
+    plan_key,
+    rebuild_key,
+    release_key,
+    turn_key,
+    waiting_key,
+)
+from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW, PLANS_PER_MESSAGE
+from shared.log import alert, event
+from shared.messages import Rerun, Turn
+from shared.ports import Clock, PipelineRun, Services
+from shared.services.reading import Reader, Snapshot
+
+# The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
+PARAMETER_SCHEMA = "1"
+TRAILER = "Rebuild-Id"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan together with what it was made from."""
+
+    plan: Plan
+    snapshot: Snapshot
+
+
+class Rebuild:
+    """Brings releases from `confirmed` to a queued rebuild, or to `settled` where there is nothing to do."""
+
+    def __init__(
+        self, *, ledger: Ledger, services: Services, targets: Iterable[Target], reader: Reader, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._services = services
+        self._targets = {target.name: target for target in targets}
+        self._reader = reader
+        self._clock = clock
+
+    def turn(self, message: Turn) -> None:
+        """Do what a target has to do.
+
+        Raises:
+            Transient: a service does not answer, or the branch moves faster than we plan.
+            NotKnown: no target of this name is configured.
+        """
+        target = self._targets.get(message.target)
+        if target is None:
+            raise NotKnown(f"no target {message.target!r} is configured")
+        for _ in range(PLANS_PER_MESSAGE):
+            self._finish_what_is_underway(target)
+            plan = self._plan_next(target, message.rerun)
+            if plan is None:
+                return
+            if not plan.writes:
+                self._take_up(plan)
+                continue
+            self._open(target, plan)
+            self._carry_out(target, plan.id)
+            if message.rerun and not self._is_open(target, message.rerun):
+                return
+        if self._has_work(target, message.rerun):
+            raise Transient(f"branch {target.branch} of {target.repository} moves faster than plans are made")
+
+    def draft(self, target: Target, releases: Iterable[Release], by_hand: ByHand | None = None) -> Draft:
+        """Plan releases against the branch's tip, without any effect."""
+        commit = self._services.repository(target).tip()
+        snapshot = self._reader.snapshot(target, commit)
+        catalog = snapshot.catalog
+        try:
+            rules = self._reader.rules(target, snapshot) or NO_RULES
+            if rules.deliver is Deliver.PULL_REQUEST:
+                raise InvalidConfiguration(
+                    RULES_FILE, ["`deliver: pull-request` is not available yet; write push or report"]
+                )
+        except InvalidConfiguration as problem:
+            alert("rules_not_followed", target=target.name, commit=commit, why=problem)
+            reason = f"rules: {problem}"
+            return Draft(
+                hold_everything(target=target.name, catalog=catalog, releases=releases, reason=reason), snapshot
+            )
+        return Draft(
+            make_plan(target=target.name, catalog=catalog, rules=rules, releases=releases, by_hand=by_hand), snapshot
+        )
+
+    # Planning
+
+    def _plan_next(self, target: Target, rerun: Rerun | None) -> Plan | None:
+        """Plan what waits, and record the plan; None if nothing does."""
+        releases = self._releases_in_hand(target, rerun)
+        if not releases:
+            return None
+        by_hand = ByHand(rerun.attempt, rerun.environments) if rerun else None
+        plan = self.draft(target, releases, by_hand).plan
+        self._ledger.create(plan_key(target.name, plan.id), plan)
+        event(
+            "plan_made",
+            target=target.name,
+            plan=plan.id,
+            commit=plan.commit,
+            releases=len(plan.releases),
+            rebuilds=len(plan.environments),
+            edits=len(plan.edits),
+        )
+        return plan
+
+    def _releases_in_hand(self, target: Target, rerun: Rerun | None) -> list[Release]:
+        if rerun:
+            entry = self._ledger.get(release_key(target.name, rerun.release))
+            open_now = self._is_open(target, rerun) and entry.state is ReleaseState.CONFIRMED
+            return [entry.release] if open_now and entry.release else []
+        releases = []
+        for release in self._ledger.waiting(target.name):
+            waiting = self._ledger.read(release_key(target.name, release))
+            if waiting and waiting.state is ReleaseState.CONFIRMED and waiting.release:
+                releases.append(waiting.release)
+            else:
+                self._ledger.delete(waiting_key(target.name, release))  # left over: it has been dealt with
+        return releases
+
+    def _is_open(self, target: Target, rerun: Rerun) -> bool:
+        """Whether a rerun has not led to a plan yet that stands."""
+        return len(self._ledger.get(release_key(target.name, rerun.release)).reruns) < rerun.attempt
+
+    def _has_work(self, target: Target, rerun: Rerun | None) -> bool:
+        return self._is_open(target, rerun) if rerun else bool(self._ledger.waiting(target.name))
+
+    def _take_up(self, plan: Plan) -> None:
+        """Write into the releases that a plan deals with them: they are planned, or settled by it."""
+        for release in plan.releases:
+            self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
+            self._ledger.delete(waiting_key(plan.target, release.id))
+
+    def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
+        return entry if entry.plan == plan.id else entry.planned(plan, self._clock.now())
+
+    # Carrying out
+
+    def _open(self, target: Target, plan: Plan) -> None:
+        """Take the turn for a plan."""
+
+        def take(present: TurnEntry | None) -> TurnEntry:
+            if present and present.rebuild not in (None, plan.id):
+                raise Transient(f"rebuild {present.rebuild} holds the turn of {target.name}")
+            return TurnEntry(plan.id)
+
+        self._ledger.update(turn_key(target.name), take)
+
+    def _finish_what_is_underway(self, target: Target) -> None:
+        turn = self._ledger.read(turn_key(target.name))
+        if turn and turn.rebuild:
+            self._carry_out(target, turn.rebuild)
+
+    def _carry_out(self, target: Target, rebuild_id: str) -> None:
+        """Bring a rebuild from wherever it stands to where its turn ends."""
+        plan = self._ledger.get(plan_key(target.name, rebuild_id))
+        key = rebuild_key(target.name, rebuild_id)
+        self._ledger.create(key, RebuildEntry.of(plan, self._clock.now()))
+        rebuild = self._ledger.get(key)
+        if rebuild.state is RebuildState.PLANNED:
+            self._take_up(plan)
+        try:
+            if rebuild.state is RebuildState.PLANNED:
+                rebuild = self._commit(target, plan, rebuild)
+            if rebuild.state is RebuildState.COMMITTED:
+                self._remember_carried(plan, rebuild)
+                rebuild = self._queue(target, rebuild)
+        except Permanent as problem:
+            why = str(problem)
+            rebuild = self._change(rebuild, lambda entry: entry.failed(why, self._clock.now()))
+            alert("rebuild_failed", target=target.name, rebuild=rebuild.id, why=why)
+        if rebuild.state is RebuildState.SUPERSEDED:
+            self._give_back(rebuild)
+        elif rebuild.state is RebuildState.FAILED:
+            self._settle(rebuild)
+        if not rebuild.is_underway:
+            self._end_turn(target, rebuild.id)
+
+    def _commit(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> RebuildEntry:
+        if not plan.edits:
+            what = f"nothing to write: built at {plan.commit[:8]}"
+            return self._change(rebuild, lambda entry: entry.committed(plan.commit, what, self._clock.now()))
+        repository = self._services.repository(target)
+        tip = repository.tip()
+        if tip == plan.commit:
+            try:
+                commit = repository.push(plan.commit, commit_message(plan), self._edited(target, plan))
+                return self._committed(rebuild, commit, f"pushed {commit[:8]} to {target.branch}")
+            except BranchMoved:
+                pass
+        # The branch has moved. Perhaps it was us: the answer to our push may have been lost.
+        for candidate in repository.commits_since(plan.commit):
+            if f"{TRAILER}: {plan.id}" in candidate.message.splitlines():
+                return self._committed(rebuild, candidate.id, f"found {candidate.id[:8]} on {target.branch}")
+        why = f"{target.branch} moved away from {plan.commit[:8]} before the push"
+        event("rebuild_superseded", target=target.name, rebuild=rebuild.id, why=why)
+        return self._change(rebuild, lambda entry: entry.superseded(why, self._clock.now()))
+
+    def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
+        event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)
+        return self._change(rebuild, lambda entry: entry.committed(commit, what, self._clock.now()))
+
+    def _edited(self, target: Target, plan: Plan) -> dict[str, bytes]:
+        snapshot = self._reader.snapshot(target, plan.commit)
+        paths = sorted({edit.path for edit in plan.edits})
+        return {
+            path: apply(self._reader.raw(target, snapshot, path), (edit for edit in plan.edits if edit.path == path))
+            for path in paths
+        }
+
+    def _queue(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
+        for run in rebuild.runs:
+            if run.id is not None:
+                continue
+            rebuild = self._claim(rebuild, run)
+            try:
+                queued, what = self._find_or_queue(target, rebuild, run)
+            except Exception:
+                # Another try may follow at once: it looks for this run before it queues one.
+                self._change(rebuild, lambda entry, number=run.number: entry.claimed(number, None))  # type: ignore[misc]
+                raise
+            event("run_queued", target=target.name, rebuild=rebuild.id, run=queued.id, how=what)
+            rebuild = self._change(
+                rebuild,
+                lambda entry, number=run.number, queued=queued, what=what: (  # type: ignore[misc]
+                    entry.run_queued(number, queued.id, queued.url, what, self._clock.now())
+                ),
+            )
+        return rebuild
+
+    def _claim(self, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
+        """Write down that we are about to queue a run, so that no other worker does at the same time."""
+        now = self._clock.now()
+
+        def claim(entry: RebuildEntry) -> RebuildEntry:
+            present = next(r for r in entry.runs if r.number == run.number)
+            if present.claimed and now - present.claimed < CLAIM_LIFETIME:
+                raise Transient(f"another worker is queueing run {run.number} of rebuild {entry.id}")
+            return entry.claimed(run.number, now)
+
+        return self._change(rebuild, claim)
+
+    def _find_or_queue(self, target: Target, rebuild: RebuildEntry, run: Run) -> tuple[PipelineRun, str]:
+        """Adopt the run of an earlier try whose answer was lost, or queue one."""
+        pipeline = self._services.pipeline(target)
+        wanted = (rebuild.id, str(run.number))
+        found = [
+            candidate
+            for candidate in pipeline.runs_since(rebuild.created - CLOCK_SKEW)
+            if (candidate.parameters.get("rebuild"), candidate.parameters.get("run")) == wanted
+        ]
+        if found:
+            oldest = min(found, key=lambda candidate: candidate.id)
+            return oldest, f"found run {oldest.id}"
+        queued = pipeline.queue(rebuild.commit or rebuild.base, run_parameters(rebuild, run))
+        return queued, f"queued run {queued.id}"
+
+    # Recording
+
+    def _remember_carried(self, plan: Plan, rebuild: RebuildEntry) -> None:
+        for environment in rebuild.environments:
+            fresh = CarriedEntry(environment.path, environment.name, {}, rebuild.id, rebuild.commit or rebuild.base)
+            self._ledger.update(
+                carried_key(rebuild.target, environment.path),
+                lambda entry, fresh=fresh: (entry or fresh).with_rebuild(plan, rebuild),  # type: ignore[misc]
+            )
+
+    def _give_back(self, rebuild: RebuildEntry) -> None:
+        """The releases of a superseded rebuild wait again."""
+        for release in rebuild.releases:
+
+            def unplan(entry: ReleaseEntry) -> ReleaseEntry:
+                if entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:
+                    return entry
+                return entry.unplanned(f"rebuild {rebuild.id} superseded", self._clock.now())
+
+            entry = self._change_release(rebuild.target, release, unplan)
+            if entry.state is ReleaseState.CONFIRMED:
+                self._ledger.create(waiting_key(rebuild.target, release), WaitingEntry(release))
+
+    def _settle(self, rebuild: RebuildEntry) -> None:
+        for release in rebuild.releases:
+
+            def settle(entry: ReleaseEntry) -> ReleaseEntry:
+                if entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:
+                    return entry
+                return entry.settled(f"rebuild {rebuild.id} {rebuild.state}", self._clock.now())
+
+            self._change_release(rebuild.target, release, settle)
+
+    def _end_turn(self, target: Target, rebuild: str) -> None:
+        def release(present: TurnEntry | None) -> TurnEntry | None:
+            return TurnEntry() if present and present.rebuild == rebuild else present
+
+        self._ledger.update(turn_key(target.name), release)
+
+    def _change(self, rebuild: RebuildEntry, change: Callable[[RebuildEntry], RebuildEntry]) -> RebuildEntry:
+        key = rebuild_key(rebuild.target, rebuild.id)
+        return self._ledger.update(key, lambda present: change(present or rebuild)) or rebuild
+
+    def _change_release(
+        self, target: str, release: ReleaseId, change: Callable[[ReleaseEntry], ReleaseEntry]
+    ) -> ReleaseEntry:
+        key = release_key(target, release)
+        entry = self._ledger.get(key)
+        return self._ledger.update(key, lambda present: change(present or entry)) or entry
+
+
+def run_parameters(rebuild: RebuildEntry, run: Run) -> dict[str, str]:
+    """The pipeline's template parameters: strings all, as the service takes no other (Runs API)."""
+    return {
+        "schema": PARAMETER_SCHEMA,
+        "rebuild": rebuild.id,
+        "run": str(run.number),
+        "commit": rebuild.commit or rebuild.base,
+        "environments": ",".join(run.environments),
+    }
+
+
+def commit_message(plan: Plan) -> str:
+    """The message of a plan's commit, made of checked values only, with the trailer that finds it again."""
+    spelled = [str(release) for release in plan.releases if plan.acts_on(release.id)]
+    subject = f"Bump {spelled[0]}" if len(spelled) == 1 else f"Bump {len(spelled)} packages"
+    body = [f"- {release}" for release in spelled] if len(spelled) > 1 else []
+    names = [f"- {environment.path}" for environment in plan.environments]
+    lines = [subject, "", *body, *([""] if body else []), "Rebuilds:", *names, "", f"{TRAILER}: {plan.id}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,148 @@
+"""Tells what the ledger knows of a release or a rebuild, as plain data for JSON."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from shared.domain.plan import Plan, unaffected_environments
+from shared.domain.rebuilds import RebuildEntry, ReleaseEntry, Step
+from shared.domain.releases import ReleaseId
+from shared.domain.targets import Target
+from shared.errors import NotKnown
+from shared.ledger import Ledger, plan_key, rebuild_key, release_key
+from shared.services.reading import Reader
+
+
+class Status:
+    """Answers "I released 1.4.0: who has it now?"."""
+
+    def __init__(self, *, ledger: Ledger, targets: Iterable[Target], reader: Reader) -> None:
+        self._ledger = ledger
+        self._targets = tuple(targets)
+        self._reader = reader
+
+    def release(self, *, name: str, version: str, feed: str | None = None, everything: bool = False) -> dict[str, Any]:
+        """What each target knows of a release.
+
+        Args:
+            name: the package, in any spelling.
+            version: the version, in any spelling.
+            feed: the feed, where the package is on several.
+            everything: list the environments that are unaffected too (reads the repository), not only their number.
+
+        Raises:
+            NotKnown: no target has heard of it.
+            InvalidInput: name or version is none.
+        """
+        found = []
+        for target in self._targets:
+            for watched in target.feeds:
+                if feed is None or watched.answers_to(feed):
+                    entry = self._ledger.read(release_key(target.name, ReleaseId.of(str(watched), name, version)))
+                    if entry:
+                        found.append(self._release(target, entry, everything=everything))
+        if not found:
+            raise NotKnown(f"{name} {version} is not known{f' on {feed}' if feed else ''}: no signal has told of it")
+        return {"package": found[0]["package"], "version": found[0]["version"], "targets": found}
+
+    def rebuild(self, rebuild: str) -> dict[str, Any]:
+        """What the ledger knows of a rebuild.
+
+        Raises:
+            NotKnown: there is none of this id.
+        """
+        for target in self._targets:
+            entry = self._ledger.read(rebuild_key(target.name, rebuild))
+            if entry:
+                plan = self._ledger.get(plan_key(target.name, rebuild))
+                return {"target": target.name, **self._plan(plan), **_rebuild(entry)}
+        raise NotKnown(f"there is no rebuild {rebuild!r}")
+
+    def _release(self, target: Target, entry: ReleaseEntry, *, everything: bool) -> dict[str, Any]:
+        plan = self._ledger.read(plan_key(target.name, entry.plan)) if entry.plan else None
+        rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
+        answer: dict[str, Any] = {
+            "target": target.name,
+            "feed": entry.id.feed,
+            "package": entry.id.package,
+            "version": entry.release.spelling if entry.release else entry.id.version,
+            "state": entry.state,
+            "reason": entry.reason,
+            "source": entry.source,
+            "files": list(entry.release.files) if entry.release else [],
+            "views": list(entry.release.views) if entry.release else [],
+            "history": _history(entry.history),
+            "plan": None,
+            "rebuild": _rebuild(rebuild) if rebuild else None,
+        }
+        if plan:
+            answer["plan"] = self._plan(plan)
+            answer["environments"] = self._environments(target, entry.id, plan, rebuild, everything=everything)
+        return answer
+
+    def _plan(self, plan: Plan) -> dict[str, Any]:
+        return {
+            "plan": plan.id,
+            "commit": plan.commit,
+            "deliver": plan.deliver,
+            "releases": [str(release) for release in plan.releases],
+            "unaffected": plan.unaffected,
+            "edits": [
+                {"path": edit.path, "offset": edit.span.start, "old": edit.old, "new": edit.new} for edit in plan.edits
+            ],
+            "warnings": list(plan.warnings),
+        }
+
+    def _environments(
+        self, target: Target, release: ReleaseId, plan: Plan, rebuild: RebuildEntry | None, *, everything: bool
+    ) -> list[dict[str, Any]]:
+        rebuilt = {e.path: e for e in rebuild.environments} if rebuild else {}
+        rows = []
+        for verdict in plan.about(release):
+            mine = rebuilt.get(verdict.path) if verdict.decision.acts else None
+            rows.append(
+                {
+                    "path": verdict.path,
+                    "name": verdict.name,
+                    "decision": verdict.decision.kind,
+                    "reason": mine.reason if mine and mine.reason else verdict.decision.reason,
+                    "state": mine.state if mine else None,
+                    "run": mine.run if mine else None,
+                }
+            )
+        if everything:
+            catalog = self._reader.snapshot(target, plan.commit).catalog
+            rows += [
+                {
+                    "path": environment.path,
+                    "name": environment.name,
+                    "decision": "unaffected",
+                    "reason": f"does not name {release.package}",
+                    "state": None,
+                    "run": None,
+                }
+                for environment in unaffected_environments(plan, catalog, release)
+            ]
+        return sorted(rows, key=lambda row: str(row["path"]))
+
+
+def _rebuild(rebuild: RebuildEntry) -> dict[str, Any]:
+    return {
+        "id": rebuild.id,
+        "state": rebuild.state,
+        "reason": rebuild.reason,
+        "base": rebuild.base,
+        "commit": rebuild.commit,
+        "runs": [{**asdict(run), "claimed": None} for run in rebuild.runs],
+        "environments": [asdict(environment) for environment in rebuild.environments],
+        "history": _history(rebuild.history),
+    }
+
+
+def _history(steps: Iterable[Step]) -> list[dict[str, str]]:
+    return [{"at": _moment(step.at), "what": step.what} for step in steps]
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

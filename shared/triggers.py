@@ -1,0 +1,195 @@
+"""The thin layer under function_app.py: requests and messages in, statuses out. The only broad `except` is here.
+
+The hook endpoint's statuses are dictated by its sender: Azure DevOps repeats a notification only after 408, 502, 503
+and 504, switches a subscription off at 410 and puts it on probation at anything else that is not 2xx
+(learn.microsoft.com, "Troubleshoot service hooks").
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import azure.functions as func
+
+from shared.composition import app
+from shared.errors import Busy, InvalidInput, NotAuthentic, NotKnown, RebuilderError, Transient
+from shared.limits import HOOK_BODY_BYTES
+from shared.log import alert
+
+# In which header a sender shows the secret if it does not use Basic authentication.
+SECRET_HEADER = "X-Rebuilder-Secret"  # noqa: S105 (a header's name)
+
+_LOGGER = logging.getLogger("rebuilder")
+
+
+def check_settings() -> None:
+    """Name all missing and wrong settings at once, while the app starts and before it takes anything in.
+
+    Raises:
+        InvalidConfiguration: there are some.
+    """
+    app()
+
+
+def hook(request: func.HttpRequest) -> func.HttpResponse:
+    """Take in a service hook or a publishing pipeline's POST."""
+    try:
+        return _hook(request)
+    except Exception as problem:
+        # 503 and not 500: only then the sender tries again.
+        if not isinstance(problem, Transient):
+            _LOGGER.exception("hook_failed")
+        return _answer(503, {"error": "try again later"}, {"Retry-After": "30"})
+
+
+def _hook(request: func.HttpRequest) -> func.HttpResponse:
+    body = request.get_body()
+    if len(body) > HOOK_BODY_BYTES:
+        return _answer(413, {"error": f"a notification has at most {HOOK_BODY_BYTES} bytes"})
+    intake = app().intake
+    try:
+        intake.authenticate(
+            authorization=request.headers.get("Authorization"), secret=request.headers.get(SECRET_HEADER)
+        )
+    except NotAuthentic as problem:
+        alert("hook_not_authentic", why=problem)
+        return func.HttpResponse(status_code=401, headers={"WWW-Authenticate": "Basic"})
+    if "json" not in request.headers.get("Content-Type", "").casefold():
+        return _answer(415, {"error": "send application/json"})
+    receipt = intake.accept(body)
+    return _answer(202 if receipt.outcome == "accepted" else 200, asdict(receipt))
+
+
+def rerun(request: func.HttpRequest) -> func.HttpResponse:
+    """Take in a person's wish: `{"name": …, "version": …}`, optionally `feed`, `target` and `environments`."""
+
+    def answer() -> func.HttpResponse:
+        wish = _json_object(request)
+        unknown = wish.keys() - {"feed", "name", "version", "target", "environments"}
+        if unknown:
+            raise InvalidInput(f"no such field: {', '.join(sorted(unknown))}")
+        environments = wish.get("environments") or []
+        if not isinstance(environments, list) or not all(isinstance(path, str) for path in environments):
+            raise InvalidInput("`environments` is a list of paths")
+        accepted = app().reruns.ask(
+            feed=_field(wish, "feed", required=False),
+            name=_field(wish, "name") or "",
+            version=_field(wish, "version") or "",
+            target=_field(wish, "target", required=False),
+            environments=tuple(environments),
+        )
+        reruns = [
+            {
+                "target": one.target,
+                "feed": one.release.feed,
+                "package": one.release.package,
+                "version": one.release.version,
+                "attempt": one.attempt,
+            }
+            for one in accepted
+        ]
+        return _answer(202, {"outcome": "accepted", "reruns": reruns})
+
+    return _for_person(answer)
+
+
+def release_status(request: func.HttpRequest) -> func.HttpResponse:
+    """Tell about a release; `?feed=` chooses among several, `?all=1` lists the unaffected environments too."""
+
+    def answer() -> func.HttpResponse:
+        found = app().status.release(
+            name=request.route_params["name"],
+            version=request.route_params["version"],
+            feed=request.params.get("feed"),
+            everything=request.params.get("all") in ("1", "true"),
+        )
+        return _answer(200, found)
+
+    return _for_person(answer)
+
+
+def rebuild_status(request: func.HttpRequest) -> func.HttpResponse:
+    """Tell about a rebuild."""
+    return _for_person(lambda: _answer(200, app().status.rebuild(request.route_params["id"])))
+
+
+def signal(message: func.QueueMessage) -> None:
+    """Do what a signal asks for."""
+    app().worker.signal(_text(message), message.dequeue_count or 1)
+
+
+def turn(message: func.QueueMessage) -> None:
+    """Take a target's turn."""
+    app().worker.turn(_text(message), message.dequeue_count or 1)
+
+
+def signal_given_up(message: func.QueueMessage) -> None:
+    """Record that a signal is parked."""
+    app().worker.signal_given_up(_text(message))
+
+
+def turn_given_up(message: func.QueueMessage) -> None:
+    """Record that a turn is parked."""
+    app().worker.turn_given_up(_text(message))
+
+
+def repair(timer: func.TimerRequest) -> None:  # noqa: ARG001 (that it fired is all there is to know)
+    """Find what no signal told."""
+    if not app().settings.suspended:
+        app().repair.run()
+
+
+def _for_person(answer: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+    """Ordinary statuses, with the error's one line."""
+    try:
+        return answer()
+    except NotKnown as problem:
+        return _answer(404, {"error": str(problem)})
+    except Busy as problem:
+        return _answer(409, {"error": str(problem)})
+    except InvalidInput as problem:
+        return _answer(400, {"error": str(problem)})
+    except Transient as problem:
+        return _answer(503, {"error": str(problem)}, {"Retry-After": "30"})
+    except RebuilderError as problem:
+        return _answer(502, {"error": str(problem)})
+    except Exception:
+        _LOGGER.exception("request_failed")
+        return _answer(500, {"error": "this should not have happened; the log tells more"})
+
+
+def _json_object(request: func.HttpRequest) -> dict[str, Any]:
+    body = request.get_body()
+    if len(body) > HOOK_BODY_BYTES:
+        raise InvalidInput(f"the body has {len(body)} bytes (at most {HOOK_BODY_BYTES})")
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidInput("the body is not JSON") from None
+    if not isinstance(found, dict):
+        raise InvalidInput('the body is not a JSON object like {"name": "our-package", "version": "1.1"}')
+    return found
+
+
+def _field(body: dict[str, Any], key: str, *, required: bool = True) -> str | None:
+    value = body.get(key)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInput(f"`{key}` is missing or not text")
+    return value
+
+
+def _text(message: func.QueueMessage) -> str:
+    return message.get_body().decode(errors="replace")
+
+
+def _answer(status: int, body: object, headers: dict[str, str] | None = None) -> func.HttpResponse:
+    return func.HttpResponse(
+        json.dumps(body, ensure_ascii=False, indent=2) + "\n",
+        status_code=status,
+        mimetype="application/json",
+        headers=headers,
+    )

@@ -5,6 +5,7 @@ A run's id is its build's id; only the list of builds can be filtered by definit
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from urllib.parse import quote
 
 from azure.devops.connection import Connection
 from azure.devops.v7_1.pipelines.models import (
@@ -40,7 +41,7 @@ class AzurePipeline:
                 top=RUNS_PER_LOOKUP,
             )
         return [
-            PipelineRun(int(build.id), dict(build.template_parameters or {}), _web(build._links, build.url))
+            PipelineRun(int(build.id), dict(build.template_parameters or {}), self._page(int(build.id)))
             for build in builds
         ]
 
@@ -56,11 +57,8 @@ class AzurePipeline:
                 run = client(self._connection, "pipelines").run_pipeline(wish, target.project, target.pipeline)
         except NotThere as problem:
             raise PipelineRejected(str(problem)) from problem
-        return PipelineRun(int(run.id), dict(parameters), _web(run._links, run.url))
+        return PipelineRun(int(run.id), dict(parameters), self._page(int(run.id)))
 
-
-def _web(links: object, url: str | None) -> str | None:
-    """The address for people, out of the untyped links."""
-    found = getattr(links, "links", None) or links
-    web = found.get("web") if isinstance(found, dict) else None
-    return web.get("href") if isinstance(web, dict) and isinstance(web.get("href"), str) else url
+    def _page(self, run: int) -> str:
+        """The run's page for people; the SDK's models lose the link that the service sends."""
+        return f"{self._target.organization}/{quote(self._target.project)}/_build/results?buildId={run}"

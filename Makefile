@@ -1,0 +1,31 @@
+# Everything that is done with this project. `make setup` needs git, Python 3.11+ and Node 20+.
+PYTHON3 ?= python3
+PYTHON := .venv/bin/python
+ARGS ?=
+
+.PHONY: setup run test check lock clean
+
+setup: ## install what the stand and the tests need, and nothing else
+	@$(PYTHON3) local/bootstrap.py
+
+run: setup ## the whole story on this machine, without Azure: make run ARGS=--once
+	@$(PYTHON) -m local run $(ARGS)
+
+test: setup ## all tests
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: setup ## style, types and the import rule
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m pytest -q tests/test_architecture.py
+
+lock: ## lock the packages of pyproject.toml again
+	uv pip compile -q pyproject.toml --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --no-annotate -o requirements.txt
+	uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.13 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --no-annotate -c requirements.txt \
+		-o requirements-dev.txt
+
+clean: ## remove everything that was installed or made
+	rm -rf .venv .tools .stand node_modules .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,101 @@
+"""Where the REST API's resources are: what the service answers to `OPTIONS {organisation}/_apis`.
+
+The SDK finds every address by the location's id. Ids and templates are the service's own (they stand in the SDK's
+clients and in the REST reference).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+PACKAGING = "{project}/_apis/{area}/Feeds/{feedId}"
+REPOSITORY = "{project}/_apis/{area}/repositories/{repositoryId}"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One resource.
+
+    Attributes:
+        id: what the SDK looks it up by; lower case, as the SDK compares it.
+        area: of the API.
+        resource: its name in addresses.
+        template: of the address below the organisation; a parameter without a value is left out.
+        version: of the resource, as in `7.1-preview.N`.
+    """
+
+    id: str
+    area: str
+    resource: str
+    template: str
+    version: int = 1
+
+    def described(self) -> dict[str, Any]:
+        """The location in the service's words."""
+        return {
+            "id": self.id,
+            "area": self.area,
+            "resourceName": self.resource,
+            "routeTemplate": self.template,
+            "resourceVersion": self.version,
+            "minVersion": "1.0",
+            "maxVersion": "7.2",
+            "releasedVersion": "7.1",
+        }
+
+    def pattern(self) -> re.Pattern[str]:
+        """Matches addresses below the organisation, in any case and with or without optional parameters."""
+        template = self.template.replace("{area}", self.area).replace("{resource}", self.resource)
+        parts = template.split("/")
+        text = ""
+        for at, part in enumerate(parts):
+            if not part.startswith("{"):
+                text += f"/{re.escape(part)}"
+            elif at == 0:
+                text += f"(?:/(?P<{part[1:-1]}>(?!_apis)[^/]+))?"
+            elif at == len(parts) - 1:
+                text += f"(?:/(?P<{part[1:-1]}>[^/]+))?"
+            else:
+                text += f"/(?P<{part[1:-1]}>[^/]+)"
+        return re.compile(text + "/?", re.IGNORECASE)
+
+
+RESOURCE_AREAS = Location(
+    "e81700f7-3be2-46de-8624-2eb35882fcaa", "Location", "ResourceAreas", "_apis/{resource}/{areaId}"
+)
+REFS = Location("2d874a60-a811-4f62-9c9f-963a6ea0a55b", "git", "refs", REPOSITORY + "/{resource}")
+ITEMS = Location("fb93c0db-47ed-4a31-8c20-47552878fb44", "git", "items", REPOSITORY + "/{resource}/{path}")
+BLOBS = Location("7b28e929-2c99-405d-9c5c-6167a06e6816", "git", "blobs", REPOSITORY + "/{resource}/{sha1}")
+PUSHES = Location("ea98d07b-3c87-4971-8ede-a613694ffb55", "git", "pushes", REPOSITORY + "/{resource}/{pushId}", 2)
+COMMITS = Location("c2570c3b-5b3f-41b8-98bf-5407bfde8d58", "git", "commits", REPOSITORY + "/{resource}/{commitId}")
+RUNS = Location(
+    "7859261e-d2e9-4a68-b820-a5d84cc5bb3d",
+    "pipelines",
+    "runs",
+    "{project}/_apis/{area}/{pipelineId}/{resource}/{runId}",
+)
+BUILDS = Location(
+    "0cd358e1-9217-4d94-8269-1c1ee6f93dcf", "build", "builds", "{project}/_apis/{area}/{resource}/{buildId}", 7
+)
+FEEDS = Location(
+    "c65009a7-474a-4ad1-8b42-7d852107ef8c", "packaging", "Feeds", "{project}/_apis/{area}/{resource}/{feedId}"
+)
+PACKAGES = Location(
+    "7a20d846-c929-4acc-9ea2-0d5a7df1b197", "packaging", "packages", PACKAGING + "/{resource}/{packageId}"
+)
+VERSIONS = Location("3b331909-6a86-44cc-b9ec-c1834c35498f", "packaging", "versions",
+                    PACKAGING + "/Packages/{packageId}/{resource}/{packageVersionId}")  # fmt: skip
+PACKAGE_CHANGES = Location(
+    "323a0631-d083-4005-85ae-035114dfb681", "packaging", "packagechanges", PACKAGING + "/{resource}"
+)
+FEED_CHANGES = Location(
+    "29ba2dad-389a-4661-b5d3-de76397ca05b", "packaging", "feedchanges", "{project}/_apis/{area}/{resource}/{feedId}"
+)
+SUBSCRIPTIONS = Location(
+    "fc50d02a-849f-41fb-8af1-0a5216103269", "hooks", "subscriptions", "_apis/{area}/{resource}/{subscriptionId}"
+)
+
+ALL = (
+    RESOURCE_AREAS, REFS, ITEMS, BLOBS, PUSHES, COMMITS, RUNS, BUILDS, FEEDS, PACKAGES, VERSIONS, PACKAGE_CHANGES,
+    FEED_CHANGES, SUBSCRIPTIONS,
+)  # fmt: skip

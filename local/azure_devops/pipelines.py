@@ -1,0 +1,192 @@
+"""The pipeline queue: runs are checked against the pipeline's YAML as the service would, and wait for an agent."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from local.azure_devops import locations
+from local.azure_devops.api import Api, Call, ServiceError, collection
+from local.azure_devops.parameters import ParameterProblem, check_parameters
+from local.azure_devops.repository import GitError, GitRepository, git
+
+
+@dataclass
+class Definition:
+    """A pipeline."""
+
+    id: int
+    name: str
+    yaml_path: str
+    repository: GitRepository
+    enabled: bool = True
+
+
+@dataclass
+class Build:
+    """A run of a pipeline, which is a build as well."""
+
+    id: int
+    definition: Definition
+    branch: str
+    commit: str
+    parameters: dict[str, str]
+    queued: datetime
+    status: str = "notStarted"
+    result: str | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+class Pipelines:
+    """The pipelines of the project.
+
+    Attributes:
+        listed_after: fault switch: a run appears in lists only after this many look-ups.
+        queued: called with each run that is queued.
+    """
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        self.listed_after = 0
+        self.queued: list[Callable[[Build], None]] = []
+        self._definitions: dict[int, Definition] = {}
+        self._builds: dict[int, Build] = {}
+        self._lock = threading.Lock()
+
+    def define(self, definition: Definition) -> None:
+        """Create a pipeline."""
+        self._definitions[definition.id] = definition
+
+    @property
+    def builds(self) -> list[Build]:
+        """All runs, oldest first."""
+        return list(self._builds.values())
+
+    def serve(self, api: Api) -> None:
+        """Serve the REST calls."""
+        api.add("queue run", "POST", locations.RUNS, self._queue)
+        api.add("get run", "GET", locations.RUNS, self._get_run)
+        api.add("builds", "GET", locations.BUILDS, self._get_builds)
+
+    def _definition(self, number: str) -> Definition:
+        found = self._definitions.get(int(number))
+        if found is None:
+            raise ServiceError(404, "PipelineNotFoundException", f"No pipeline was found with identifier {number}.")
+        if not found.enabled:
+            raise ServiceError(400, "DefinitionDisabledException", f"The pipeline {found.name} is disabled.")
+        return found
+
+    def _queue(self, call: Call) -> Any:
+        definition = self._definition(call.parameters["pipelineId"])
+        wish = call.json() or {}
+        itself = ((wish.get("resources") or {}).get("repositories") or {}).get("self") or {}
+        branch = str(itself.get("refName") or f"refs/heads/{definition.repository.branch}")
+        commit = definition.repository.tip(str(itself.get("version") or branch) + "^{commit}")
+        if commit is None:
+            raise _invalid("Could not find the commit or branch to build.")
+        try:
+            text = git("show", f"{commit}:{definition.yaml_path}", at=definition.repository.path).decode()
+        except GitError:
+            raise _invalid(f"File /{definition.yaml_path} not found in the repository at {commit}.") from None
+        try:
+            parameters = check_parameters(text, wish.get("templateParameters") or {})
+        except ParameterProblem as problem:
+            raise _invalid(f"/{definition.yaml_path}: {problem}") from None
+        with self._lock:
+            build = Build(len(self._builds) + 1, definition, branch, commit, parameters, datetime.now(UTC))
+            self._builds[build.id] = build
+        for tell in self.queued:
+            tell(build)
+        return self._run(call, build)
+
+    def _get_run(self, call: Call) -> Any:
+        build = self._builds.get(int(call.parameters.get("runId") or 0))
+        if build is None or build.definition.id != int(call.parameters["pipelineId"]):
+            raise ServiceError(404, "PipelineRunNotFoundException", "The run is not there.")
+        return self._run(call, build)
+
+    def _get_builds(self, call: Call) -> Any:
+        if number := call.parameters.get("buildId"):
+            build = self._builds.get(int(number))
+            if build is None:
+                raise ServiceError(404, "BuildNotFoundException", f"The requested build {number} could not be found.")
+            return self._build(call, build)
+        if self.listed_after > 0:
+            self.listed_after -= 1
+            return collection([])
+        found = sorted(self._builds.values(), key=lambda build: build.queued, reverse=True)
+        definitions = {int(number) for number in call.query.get("definitions", "").split(",") if number}
+        since = call.query.get("mintime")
+        earliest = datetime.fromisoformat(since) if since else None
+        rows = [
+            self._build(call, build)
+            for build in found
+            if (not definitions or build.definition.id in definitions)
+            and call.query.get("branchname") in (None, build.branch)
+            and (earliest is None or build.queued >= earliest)
+        ]
+        return collection(rows[: int(call.query.get("$top") or 1000)])
+
+    def _run(self, call: Call, build: Build) -> dict[str, Any]:
+        state = {"notStarted": "inProgress"}.get(build.status, build.status)
+        where = f"{call.base}/{self.project}"
+        row: dict[str, Any] = {
+            "_links": {
+                "self": {"href": f"{where}/_apis/pipelines/{build.definition.id}/runs/{build.id}"},
+                "web": {"href": f"{where}/_build/results?buildId={build.id}"},
+            },
+            "templateParameters": build.parameters,
+            "pipeline": {"id": build.definition.id, "name": build.definition.name, "folder": "\\", "revision": 1,
+                         "url": f"{where}/_apis/pipelines/{build.definition.id}?revision=1"},
+            "state": state,
+            "createdDate": _moment(build.queued),
+            "url": f"{where}/_apis/pipelines/{build.definition.id}/runs/{build.id}",
+            "resources": {"repositories": {"self": {
+                "repository": {"type": "azureReposGit"}, "refName": build.branch, "version": build.commit}}},
+            "id": build.id,
+            "name": f"{build.queued:%Y%m%d}.{build.id}",
+        }  # fmt: skip
+        if build.result and build.finished:
+            row |= {"result": build.result, "finishedDate": _moment(build.finished)}
+        return row
+
+    def _build(self, call: Call, build: Build) -> dict[str, Any]:
+        where = f"{call.base}/{self.project}"
+        row: dict[str, Any] = {
+            "_links": {
+                "self": {"href": f"{where}/_apis/build/Builds/{build.id}"},
+                "web": {"href": f"{where}/_build/results?buildId={build.id}"},
+            },
+            "id": build.id,
+            "buildNumber": f"{build.queued:%Y%m%d}.{build.id}",
+            "status": build.status,
+            "queueTime": _moment(build.queued),
+            "url": f"{where}/_apis/build/Builds/{build.id}",
+            "definition": {"id": build.definition.id, "name": build.definition.name, "type": "build"},
+            "sourceBranch": build.branch,
+            "sourceVersion": build.commit,
+            "reason": "manual",
+            "tags": build.tags,
+            "templateParameters": build.parameters,
+        }
+        if build.started:
+            row["startTime"] = _moment(build.started)
+        if build.result and build.finished:
+            row |= {"result": build.result, "finishTime": _moment(build.finished)}
+        return row
+
+
+def _invalid(message: str) -> ServiceError:
+    return ServiceError(
+        400,
+        "PipelineValidationException",
+        message,
+        customProperties={"ValidationErrors": [{"message": message, "severity": "error"}]},
+    )
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,97 @@
+"""The environment repository that the stand serves: the sample, or a copy of any checkout or folder."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.azure_devops.repository import GitError, git
+from local.processes import StandError
+from shared.domain.rules import RULES_FILE
+
+SAMPLE = Path(__file__).parent / "sample" / "environments"
+PROJECT = Path(__file__).resolve().parent.parent
+
+PERMISSIVE_RULES = """\
+# Written by the stand: this repository had no rules.
+deliver: push
+packages:
+  - match: "*"
+    upto: major
+    prereleases: true
+"""
+# What the pipeline needs in the repository when everything lies in one.
+_PIPELINE_PARTS = ("azure-pipelines.yml", "pipelines", "shared", "requirements.txt")
+_AUTHOR = {
+    "GIT_AUTHOR_NAME": "Stand", "GIT_AUTHOR_EMAIL": "stand@stand.invalid",
+    "GIT_COMMITTER_NAME": "Stand", "GIT_COMMITTER_EMAIL": "stand@stand.invalid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the stand did to the copy.
+
+    Attributes:
+        wrote_rules: it had no rules file, and got a permissive one.
+    """
+
+    wrote_rules: bool
+
+
+def serve_repository(source: Path, bare: Path) -> Served:
+    """Make the bare repository of the stand out of a git checkout or a folder. The source is not touched.
+
+    Raises:
+        StandError: the source is not there, or git cannot read it.
+    """
+    if not source.is_dir():
+        raise StandError(f"--repository {source}: there is no such folder")
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch) / "work"
+        try:
+            _copy(source, work)
+            wrote_rules = not (work / RULES_FILE).is_file()
+            if wrote_rules:
+                (work / RULES_FILE).write_text(PERMISSIVE_RULES)
+                _commit(work, "Add permissive rules (by the stand)")
+            _add_pipeline(work)
+            _commit(work, "Add the rebuild pipeline (by the stand)")
+            git("clone", "--quiet", "--bare", str(work), str(bare), at=Path(scratch))
+            git("config", "http.receivepack", "true", at=bare)
+            git("symbolic-ref", "HEAD", "refs/heads/main", at=bare)
+        except (GitError, OSError) as problem:
+            raise StandError(f"--repository {source}: {problem}") from None
+    return Served(wrote_rules)
+
+
+def _copy(source: Path, work: Path) -> None:
+    """A checkout is cloned with its history at what it has checked out; a folder becomes one commit."""
+    if (source / ".git").exists():
+        git("clone", "--quiet", "--no-hardlinks", str(source.resolve()), str(work), at=source)
+        git("checkout", "--quiet", "-B", "main", at=work)
+        return
+    shutil.copytree(source, work, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder, _, names in os.walk(work):
+        for path in (Path(folder), *(Path(folder) / name for name in names)):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | 0o200)  # the source may be read-only
+    git("init", "--quiet", "--initial-branch=main", at=work)
+    _commit(work, "Import the environments")
+
+
+def _add_pipeline(work: Path) -> None:
+    for part in _PIPELINE_PARTS:
+        source, destination = PROJECT / part, work / part
+        if source.is_dir():
+            shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        elif not destination.exists():
+            shutil.copy(source, destination)
+
+
+def _commit(work: Path, message: str) -> None:
+    # Every byte as it is: no line ends are translated and nothing is ignored.
+    raw = ("-c", "core.autocrlf=false", "-c", "core.safecrlf=false")
+    git(*raw, "add", "--all", "--force", at=work)
+    git(*raw, "commit", "--quiet", "--allow-empty", "--message", message, at=work, environment=_AUTHOR)

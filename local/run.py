@@ -1,0 +1,260 @@
+"""`make run`: the whole story of one release, on this machine."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.text import Text
+
+from local.environments import PROJECT, SAMPLE
+from local.processes import StandError, check_free
+from local.stand import Stand, StandSettings
+from local.story import Story
+from local.wheels import SAMPLE_NAME, build_sample, empty_wheel, public_wheel
+from shared.domain.names import package_name
+from shared.domain.releases import version_of
+from shared.errors import InvalidInput
+
+FOLDER = PROJECT / ".stand"
+DEFAULT_PORT = 7071
+# The job's own time is seconds; the rest is for slow machines.
+_PATIENCE = 180
+# Columns when the output is no terminal.
+_PIPED_WIDTH = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for.
+
+    Attributes:
+        once: end when the job is done.
+        report: where to write what was seen, as JSON.
+        repository: the environments.
+        name: the package that is released.
+        version: in this version.
+        port: of the Function app; None for the usual one, or any if that is in use.
+    """
+
+    once: bool
+    report: Path | None
+    repository: Path
+    name: str
+    version: str
+    port: int | None
+
+
+def parse_release(text: str) -> tuple[str, str]:
+    """Read `NAME==VERSION`.
+
+    Raises:
+        StandError: it is something else.
+    """
+    match = re.fullmatch(r"\s*([^=\s]+)\s*==\s*([^=\s]+)\s*", text)
+    if not match:
+        raise StandError(f"--release {text!r}: write NAME==VERSION")
+    try:
+        package_name(match[1])
+        version_of(match[2])
+    except InvalidInput as problem:
+        raise StandError(f"--release {text!r}: {problem}") from None
+    return match[1], match[2]
+
+
+def run(wish: Wish) -> int:
+    """Start the stand, release, watch; returns the exit status."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    _end_on_sigterm()
+    if wish.report:
+        _check_writable(wish.report)
+    began = time.monotonic()
+    stand = Stand(StandSettings(folder=FOLDER, repository=wish.repository, port=_port(wish, console)))
+    if wish.repository == SAMPLE:
+        first = build_sample("1.0", FOLDER / "wheels")
+        stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)
+    with stand:
+        stand.fire_timer()  # from now on the timer knows what the feed held before
+        story = Story(stand, console)
+        _introduce(stand, story, time.monotonic() - began)
+        try:
+            found = _release_and_watch(stand, story, wish)
+        finally:
+            seen = stand.release(wish.name, wish.version, everything=True) if stand.functions.is_running else None
+            if wish.report:
+                wish.report.write_text(json.dumps(_report(stand, seen, wish), indent=2) + "\n")
+        problem = _problem(found)
+        if problem:
+            raise StandError(problem)
+        if not wish.once:
+            _stay(stand, story, console)
+    return 0
+
+
+def _port(wish: Wish, console: Console) -> int:
+    if wish.port is not None:
+        return check_free(wish.port, "the Function app")
+    try:
+        return check_free(DEFAULT_PORT, "the Function app")
+    except StandError:
+        console.print(f"port {DEFAULT_PORT} is in use; the Function app takes another one")
+        return 0
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        path.write_text("{}\n")
+    except OSError as problem:
+        raise StandError(f"--json {path}: {problem.strerror}") from None
+
+
+def _introduce(stand: Stand, story: Story, seconds: float) -> None:
+    organization = stand.organization
+    story.line(
+        "stand",
+        f"Function app at {stand.app_url}, Azure DevOps stand-in at {organization.url}, Azurite ({seconds:.1f} s)",
+    )
+    if stand.served.wrote_rules:
+        story.line("stand", "the repository has no rebuilder.yml: a permissive one was committed to the stand's copy")
+
+
+def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any] | None:
+    wheel = _wheel(wish, story)
+    upload(stand, wheel)
+    story.line("upload", f"twine uploaded {wheel.name} to feed {stand.organization.feed_name}")
+    deadline = time.monotonic() + _PATIENCE
+    found = None
+    while time.monotonic() < deadline:
+        if not stand.functions.is_running:
+            raise StandError(f"the Function app ended: {stand.functions.last_line()}")
+        try:
+            found = story.tell(wish.name, wish.version)
+        except requests.RequestException:
+            found = None
+        if found and _is_over(found):
+            return found
+        time.sleep(0.3)
+    return found
+
+
+def _wheel(wish: Wish, story: Story) -> Path:
+    folder = FOLDER / "wheels"
+    if package_name(wish.name) == SAMPLE_NAME:
+        return build_sample(wish.version, folder)
+    found = public_wheel(wish.name, wish.version, folder)
+    if found:
+        return found
+    story.line("stand", f"there is no public wheel of {wish.name} {wish.version}: an empty one takes its place")
+    return empty_wheel(wish.name, wish.version, folder)
+
+
+def upload(stand: Stand, wheel: Path) -> None:
+    """Send a wheel to the feed, as a publishing pipeline does.
+
+    Raises:
+        StandError: twine did not succeed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "upload", "--non-interactive", "--disable-progress-bar",
+         "--repository-url", f"{stand.organization.feed_url}/upload/", str(wheel)],
+        env={**os.environ, "TWINE_USERNAME": "developer", "TWINE_PASSWORD": stand.organization.feed_password},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise StandError(f"twine could not upload {wheel.name}: {lines[-1] if lines else 'no reason given'}")
+
+
+def _is_over(found: dict[str, Any]) -> bool:
+    rebuild = found["rebuild"]
+    if rebuild:
+        return rebuild["state"] in ("queued", "finished", "failed", "parked")
+    return found["state"] in ("settled", "refused", "parked")
+
+
+def _problem(found: dict[str, Any] | None) -> str | None:
+    """Why the job is not done, in one line; None if it is."""
+    if found is None:
+        return f"the release was not heard of within {_PATIENCE} s; see {FOLDER / 'logs' / 'functions.log'}"
+    rebuild = found["rebuild"]
+    if rebuild and rebuild["state"] in ("queued", "finished"):
+        return None
+    if rebuild:
+        return f"rebuild {rebuild['id']} is {rebuild['state']}: {rebuild['reason'] or 'see the log'}"
+    if found["state"] == "settled":
+        return None
+    return f"the release is {found['state']}: {found['reason'] or f'no more happened within {_PATIENCE} s'}"
+
+
+def _report(stand: Stand, seen: dict[str, Any] | None, wish: Wish) -> dict[str, Any]:
+    organization = stand.organization
+    found = seen["targets"][0] if seen else None
+    rebuild = found["rebuild"] if found else None
+    release = {
+        "feed": found["feed"] if found else organization.feed_name,
+        "package": found["package"] if found else str(package_name(wish.name)),
+        "version": found["version"] if found else wish.version,
+        "state": found["state"] if found else None,
+    }
+    keys = ("path", "name", "decision", "reason", "state")
+    return {
+        "release": release,
+        "rebuild": {key: rebuild[key] for key in ("id", "state", "commit")} if rebuild else None,
+        "environments": [{key: row[key] for key in keys} for row in (found or {}).get("environments", [])],
+        # What ends with the stand cannot be cloned afterwards; the folder can.
+        "repository": organization.repository.path.resolve().as_uri() if wish.once else organization.clone_url,
+    }
+
+
+def _stay(stand: Stand, story: Story, console: Console) -> None:
+    """Stay up, say what can be tried, and go on telling."""
+    feed = stand.organization.feed
+    following = set(feed.own_versions())
+    feed.published.append(lambda name, version: following.add((name, version)))
+    console.print(Text("\nIt stays up until Ctrl-C. What you can try:", style="bold"))
+    for title, command in _what_to_try(stand):
+        console.print(f"\n  {title}:", style="bright_black")
+        console.print(Text(f"    {command}"), soft_wrap=True)
+    console.print()
+    with suppress(KeyboardInterrupt):
+        while stand.functions.is_running:
+            for name, version in sorted(following):
+                with suppress(requests.RequestException):
+                    story.tell(name, version)
+            time.sleep(0.5)
+    if stand.functions.is_running:
+        return
+    raise StandError(f"the Function app ended: {stand.functions.last_line()}")
+
+
+def _what_to_try(stand: Stand) -> list[tuple[str, str]]:
+    organization, app, key = stand.organization, stand.app_url, stand.function_key
+    root, index = organization.url.rsplit("/", 1)[0], f"{organization.feed_url}/upload/"
+    credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.feed_password}"
+    wish = json.dumps({"name": SAMPLE_NAME, "version": "1.1"})
+    fault = json.dumps({"operation": "push", "fault": "after"})
+    wheel = FOLDER.relative_to(PROJECT) / "wheels" / "our_cool_reusable_package-1.2-py3-none-any.whl"
+    return [
+        ("publish another version", f".venv/bin/python -m local wheel {SAMPLE_NAME}==1.2"),
+        ("and send it to the feed", f"{credentials} .venv/bin/python -m twine upload --repository-url {index} {wheel}"),
+        ("rerun by hand", f"curl -X POST {app}/api/rebuilds -H 'x-functions-key: {key}' -d '{wish}'"),
+        ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{SAMPLE_NAME}/1.1?all=1'"),
+        ("clone the repository, change something, push it", f"git clone {organization.clone_url}"),
+        ("let the answer to the next push get lost", f"curl -X POST {root}/_stand/faults -d '{fault}'"),
+    ]
+
+
+def _end_on_sigterm() -> None:
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)

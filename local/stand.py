@@ -1,0 +1,195 @@
+"""The stand: Azurite, the Azure DevOps stand-in and the Function app in its host, started and stopped together."""
+
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from local.azure_devops.hooks import BUILD_COMPLETED, PACKAGE_CHANGED, RUN_STATE_CHANGED
+from local.azure_devops.server import Organization
+from local.azurite import Azurite
+from local.certificates import make_certificates
+from local.environments import PROJECT, SAMPLE, Served, serve_repository
+from local.identity import PATH as IDENTITY_PATH
+from local.processes import Process, free_ports
+from local.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class StandSettings:
+    """How a stand is set up.
+
+    Attributes:
+        folder: for everything it writes; emptied first.
+        repository: the environments, a git checkout or a folder.
+        port: of the Function app; 0 for any.
+        settle_seconds: how long the app gathers releases.
+        upstream: whether the feed passes on to the public index.
+        package_hook: whether the organisation has a hook for published packages.
+        build_hook: whether it has hooks for finished pipelines.
+        hook_time_scale: what the waits of service hooks are multiplied with.
+        invisible_seconds: how long a message stays invisible after its host died.
+        app_settings: further settings of the Function app, or other values for them.
+    """
+
+    folder: Path
+    repository: Path = SAMPLE
+    port: int = 0
+    settle_seconds: float = 2
+    upstream: bool = True
+    package_hook: bool = True
+    build_hook: bool = True
+    hook_time_scale: float = 1.0
+    invisible_seconds: float = 60
+    app_settings: Mapping[str, str] | None = None
+
+
+class Stand:
+    """A running stand.
+
+    Attributes:
+        organization: the Azure DevOps stand-in.
+        azurite: the storage emulator.
+        functions: the Functions host's process.
+        served: what was done to the copy of the repository.
+    """
+
+    def __init__(self, settings: StandSettings) -> None:
+        self.settings = settings
+        folder = settings.folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        devops_port, blob_port, queue_port, functions_port = free_ports(4)
+        self.functions_port = settings.port or functions_port
+        self.served: Served = serve_repository(settings.repository, folder / "azure-devops" / "repository.git")
+        self.organization = Organization(
+            port=devops_port,
+            folder=folder / "azure-devops",
+            upstream=Upstream() if settings.upstream else None,
+            hook_time_scale=settings.hook_time_scale,
+        )
+        self.certificates = make_certificates(folder / "certificates")
+        self.azurite = Azurite(
+            node_modules=PROJECT / "node_modules",
+            folder=folder,
+            certificates=self.certificates,
+            blob_port=blob_port,
+            queue_port=queue_port,
+        )
+        self.hook_secret = secrets.token_urlsafe(24)
+        self.function_key = secrets.token_urlsafe(24)
+        self.functions = Process(
+            "the Function app",
+            [
+                sys.executable, "-m", "local.functions_host", "--app", str(PROJECT),
+                "--port", str(self.functions_port), "--invisible", str(settings.invisible_seconds),
+            ],
+            log=folder / "logs" / "functions.log",
+            environment=self._app_environment(),
+        )  # fmt: skip
+
+    @property
+    def app_url(self) -> str:
+        """Address of the Function app."""
+        return f"http://127.0.0.1:{self.functions_port}"
+
+    def start(self) -> None:
+        """Start all parts; what was started is stopped again if one does not start."""
+        try:
+            self.azurite.start()
+            self.organization.start()
+            self._subscribe()
+            self.start_functions()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_functions(self) -> None:
+        """Start the Function app and wait until it serves."""
+        self.functions.start()
+        self.functions.wait_for_port(self.functions_port)
+
+    def stop(self) -> None:
+        """Stop all parts; the folder stays, to be looked at."""
+        self.functions.stop()
+        self.organization.stop()
+        self.azurite.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # The Function app from outside
+
+    def release(self, name: str, version: str, *, everything: bool = False) -> dict[str, Any] | None:
+        """What the app knows of a release, or None."""
+        answer = self.get(f"/api/releases/{name}/{version}", {"all": "1"} if everything else {})
+        return answer.json() if answer.status_code == 200 else None
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> requests.Response:
+        """Ask the app something."""
+        return requests.get(
+            self.app_url + path, params=query, headers={"x-functions-key": self.function_key}, timeout=60
+        )
+
+    def post(self, path: str, body: object) -> requests.Response:
+        """Ask the app to do something."""
+        return requests.post(self.app_url + path, json=body, headers={"x-functions-key": self.function_key}, timeout=60)
+
+    def post_hook(self, body: object) -> requests.Response:
+        """Send something to the hook endpoint, with the secret."""
+        return requests.post(
+            f"{self.app_url}/api/hooks", json=body, headers={"X-Rebuilder-Secret": self.hook_secret}, timeout=60
+        )
+
+    def fire_timer(self) -> requests.Response:
+        """Let the repair timer fire now, with the host's admin call."""
+        return self.post("/admin/functions/repair", {})
+
+    def _subscribe(self) -> None:
+        url, hooks = f"{self.app_url}/api/hooks", self.organization.hooks
+        if self.settings.package_hook:
+            hooks.subscribe(PACKAGE_CHANGED, url, password=self.hook_secret)
+        if self.settings.build_hook:
+            hooks.subscribe(BUILD_COMPLETED, url, password=self.hook_secret, version="2.0")
+            hooks.subscribe(RUN_STATE_CHANGED, url, password=self.hook_secret)
+
+    def _app_environment(self) -> dict[str, str]:
+        names = self.organization.names
+        target = {
+            "name": "main",
+            "organization": self.organization.url,
+            "project": names.project,
+            "repository": names.repository,
+            "branch": "main",
+            "pipeline": names.pipeline,
+            "feeds": [self.organization.feed_name],
+        }
+        kept = ("PATH", "HOME", "LANG", "TMPDIR")
+        return {
+            **{name: os.environ[name] for name in kept if name in os.environ},
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+            "REQUESTS_CA_BUNDLE": str(self.certificates.bundle),
+            "AZURE_DEVOPS_CACHE_DIR": str(self.settings.folder / "azure-devops-cache"),
+            "IDENTITY_ENDPOINT": f"http://127.0.0.1:{self.organization.port}{IDENTITY_PATH}",
+            "IDENTITY_HEADER": self.organization.identity.header,
+            "HOST_FUNCTION_KEY": self.function_key,
+            "HOST_MASTER_KEY": self.function_key,
+            "REBUILDER_TARGETS": json.dumps([target]),
+            "REBUILDER_HOOK_SECRETS": self.hook_secret,
+            "REBUILDER_STORAGE__blobServiceUri": self.azurite.blobs,
+            "REBUILDER_STORAGE__queueServiceUri": self.azurite.queues,
+            "REBUILDER_SETTLE_SECONDS": str(self.settings.settle_seconds),
+            **(self.settings.app_settings or {}),
+        }

@@ -1,0 +1,128 @@
+"""Shows what happens to a release while it happens, from the app's own status answers, git and the pipeline queue."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from local.azure_devops.repository import git
+from local.stand import Stand
+
+_COLOURS = {"bump": "green", "rebuild": "green", "current": "cyan", "held": "yellow", "unaffected": "bright_black"}
+
+
+@dataclass
+class _Told:
+    """What was already shown of one release."""
+
+    steps: set[tuple[str, str]] = field(default_factory=set)
+    plans: set[str] = field(default_factory=set)
+    states: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+class Story:
+    """Writes lines with times; each thing is told once."""
+
+    def __init__(self, stand: Stand, console: Console) -> None:
+        self._stand = stand
+        self._console = console
+        self._told: dict[tuple[str, str], _Told] = {}
+
+    def line(self, topic: str, text: RenderableType, at: datetime | None = None) -> None:
+        """Write one event."""
+        moment = (at or datetime.now(UTC)).astimezone().strftime("%H:%M:%S")
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True, style="bright_black")
+        table.add_column(no_wrap=True, style="bold", width=9)
+        table.add_column(overflow="fold")
+        table.add_row(moment, topic, text)
+        self._console.print(table)
+
+    def tell(self, name: str, version: str) -> dict[str, Any] | None:
+        """Show what is new about a release; returns what the app knows of it."""
+        answer = self._stand.release(name, version, everything=True)
+        if answer is None:
+            return None
+        told = self._told.setdefault((name, version), _Told())
+        for found in answer["targets"]:
+            self._tell_target(found, told)
+        target: dict[str, Any] = answer["targets"][0]
+        return target
+
+    def _tell_target(self, found: dict[str, Any], told: _Told) -> None:
+        rebuild = found["rebuild"]
+        steps = [("release", step) for step in found["history"]]
+        steps += [("rebuild", step) for step in (rebuild["history"] if rebuild else [])]
+        for what, step in sorted(steps, key=lambda pair: str(pair[1]["at"])):
+            key = (str(step["at"]), str(step["what"]))
+            if key in told.steps:
+                continue
+            told.steps.add(key)
+            at = datetime.fromisoformat(str(step["at"]))
+            if what == "release":
+                self._tell_release(found, str(step["what"]), at, told)
+            else:
+                self._tell_rebuild(rebuild, str(step["what"]), at)
+
+    def _tell_release(self, found: dict[str, Any], step: str, at: datetime, told: _Told) -> None:
+        label = f"{found['package']} {found['version']} on {found['feed']}"
+        if step.startswith("signalled"):
+            self.line("signal", f"{label}: {step.removeprefix('signalled by ')}", at)
+        elif step.startswith("confirmed"):
+            files = ", ".join(found["files"]) or "no file yet"
+            self.line("feed", f"release confirmed on the feed: {files}; views: {', '.join(found['views'])}", at)
+        elif found["plan"] and found["plan"]["plan"] not in told.plans and ("planned" in step or "settled" in step):
+            told.plans.add(found["plan"]["plan"])
+            self.line("plan", self._plan(found), at)
+        else:
+            self.line("release", f"{label}: {step}", at)
+
+    def _plan(self, found: dict[str, Any]) -> RenderableType:
+        plan = found["plan"]
+        rows = _grid()
+        for row in found["environments"]:
+            decision = Text(row["decision"], style=_COLOURS.get(row["decision"], "white"))
+            rows.add_row(decision, row["path"], row["reason"])
+        head = f"against commit {plan['commit'][:8]}, deliver: {plan['deliver']}"
+        if plan["deliver"] == "report":
+            head += " (nothing is written)"
+        warnings = [Text(f"warning: {warning}", style="yellow") for warning in plan["warnings"]]
+        return Group(Text(head), rows, *warnings)
+
+    def _tell_rebuild(self, rebuild: dict[str, Any], step: str, at: datetime) -> None:
+        if rebuild["commit"] and step.startswith(("pushed", "found")) and "run" not in step:
+            self.line("commit", Group(Text(step), self._diff(str(rebuild["commit"]))), at)
+        elif "run " in step and step.startswith(("queued", "found")):
+            self.line("run", Group(Text(step), *self._parameters(int(step.rsplit(" ", 1)[-1]))), at)
+        elif not step.startswith("planned"):
+            self.line("rebuild", f"{rebuild['id']}: {step}", at)
+
+    def _diff(self, commit: str) -> RenderableType:
+        shown = git("show", "--format=%an: %s", "--unified=0", commit, at=self._stand.organization.repository.path)
+        lines = shown.decode(errors="replace").splitlines()
+        wanted = [line for line in lines if not line.startswith(("diff ", "index ", "--- ", "@@"))]
+        text = "\n".join(line.replace("+++ b/", "") for line in wanted if line.strip())
+        return Syntax(text, "diff", theme="ansi_dark", background_color="default", word_wrap=True)
+
+    def _parameters(self, run: int) -> list[RenderableType]:
+        for build in self._stand.organization.pipelines.builds:
+            if build.id == run:
+                head = f"pipeline {build.definition.id} ({build.definition.name}) at {build.commit[:8]}, with"
+                values = _grid()
+                for name, value in build.parameters.items():
+                    values.add_row(Text(f"  {name}", style="bright_black"), value.replace(",", "\n"))
+                return [Text(head), values]
+        return []
+
+
+def _grid() -> Table:
+    """Columns that fold what is too long for them, and cut nothing off."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold")
+    return grid

@@ -1,6 +1,7 @@
 """The environment repository that the stand serves: the sample, or a copy of any checkout or folder."""
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ packages:
     upto: major
     prereleases: true
 """
-# What the pipeline needs in the repository when everything lies in one.
+# Where the stand's copy of a repository holds the pipeline and this project's code, out of the way of everything else.
+PIPELINE_FOLDER = ".rebuilder"
 _PIPELINE_PARTS = ("azure-pipelines.yml", "pipelines", "shared", "requirements.txt")
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "Stand", "GIT_AUTHOR_EMAIL": "stand@stand.invalid",
@@ -82,12 +84,26 @@ def _copy(source: Path, work: Path) -> None:
 
 
 def _add_pipeline(work: Path) -> None:
+    """What a user does once: take the pipeline over, and set its defaults to what is there."""
+    folder = work / PIPELINE_FOLDER
+    folder.mkdir()
     for part in _PIPELINE_PARTS:
-        source, destination = PROJECT / part, work / part
+        source = PROJECT / part
         if source.is_dir():
-            shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        elif not destination.exists():
-            shutil.copy(source, destination)
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / part)
+    pipeline = folder / "azure-pipelines.yml"
+    pipeline.write_text(_with_default(pipeline.read_text(), "tools", PIPELINE_FOLDER))
+
+
+def _with_default(text: str, parameter: str, value: str) -> str:
+    changed, count = re.subn(
+        rf"(- name: {parameter}\b[^\n]*\n\s+type: \w+\n\s+default: )[^\n]*", rf"\g<1>{value}", text
+    )
+    if count != 1:
+        raise StandError(f"azure-pipelines.yml has no parameter {parameter} with a default")
+    return changed
 
 
 def _commit(work: Path, message: str) -> None:

@@ -21,6 +21,7 @@ from local.azure_devops.feed import Feed, Refused
 from local.azure_devops.hooks import Hooks
 from local.azure_devops.pipelines import Definition, Pipelines
 from local.azure_devops.repository import GitRepository, smart_http
+from local.environments import PIPELINE_FOLDER
 from local.faults import Fault, Faults
 from local.identity import IdentityEndpoint
 from local.upstream import Upstream
@@ -75,7 +76,9 @@ class Organization:
         self.hooks = Hooks(self.url, time_scale=self.hook_time_scale)
         self.pipelines = Pipelines(names.project)
         self.pipelines.define(
-            Definition(names.pipeline, "rebuild-environments", "azure-pipelines.yml", self.repository)
+            Definition(
+                names.pipeline, "rebuild-environments", f"{PIPELINE_FOLDER}/azure-pipelines.yml", self.repository
+            )
         )
         for part in (self.repository, self.feed, self.hooks, self.pipelines):
             part.serve(self.api)

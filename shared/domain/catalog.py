@@ -372,7 +372,8 @@ def _resolve(folder: str, written: str) -> str | None:
 def _handed_over(dockerfile: str, inside: list[str], context: str) -> Iterator[tuple[str, bool, bool]]:
     """The definition files of a context, as (path, is a constraint, is a conda file).
 
-    Those that the Dockerfile hands to pip or conda; where it names none that is there, every requirements*.txt.
+    Those that the Dockerfile hands to pip or conda; where it names none that is there, every requirements*.txt that
+    does not lie in a hidden folder.
     """
     lines = _without_comments(dockerfile)
     found = False
@@ -384,7 +385,7 @@ def _handed_over(dockerfile: str, inside: list[str], context: str) -> Iterator[t
                 yield path, constraint, pattern is _CONDA_FILE
     if not found:
         for path in inside:
-            if _REQUIREMENTS.fullmatch(posixpath.basename(path)):
+            if _REQUIREMENTS.fullmatch(posixpath.basename(path)) and "/." not in f"/{path}":
                 yield path, False, False
 
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from local.environments import PROJECT, SAMPLE
+from local.environments import SAMPLE
 from local.processes import StandError
+from local.run import FOLDER, Wish, parse_release
+from local.run import run as perform
 from local.wheels import SAMPLE_NAME, build_sample, empty_wheel
 from shared.domain.names import package_name
 
@@ -31,25 +33,22 @@ def run(
         str, typer.Option(metavar="NAME==VERSION", help="The release to upload.")
     ] = f"{SAMPLE_NAME}==1.1",
     port: Annotated[int | None, typer.Option(help="Port of the Function app.")] = None,
+    folder: Annotated[Path, typer.Option(help="For everything that is written; emptied first.")] = FOLDER,
 ) -> None:
     """Start everything, release a package, and show what happens."""
-    from local.run import Wish, parse_release
-    from local.run import run as perform
-
     name, version = parse_release(release)
-    raise typer.Exit(
-        perform(Wish(once=once, report=report, repository=repository, name=name, version=version, port=port))
+    wish = Wish(
+        once=once, report=report, repository=repository, name=name, version=version, port=port, folder=folder
     )
+    raise typer.Exit(perform(wish))
 
 
 @app.command()
 def wheel(
     release: Annotated[str, typer.Argument(metavar="NAME==VERSION")],
-    folder: Annotated[Path, typer.Option(help="Where to put it.")] = PROJECT / ".stand" / "wheels",
+    folder: Annotated[Path, typer.Option(help="Where to put it.")] = FOLDER / "wheels",
 ) -> None:
     """Build a wheel to publish: the sample package, or an empty one of any name."""
-    from local.run import parse_release
-
     name, version = parse_release(release)
     made = build_sample(version, folder) if package_name(name) == SAMPLE_NAME else empty_wheel(name, version, folder)
     typer.echo(made)

@@ -40,7 +40,7 @@ def main() -> int:
 
 def check_tools() -> None:
     """Name every missing tool at once, before anything starts."""
-    problems = []
+    problems: list[str] = []
     if sys.version_info < (3, 11):  # noqa: UP036 (it runs on whatever Python is there)
         problems.append(f"Python 3.11 or newer is needed to set up (this is {sys.version.split()[0]})")
     problems.extend(f"{tool} is needed and not on PATH" for tool in ("git", "node", "npm") if not shutil.which(tool))

@@ -26,6 +26,8 @@ from shared.domain.releases import version_of
 from shared.errors import InvalidInput
 
 FOLDER = PROJECT / ".stand"
+# Who uses the folder: a second stand would take it away from the first one.
+_OWNER = "owner.pid"
 DEFAULT_PORT = 7071
 # The job's own time is seconds; the rest is for slow machines.
 _PATIENCE = 180
@@ -44,6 +46,7 @@ class Wish:
         name: the package that is released.
         version: in this version.
         port: of the Function app; None for the usual one, or any if that is in use.
+        folder: for everything that is written.
     """
 
     once: bool
@@ -52,6 +55,7 @@ class Wish:
     name: str
     version: str
     port: int | None
+    folder: Path = FOLDER
 
 
 def parse_release(text: str) -> tuple[str, str]:
@@ -78,9 +82,11 @@ def run(wish: Wish) -> int:
     if wish.report:
         _check_writable(wish.report)
     began = time.monotonic()
-    stand = Stand(StandSettings(folder=FOLDER, repository=wish.repository, port=_port(wish, console)))
+    _check_not_in_use(wish.folder)
+    stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=_port(wish, console)))
+    (wish.folder / _OWNER).write_text(str(os.getpid()))
     if wish.repository == SAMPLE:
-        first = build_sample("1.0", FOLDER / "wheels")
+        first = build_sample("1.0", wish.folder / "wheels")
         stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)
     with stand:
         stand.fire_timer()  # from now on the timer knows what the feed held before
@@ -92,11 +98,11 @@ def run(wish: Wish) -> int:
             seen = stand.release(wish.name, wish.version, everything=True) if stand.functions.is_running else None
             if wish.report:
                 wish.report.write_text(json.dumps(_report(stand, seen, wish), indent=2) + "\n")
-        problem = _problem(found)
+        problem = _problem(found, wish)
         if problem:
             raise StandError(problem)
         if not wish.once:
-            _stay(stand, story, console)
+            _stay(stand, story, console, wish)
     return 0
 
 
@@ -108,6 +114,14 @@ def _port(wish: Wish, console: Console) -> int:
     except StandError:
         console.print(f"port {DEFAULT_PORT} is in use; the Function app takes another one")
         return 0
+
+
+def _check_not_in_use(folder: Path) -> None:
+    with suppress(OSError, ValueError):
+        owner = int((folder / _OWNER).read_text())
+        os.kill(owner, 0)  # is there such a process?
+        if owner != os.getpid():
+            raise StandError(f"process {owner} runs a stand in {folder}; end it, or choose another --folder")
 
 
 def _check_writable(path: Path) -> None:
@@ -147,7 +161,7 @@ def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any]
 
 
 def _wheel(wish: Wish, story: Story) -> Path:
-    folder = FOLDER / "wheels"
+    folder = wish.folder / "wheels"
     if package_name(wish.name) == SAMPLE_NAME:
         return build_sample(wish.version, folder)
     found = public_wheel(wish.name, wish.version, folder)
@@ -166,12 +180,18 @@ def upload(stand: Stand, wheel: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "twine", "upload", "--non-interactive", "--disable-progress-bar",
          "--repository-url", f"{stand.organization.feed_url}/upload/", str(wheel)],
-        env={**os.environ, "TWINE_USERNAME": "developer", "TWINE_PASSWORD": stand.organization.feed_password},
+        env={
+            **os.environ,
+            "TWINE_USERNAME": "developer",
+            "TWINE_PASSWORD": stand.organization.feed_password,
+            "COLUMNS": "1000",
+        },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise StandError(f"twine could not upload {wheel.name}: {lines[-1] if lines else 'no reason given'}")
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        errors = [line for line in lines if "Error" in line] or lines or ["no reason given"]
+        raise StandError(f"twine could not upload {wheel.name}: {errors[-1]}")
 
 
 def _is_over(found: dict[str, Any]) -> bool:
@@ -181,10 +201,10 @@ def _is_over(found: dict[str, Any]) -> bool:
     return found["state"] in ("settled", "refused", "parked")
 
 
-def _problem(found: dict[str, Any] | None) -> str | None:
+def _problem(found: dict[str, Any] | None, wish: Wish) -> str | None:
     """Why the job is not done, in one line; None if it is."""
     if found is None:
-        return f"the release was not heard of within {_PATIENCE} s; see {FOLDER / 'logs' / 'functions.log'}"
+        return f"the release was not heard of within {_PATIENCE} s; see {wish.folder / 'logs' / 'functions.log'}"
     rebuild = found["rebuild"]
     if rebuild and rebuild["state"] in ("queued", "finished"):
         return None
@@ -215,13 +235,13 @@ def _report(stand: Stand, seen: dict[str, Any] | None, wish: Wish) -> dict[str, 
     }
 
 
-def _stay(stand: Stand, story: Story, console: Console) -> None:
+def _stay(stand: Stand, story: Story, console: Console, wish: Wish) -> None:
     """Stay up, say what can be tried, and go on telling."""
     feed = stand.organization.feed
     following = set(feed.own_versions())
     feed.published.append(lambda name, version: following.add((name, version)))
     console.print(Text("\nIt stays up until Ctrl-C. What you can try:", style="bold"))
-    for title, command in _what_to_try(stand):
+    for title, command in _what_to_try(stand, wish):
         console.print(f"\n  {title}:", style="bright_black")
         console.print(Text(f"    {command}"), soft_wrap=True)
     console.print()
@@ -236,17 +256,17 @@ def _stay(stand: Stand, story: Story, console: Console) -> None:
     raise StandError(f"the Function app ended: {stand.functions.last_line()}")
 
 
-def _what_to_try(stand: Stand) -> list[tuple[str, str]]:
+def _what_to_try(stand: Stand, wish: Wish) -> list[tuple[str, str]]:
     organization, app, key = stand.organization, stand.app_url, stand.function_key
     root, index = organization.url.rsplit("/", 1)[0], f"{organization.feed_url}/upload/"
     credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.feed_password}"
-    wish = json.dumps({"name": SAMPLE_NAME, "version": "1.1"})
+    body = json.dumps({"name": SAMPLE_NAME, "version": "1.1"})
     fault = json.dumps({"operation": "push", "fault": "after"})
-    wheel = FOLDER.relative_to(PROJECT) / "wheels" / "our_cool_reusable_package-1.2-py3-none-any.whl"
+    wheel = wish.folder / "wheels" / "our_cool_reusable_package-1.2-py3-none-any.whl"
     return [
-        ("publish another version", f".venv/bin/python -m local wheel {SAMPLE_NAME}==1.2"),
+        ("publish another version", f".venv/bin/python -m local wheel {SAMPLE_NAME}==1.2 --folder {wheel.parent}"),
         ("and send it to the feed", f"{credentials} .venv/bin/python -m twine upload --repository-url {index} {wheel}"),
-        ("rerun by hand", f"curl -X POST {app}/api/rebuilds -H 'x-functions-key: {key}' -d '{wish}'"),
+        ("rerun by hand", f"curl -X POST {app}/api/rebuilds -H 'x-functions-key: {key}' -d '{body}'"),
         ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{SAMPLE_NAME}/1.1?all=1'"),
         ("clone the repository, change something, push it", f"git clone {organization.clone_url}"),
         ("let the answer to the next push get lost", f"curl -X POST {root}/_stand/faults -d '{fault}'"),

@@ -112,7 +112,9 @@ class Story:
         for build in self._stand.organization.pipelines.builds:
             if build.id == run:
                 head = f"pipeline {build.definition.id} ({build.definition.name}) at {build.commit[:8]}, with"
-                values = _grid()
+                values = Table.grid(padding=(0, 2))
+                values.add_column(no_wrap=True)
+                values.add_column(overflow="fold")
                 for name, value in build.parameters.items():
                     values.add_row(Text(f"  {name}", style="bright_black"), value.replace(",", "\n"))
                 return [Text(head), values]

@@ -58,6 +58,13 @@ COMMITS_SEARCHED = 200
 # A ledger entry is changed by compare and swap; this many losses in a row mean something else is wrong.
 SWAP_ATTEMPTS = 10
 
+# Storage: the SDK's own retries wait a minute in all, twice as long as a hook's sender waits for its answer (30 s).
+# Ours are short, in seconds; the longer wait belongs to the queue's message.
+STORAGE_RETRIES = 2
+STORAGE_FIRST_PAUSE = 1
+STORAGE_CONNECT_SECONDS = 5
+STORAGE_READ_SECONDS = 20
+
 # The whole of one call to Azure DevOps, in seconds. The SDK's own default of 100 s is most of a function's life.
 REQUEST_SECONDS = 60
 

@@ -77,8 +77,8 @@ def _listener(function: Function, invoker: Invoker, settings: QueueSettings) -> 
     return QueueListener(
         function=function,
         invoker=invoker,
-        queue=QueueClient(address, name, credential=credential),
-        poison=QueueClient(address, f"{name}-poison", credential=credential),
+        queue=QueueClient(address, name, credential=credential, retry_total=0),
+        poison=QueueClient(address, f"{name}-poison", credential=credential, retry_total=0),
         settings=settings,
     )
 

@@ -11,7 +11,7 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient
 
-from shared.adapters.storage import translated
+from shared.adapters.storage import client_options, translated
 from shared.errors import StateChanged
 from shared.ports import Stored
 
@@ -22,7 +22,7 @@ class BlobLedgerStore:
     """Blobs of one container, created on first use."""
 
     def __init__(self, account_url: str, credential: TokenCredential) -> None:
-        self._container = ContainerClient(account_url, CONTAINER, credential=credential)
+        self._container = ContainerClient(account_url, CONTAINER, credential=credential, **client_options())
         self._exists = False
 
     def read(self, key: str) -> Stored | None:

@@ -3,10 +3,38 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypedDict
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
 from shared.errors import AccessDenied, ServiceUnavailable, Throttled
+from shared.limits import (
+    STORAGE_CONNECT_SECONDS,
+    STORAGE_FIRST_PAUSE,
+    STORAGE_READ_SECONDS,
+    STORAGE_RETRIES,
+)
+
+
+class ClientOptions(TypedDict):
+    """Keyword arguments that every storage client gets."""
+
+    retry_total: int
+    initial_backoff: int
+    increment_base: int
+    connection_timeout: int
+    read_timeout: int
+
+
+def client_options() -> ClientOptions:
+    """Short time limits and few retries: see `shared.limits`."""
+    return {
+        "retry_total": STORAGE_RETRIES,
+        "initial_backoff": STORAGE_FIRST_PAUSE,
+        "increment_base": STORAGE_FIRST_PAUSE,
+        "connection_timeout": STORAGE_CONNECT_SECONDS,
+        "read_timeout": STORAGE_READ_SECONDS,
+    }
 
 
 @contextmanager

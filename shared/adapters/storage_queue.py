@@ -9,7 +9,7 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
-from shared.adapters.storage import translated
+from shared.adapters.storage import client_options, translated
 
 
 class StorageQueue:
@@ -17,7 +17,7 @@ class StorageQueue:
 
     def __init__(self, account_url: str, name: str, credential: TokenCredential) -> None:
         self._name = name
-        self._client = QueueClient(account_url, name, credential=credential)
+        self._client = QueueClient(account_url, name, credential=credential, **client_options())
 
     def send(self, text: str, delay: timedelta = timedelta()) -> None:
         """Put a message into the queue; it never expires (time to live -1)."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.definitions import Definition, Problem
 from shared.domain.definitions.conda import read_conda
+from shared.domain.definitions.dockerfile import Dockerfile, HandedOver, read_dockerfile, words_of
 from shared.domain.definitions.requirements import read_requirements
 from shared.domain.environments import (
     Environment,
@@ -29,14 +30,6 @@ from shared.limits import DEFINITION_BYTES, INCLUDE_DEPTH
 
 _YAML = (".yml", ".yaml")
 _REQUIREMENTS = re.compile(r"requirements[^/]*\.txt", re.IGNORECASE)
-# Which files of its context a Dockerfile hands to pip and conda. What else it says is not read here.
-_PIP_FILE = re.compile(r"(?:^|\s)(?P<option>-r|--requirement|-c|--constraint)(?:\s+|=)?(?P<path>[^\s;&|\"'\\]+)")
-_CONDA_FILE = re.compile(r"(?:^|\s)(?:-f|--file)(?:\s+|=)(?P<path>[^\s;&|\"'\\]+\.ya?ml)")
-# Instructions of a Dockerfile that can name packages to install, and what in them can be a name.
-_NAMING = re.compile(r"\s*(?:RUN|ARG|ENV)\s", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SEPARATORS = re.compile(r"[-_.]+")
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(?P<image>\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +141,6 @@ def survey(listing: Listing, shelf: Shelf) -> Catalog | Missing:
     return Missing(frozenset(surveyor.missing)) if surveyor.missing else catalog
 
 
-def _itself(source: SourceText) -> SourceText:
-    return source
-
-
-def _names_in(text: str) -> set[str]:
-    """Every word of a text that may be a package's name, in normalised form."""
-    return {_SEPARATORS.sub("-", word).lower() for word in _WORD.findall(text)}
-
-
-def _commands(dockerfile: str) -> str:
-    """The instructions of a Dockerfile that can name packages."""
-    joined = re.sub(r"\\[ \t]*\r?\n", " ", _without_comments(dockerfile))
-    return "\n".join(line for line in joined.splitlines() if _NAMING.match(line))
-
-
-def _without_comments(dockerfile: str) -> str:
-    return "\n".join(line for line in dockerfile.splitlines() if not line.lstrip().startswith("#"))
-
-
 class _Surveyor:
     def __init__(self, listing: Listing, shelf: Shelf) -> None:
         self.files = listing.files
@@ -248,9 +222,8 @@ class _Surveyor:
                 gathering.warn(path, f"its build context {file.build_path!r} lies outside the repository")
                 context = None
             else:
-                dockerfile, commands = self._context(path, context, file.dockerfile, gathering)
-                if images := _FROM.findall(commands):
-                    python = python_of_image(images[-1]) or python
+                dockerfile, content = self._context(path, context, file.dockerfile, gathering)
+                python = (python_of_image(content.image) if content.image else None) or python
         return Environment(
             path=path,
             name=file.name,
@@ -270,31 +243,30 @@ class _Surveyor:
         definition = self._use(conda, read_conda, gathering, constraint=False, chain=())
         return definition.python if definition else None
 
-    def _context(self, path: str, context: str, dockerfile: str, gathering: "_Gathering") -> tuple[str | None, str]:
-        """Find the definition files of a build context; returns its Dockerfile's path, if it has one, and text."""
-        found = posixpath.normpath(posixpath.join(context, dockerfile))
-        text = ""
+    def _context(self, path: str, context: str, written: str, gathering: "_Gathering") -> tuple[str | None, Dockerfile]:
+        """Find the definition files of a build context; returns its Dockerfile's path, if it has one, and content."""
+        found = posixpath.normpath(posixpath.join(context, written))
+        dockerfile = Dockerfile()
         if found in self.files:
             try:
-                source = self._blob(found, "dockerfile", _itself)
-                text = source.text if source else ""
+                dockerfile = self._blob(found, "dockerfile", read_dockerfile) or dockerfile
             except Unreadable as problem:
                 gathering.problems.append(Problem(found, problem.why, problem.line))
                 self._name_all(found)
-            for name in _names_in(_commands(text)):
-                self.named[name].add(found)
+            for word in dockerfile.words:
+                self.named[word].add(found)
         else:
             gathering.warn(path, f"its build context has no {found}")
-        inside = list(self._below(context))
-        for file, constraint, conda in _handed_over(text, inside, context):
-            self._use(file, read_conda if conda else read_requirements, gathering, constraint=constraint, chain=())
-        return (found if found in self.files else None), text
+        for file, handed in _handed_over(dockerfile, list(self._below(context)), context):
+            read = read_conda if handed.conda else read_requirements
+            self._use(file, read, gathering, constraint=handed.constraint, chain=())
+        return (found if found in self.files else None), dockerfile
 
     def _name_all(self, path: str) -> None:
         """Note every name that stands in a file that cannot be read: it may be a requirement."""
         raw = self.shelf.raw.get(self.files[path], b"")[:DEFINITION_BYTES]
-        for name in _names_in(raw.replace(b"\0", b"").decode("latin-1")):
-            self.named[name].add(path)
+        for word in words_of(raw.replace(b"\0", b"").decode("latin-1")):
+            self.named[word].add(path)
 
     def _use(
         self,
@@ -369,27 +341,24 @@ def _resolve(folder: str, written: str) -> str | None:
     return found.strip("/")
 
 
-def _handed_over(dockerfile: str, inside: list[str], context: str) -> Iterator[tuple[str, bool, bool]]:
-    """The definition files of a context, as (path, is a constraint, is a conda file).
+def _handed_over(dockerfile: Dockerfile, inside: list[str], context: str) -> Iterator[tuple[str, HandedOver]]:
+    """The definition files of a context.
 
     Those that the Dockerfile hands to pip or conda; where it names none that is there, every requirements*.txt that
     does not lie in a hidden folder.
     """
-    lines = _without_comments(dockerfile)
     found = False
-    for pattern in (_PIP_FILE, _CONDA_FILE):
-        for match in pattern.finditer(lines):
-            for path in _named(match["path"], inside, context):
-                found = True
-                constraint = pattern is _PIP_FILE and match["option"] in ("-c", "--constraint")
-                yield path, constraint, pattern is _CONDA_FILE
+    for handed in dockerfile.files:
+        for path in _meant(handed.path, inside, context):
+            found = True
+            yield path, handed
     if not found:
         for path in inside:
             if _REQUIREMENTS.fullmatch(posixpath.basename(path)) and "/." not in f"/{path}":
-                yield path, False, False
+                yield path, HandedOver(path)
 
 
-def _named(written: str, inside: list[str], context: str) -> list[str]:
+def _meant(written: str, inside: list[str], context: str) -> list[str]:
     """The files of a context that a path in its Dockerfile can mean.
 
     COPY may have moved them, so the longest common end of the path decides.

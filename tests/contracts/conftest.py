@@ -1,0 +1,145 @@
+"""The stand's parts, each test with an organisation of its own."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The SDK reads this when it is imported, and keeps answers there for 12 hours.
+os.environ["AZURE_DEVOPS_CACHE_DIR"] = tempfile.mkdtemp(prefix="azure-devops-sdk-")
+
+from azure.core.credentials import AccessToken
+from azure.devops._file_cache import OPTIONS_CACHE, RESOURCE_CACHE
+from azure.devops.client import Client
+
+from local.azure_devops.api import AUDIENCE
+from local.azure_devops.server import Organization
+from local.azurite import Azurite
+from local.certificates import make_certificates
+from local.environments import SAMPLE, serve_repository
+from local.identity import make_token
+from local.processes import free_ports
+from local.upstream import Upstream, UpstreamFile
+from local.wheels import empty_wheel
+from shared.adapters.azure_devops import AzureDevOps
+from shared.domain.releases import FeedName
+from shared.domain.targets import Target
+from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, StandFeed, StandPipeline, StandRepository
+
+STORAGE_AUDIENCE = "https://storage.azure.com"
+PROJECT = Path(__file__).resolve().parents[2]
+
+atexit.register(shutil.rmtree, os.environ["AZURE_DEVOPS_CACHE_DIR"], ignore_errors=True)
+
+
+class StubCredential:
+    """Hands out tokens of the stand for one resource."""
+
+    def __init__(self, audience: str) -> None:
+        self._audience = audience
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        return AccessToken(make_token(self._audience), 2**31)
+
+
+class OnePackageUpstream(Upstream):
+    """A public index that has one wheel, and no network behind it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._wheel = empty_wheel(PUBLIC_PACKAGE, PUBLIC_VERSION, folder)
+
+    def files(self, name: str) -> list[UpstreamFile]:
+        return [UpstreamFile(self._wheel.name, PUBLIC_VERSION, "", "", "")] if name == PUBLIC_PACKAGE else []
+
+    def download(self, name: str, filename: str) -> bytes | None:
+        return self._wheel.read_bytes() if (name, filename) == (PUBLIC_PACKAGE, self._wheel.name) else None
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample as a bare repository, to be copied."""
+    bare = tmp_path_factory.mktemp("served") / "repository.git"
+    serve_repository(SAMPLE, bare)
+    return bare
+
+
+@pytest.fixture
+def organization(_served: Path, tmp_path: Path) -> Iterator[Organization]:
+    """The stand-in of Azure DevOps, on a free port."""
+    for cache in (OPTIONS_CACHE, RESOURCE_CACHE):
+        cache.data.clear()
+        cache.clear()
+    Client._locations_cache.clear()
+    folder = tmp_path / "organization"
+    shutil.copytree(_served, folder / "repository.git")
+    made = Organization(port=free_ports(1)[0], folder=folder, upstream=OnePackageUpstream(tmp_path / "public"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def target(organization: Organization) -> Target:
+    """The stand-in as settings name it."""
+    names = organization.names
+    return Target(
+        name="sample",
+        organization=organization.url,
+        project=names.project,
+        repository=names.repository,
+        branch="main",
+        pipeline=names.pipeline,
+        feeds=(FeedName.parse(organization.feed_name),),
+    )
+
+
+@pytest.fixture
+def azure_devops() -> AzureDevOps:
+    """The product's adapters."""
+    return AzureDevOps(StubCredential(AUDIENCE))
+
+
+@pytest.fixture
+def stand_repository(
+    organization: Organization, azure_devops: AzureDevOps, target: Target, tmp_path: Path
+) -> StandRepository:
+    """The adapter on the stand-in's repository."""
+    return StandRepository(organization, azure_devops, target, tmp_path / "clone")
+
+
+@pytest.fixture
+def stand_feed(organization: Organization, azure_devops: AzureDevOps, target: Target, tmp_path: Path) -> StandFeed:
+    """The adapter on the stand-in's feed."""
+    return StandFeed(organization, azure_devops, target, tmp_path / "wheels")
+
+
+@pytest.fixture
+def stand_pipeline(organization: Organization, azure_devops: AzureDevOps, target: Target) -> StandPipeline:
+    """The adapter on the stand-in's pipeline."""
+    return StandPipeline(organization, azure_devops, target)
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """The storage emulator."""
+    folder = tmp_path_factory.mktemp("azurite")
+    certificates = make_certificates(folder / "certificates")
+    blob_port, queue_port = free_ports(2)
+    made = Azurite(
+        node_modules=PROJECT / "node_modules",
+        folder=folder,
+        certificates=certificates,
+        blob_port=blob_port,
+        queue_port=queue_port,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(certificates.bundle))
+        made.start()
+        yield made
+        made.stop()

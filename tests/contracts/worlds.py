@@ -1,0 +1,288 @@
+"""The same few things that other people do, in the stand and in the fakes, so that one test can drive both."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from local.azure_devops.repository import git
+from local.azure_devops.server import Organization
+from local.faults import Fault
+from local.wheels import empty_wheel
+from shared.adapters.azure_devops import AzureDevOps
+from shared.domain.targets import Target
+from shared.errors import ServiceUnavailable
+from shared.ports import Feed, Pipeline, Repository
+from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository
+from tests.fakes.clock import FakeClock
+
+PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
+
+_SOMEBODY = {
+    "GIT_AUTHOR_NAME": "Somebody", "GIT_AUTHOR_EMAIL": "somebody@stand.invalid",
+    "GIT_COMMITTER_NAME": "Somebody", "GIT_COMMITTER_EMAIL": "somebody@stand.invalid",
+}  # fmt: skip
+
+
+class RepositoryWorld(Protocol):
+    """A repository, and somebody else who works in it."""
+
+    @property
+    def repository(self) -> Repository: ...
+
+    def commit(self, files: Mapping[str, bytes | None], message: str = ...) -> str:
+        """Commit to the branch; None removes a file."""
+        ...
+
+    def files(self) -> Mapping[str, bytes]:
+        """What lies at the branch's tip, symbolic links and submodules left out."""
+        ...
+
+    def protect(self) -> None:
+        """Let the branch take no pushes."""
+        ...
+
+    def lose_next_answer(self) -> None:
+        """Let the next push happen and its answer get lost."""
+        ...
+
+    def without_branch(self) -> Repository:
+        """A repository that does not have the branch."""
+        ...
+
+
+class StandRepository:
+    """In the stand: somebody with a clone."""
+
+    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> None:
+        self.repository: Repository = azure_devops.repository(target)
+        self._organization = organization
+        self._azure_devops = azure_devops
+        self._target = target
+        self._bare = organization.repository.path
+        self._clone = folder
+
+    def commit(self, files: Mapping[str, bytes | None], message: str = "Work of somebody else") -> str:
+        self._update()
+        for path, raw in files.items():
+            file = self._clone / path
+            if raw is None:
+                file.unlink()
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(raw)
+        git("-c", "core.autocrlf=false", "add", "--all", at=self._clone)
+        return self._push(message)
+
+    def commit_links(self) -> str:
+        """Commit a symbolic link `a-link` and a submodule `a-submodule`."""
+        self._update()
+        (self._clone / "a-link").symlink_to("rebuilder.yml")
+        git("add", "a-link", at=self._clone)
+        git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},a-submodule", at=self._clone)
+        return self._push("Add links")
+
+    def files(self) -> Mapping[str, bytes]:
+        self._update()
+        listed = git("ls-tree", "-r", "-z", "origin/main", at=self._clone).decode().split("\0")
+        rows = [row.split("\t", 1) for row in listed if row]
+        blobs = {path: head.split(" ")[2] for head, path in rows if head.startswith("100")}
+        return {path: git("cat-file", "blob", blob, at=self._clone) for path, blob in blobs.items()}
+
+    def parents(self, commit: str) -> list[str]:
+        """The parents of a commit."""
+        return git("rev-parse", f"{commit}^@", at=self._bare).decode().split()
+
+    def mode(self, path: str) -> str:
+        """A file's mode at the tip, as git has it."""
+        return git("ls-tree", "main", "--", path, at=self._bare).decode().split(" ")[0]
+
+    def protect(self) -> None:
+        self._organization.repository.protected = True
+
+    def lose_next_answer(self) -> None:
+        self._organization.faults.set("push", Fault.AFTER)
+
+    def without_branch(self) -> Repository:
+        return self._azure_devops.repository(replace(self._target, branch="mai"))
+
+    def _update(self) -> None:
+        if not self._clone.exists():
+            git("clone", "--quiet", str(self._bare), str(self._clone), at=self._bare)
+            return
+        git("fetch", "--quiet", at=self._clone)
+        git("reset", "--quiet", "--hard", "origin/main", at=self._clone)
+
+    def _push(self, message: str) -> str:
+        git("commit", "--quiet", "--message", message, at=self._clone, environment=_SOMEBODY)
+        git("push", "--quiet", "origin", "HEAD:main", at=self._clone)
+        return git("rev-parse", "HEAD", at=self._clone).decode().strip()
+
+
+class MemoryRepository:
+    """In memory."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.fake = FakeRepository(files)
+        self.repository: Repository = self.fake
+
+    def commit(self, files: Mapping[str, bytes | None], message: str = "Work of somebody else") -> str:
+        return self.fake.commit(files, message)
+
+    def files(self) -> Mapping[str, bytes]:
+        return self.fake.files()
+
+    def protect(self) -> None:
+        self.fake.protected = True
+
+    def lose_next_answer(self) -> None:
+        self.fake.fail("push", "after", ServiceUnavailable("the answer is lost"))
+
+    def without_branch(self) -> Repository:
+        other = FakeRepository()
+        other.exists = False
+        return other
+
+
+class FeedWorld(Protocol):
+    """A feed, and somebody who publishes to it."""
+
+    @property
+    def feed(self) -> Feed: ...
+
+    def publish(self, name: str, version: str, *, hidden: bool = False) -> None:
+        """Upload a wheel. A hidden version is not shown yet."""
+        ...
+
+    def publish_sdist(self, name: str, version: str) -> None:
+        """Upload a source distribution."""
+        ...
+
+    def promote(self, name: str, version: str, view: str) -> None:
+        """Put a version into a view."""
+        ...
+
+    def delete(self, name: str, version: str) -> None:
+        """Move a version to the recycle bin."""
+        ...
+
+    def install_public_package(self) -> None:
+        """Let the feed take `PUBLIC_PACKAGE` from its upstream source."""
+        ...
+
+
+class StandFeed:
+    """In the stand."""
+
+    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> None:
+        self.feed: Feed = azure_devops.feed(target, target.feeds[0])
+        self._feed = organization.feed
+        self._folder = folder
+
+    def publish(self, name: str, version: str, *, hidden: bool = False) -> None:
+        wheel = empty_wheel(name, version, self._folder)
+        self._feed.visible_after = 3600 if hidden else 0
+        self._feed.publish(wheel.name, wheel.read_bytes())
+        self._feed.visible_after = 0
+
+    def publish_sdist(self, name: str, version: str) -> None:
+        self._feed.publish(f"{name.replace('-', '_')}-{version}.tar.gz", b"nobody unpacks this")
+
+    def promote(self, name: str, version: str, view: str) -> None:
+        self._feed.promote(name, version, view)
+
+    def delete(self, name: str, version: str) -> None:
+        self._feed.delete(name, version)
+
+    def install_public_package(self) -> None:
+        filename = f"{PUBLIC_PACKAGE.replace('-', '_')}-{PUBLIC_VERSION}-py3-none-any.whl"
+        assert self._feed.file(PUBLIC_PACKAGE, PUBLIC_VERSION, filename)
+
+
+class MemoryFeed:
+    """In memory."""
+
+    def __init__(self) -> None:
+        self.fake = FakeFeed()
+        self.feed: Feed = self.fake
+
+    def publish(self, name: str, version: str, *, hidden: bool = False) -> None:
+        self.fake.publish(name, version, hidden=hidden)
+
+    def publish_sdist(self, name: str, version: str) -> None:
+        self.fake.publish(name, version, file=f"{name.replace('-', '_')}-{version}.tar.gz")
+
+    def promote(self, name: str, version: str, view: str) -> None:
+        self.fake.promote(name, version, view)
+
+    def delete(self, name: str, version: str) -> None:
+        self.fake.delete(name, version)
+
+    def install_public_package(self) -> None:
+        self.fake.publish(PUBLIC_PACKAGE, PUBLIC_VERSION, upstream="the public index")
+
+
+class PipelineWorld(Protocol):
+    """A pipeline, the time, and a commit to build."""
+
+    @property
+    def pipeline(self) -> Pipeline: ...
+
+    @property
+    def commit(self) -> str: ...
+
+    def now(self) -> datetime:
+        """The service's time, later at each call."""
+        ...
+
+    def without_pipeline(self) -> Pipeline:
+        """A pipeline that does not exist."""
+        ...
+
+    def lose_next_answer(self) -> None:
+        """Let the next run be queued and the answer get lost."""
+        ...
+
+
+class StandPipeline:
+    """In the stand."""
+
+    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target) -> None:
+        self.pipeline: Pipeline = azure_devops.pipeline(target)
+        self.commit = organization.repository.tip() or ""
+        self._organization = organization
+        self._azure_devops = azure_devops
+        self._target = target
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def without_pipeline(self) -> Pipeline:
+        return self._azure_devops.pipeline(replace(self._target, pipeline=404))
+
+    def lose_next_answer(self) -> None:
+        self._organization.faults.set("queue run", Fault.AFTER)
+
+
+class MemoryPipeline:
+    """In memory."""
+
+    def __init__(self) -> None:
+        repository = FakeRepository()
+        self.clock = FakeClock()
+        self.fake = FakePipeline(self.clock, repository)
+        self.pipeline: Pipeline = self.fake
+        self.commit = repository.head
+
+    def now(self) -> datetime:
+        self.clock.advance(timedelta(milliseconds=1))
+        return self.clock.now()
+
+    def without_pipeline(self) -> Pipeline:
+        other = FakePipeline(self.clock)
+        other.exists = False
+        return other
+
+    def lose_next_answer(self) -> None:
+        self.fake.fail("queue", "after", ServiceUnavailable("the answer is lost"))

@@ -1,0 +1,109 @@
+"""Repositories held in memory: a few files at one commit, surveyed until no blob is missing."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
+from shared.domain.names import package_name
+from shared.domain.plan import ByHand, Plan, make_plan
+from shared.domain.releases import Release, ReleaseId, version_of
+from shared.domain.rules import RULES_FILE, Rules, read_rules
+from shared.domain.text import apply
+
+FEED = "our-feed"
+
+# What a test gives for a file that is plain text.
+type Files = Mapping[str, str | bytes]
+
+ANYTHING_GOES = """\
+deliver: push
+packages:
+  - {match: "*", upto: major}
+"""
+
+
+def raw(files: Files) -> dict[str, bytes]:
+    """The files as bytes."""
+    return {path: content.encode() if isinstance(content, str) else content for path, content in files.items()}
+
+
+def blob_id(content: bytes) -> str:
+    """The id that git gives to a blob."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def listing_of(files: Files) -> Listing:
+    """The listing of a commit that holds these files."""
+    blobs = {path: blob_id(content) for path, content in raw(files).items()}
+    return Listing(commit=hashlib.sha1(repr(sorted(blobs.items())).encode()).hexdigest(), files=blobs)
+
+
+def surveyed(files: Files, shelf: Shelf | None = None) -> tuple[Catalog, list[set[str]]]:
+    """Survey the files until no blob is missing; also returns the paths that were asked for, turn by turn."""
+    listing = listing_of(files)
+    shelf = Shelf() if shelf is None else shelf
+    contents = {blob_id(content): content for content in raw(files).values()}
+    asked: list[set[str]] = []
+    while isinstance(found := survey(listing, shelf), Missing):
+        asked.append({path for path, blob in listing.files.items() if blob in found.blobs})
+        assert found.blobs.isdisjoint(shelf.raw), "a survey asks for what it has"
+        shelf.raw.update({blob: contents[blob] for blob in found.blobs})
+    return found, asked
+
+
+def catalog_of(files: Files) -> Catalog:
+    """The catalog of a commit that holds these files."""
+    return surveyed(files)[0]
+
+
+def release(name: str, version: str, *, views: Iterable[str] = (), feed: str = FEED) -> Release:
+    """A release as the feed would describe it."""
+    return Release(ReleaseId.of(feed, name, version), str(version_of(version)), views=tuple(views))
+
+
+def releases(*spelled: str) -> list[Release]:
+    """Releases from texts such as `our-pkg 1.4.0`."""
+    return [release(*text.split()) for text in spelled]
+
+
+def rules_of(files: Files) -> Rules:
+    """The rules that the files hold; where they hold none, every package may be raised to any version."""
+    return read_rules(raw(files).get(RULES_FILE, ANYTHING_GOES.encode()))
+
+
+def plan_of(files: Files, *spelled: str, by_hand: ByHand | None = None) -> Plan:
+    """The plan for releases such as `our-pkg 1.4.0`."""
+    return make_plan(
+        target="ours", catalog=catalog_of(files), rules=rules_of(files), releases=releases(*spelled), by_hand=by_hand
+    )
+
+
+def edited(files: Files, plan: Plan) -> dict[str, bytes]:
+    """The files after a plan's edits."""
+    after = raw(files)
+    for path, edits in groupby(plan.edits, key=lambda edit: edit.path):
+        after[path] = apply(after[path], edits)
+    return after
+
+
+def decisions(plan: Plan) -> dict[str, str]:
+    """What a plan of one release decides, by the path of the environment."""
+    assert len({verdict.release for verdict in plan.verdicts}) <= 1, "one release, or ask for `verdicts`"
+    return {verdict.path: str(verdict.decision) for verdict in plan.verdicts}
+
+
+def verdicts(plan: Plan) -> dict[tuple[str, str], str]:
+    """What a plan decides, by path and release such as `our-pkg 1.4.0`."""
+    spelled = {known.id: str(known) for known in plan.releases}
+    return {(verdict.path, spelled[verdict.release]): str(verdict.decision) for verdict in plan.verdicts}
+
+
+def environment(name: str = "training", *, build: str = ".") -> str:
+    """The YAML of an environment with a build context."""
+    return f"name: {name}\nbuild:\n  path: {build}\n"
+
+
+def package(name: str) -> str:
+    """A normalised name, as plain text for comparisons."""
+    return str(package_name(name))

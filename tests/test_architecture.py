@@ -1,0 +1,125 @@
+"""The import rule and other rules of the house that good will alone does not keep."""
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared import limits
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = sorted((ROOT / "shared").rglob("*.py"))
+ALL = [*SHARED, *sorted((ROOT / "local").rglob("*.py")), ROOT / "function_app.py"]
+ALL = [path for path in ALL if "sample" not in path.relative_to(ROOT).parts]
+
+# What each part may import of this project; the first prefix that fits a module decides.
+ALLOWED = {
+    "shared.domain": ("shared.domain", "shared.errors", "shared.limits"),
+    "shared.errors": (),
+    "shared.limits": (),
+    "shared.log": (),
+    "shared.ports": ("shared.domain",),
+    "shared.messages": ("shared.domain", "shared.errors", "shared.limits"),
+    "shared.ledger": ("shared.domain", "shared.errors", "shared.limits", "shared.ports"),
+    "shared.services": ("shared.domain", "shared.errors", "shared.limits", "shared.log", "shared.ports",
+                        "shared.messages", "shared.ledger", "shared.services", "shared"),
+    "shared.settings": ("shared.domain", "shared.errors", "shared.services.notifications"),
+    "shared.adapters": ("shared.domain", "shared.errors", "shared.limits", "shared.ports", "shared.adapters"),
+    "shared.composition": ("shared",),
+    "shared.triggers": ("shared.composition", "shared.errors", "shared.limits", "shared.log"),
+    "shared": ("shared",),
+    "local": ("local", "shared"),
+    "function_app": ("shared",),
+}  # fmt: skip
+# Third parties that the pure core may know.
+PURE = {"packaging", "yaml"}
+IMPURE_STANDARD = {"os", "time", "logging", "socket", "subprocess", "random", "pathlib"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+            if node.module in ("shared", "local"):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(module: str, prefixes: tuple[str, ...]) -> bool:
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+@pytest.mark.parametrize("path", ALL, ids=module_name)
+def test_imports_point_inward(path: Path) -> None:
+    mine = module_name(path)
+    allowed = next(ALLOWED[prefix] for prefix in sorted(ALLOWED, key=len, reverse=True) if within(mine, (prefix,)))
+    ours = {name for name in imports(path) if name.split(".")[0] in ("shared", "local", "function_app")}
+
+    assert {name for name in ours if not within(name, allowed)} == set()
+
+
+@pytest.mark.parametrize("path", [p for p in SHARED if "domain" in p.parts], ids=module_name)
+def test_the_core_is_pure(path: Path) -> None:
+    known = {name.split(".")[0] for name in imports(path)} - {"shared"}
+    third_parties = {name for name in known if name not in sys.stdlib_module_names}
+    extra = {"pydantic"} if path.name == "rules.py" else set()
+    paths = {"pathlib"} if path.name == "rules.py" else set()  # PurePosixPath only
+
+    assert third_parties <= PURE | extra
+    assert known & IMPURE_STANDARD <= paths
+
+
+def test_only_the_function_app_and_its_triggers_know_azure_functions() -> None:
+    knowing = {module_name(path) for path in ALL if any(within(name, ("azure.functions",)) for name in imports(path))}
+
+    assert knowing == {"function_app", "shared.triggers"}
+
+
+def test_azure_ml_is_imported_only_inside_functions() -> None:
+    for path in ALL:
+        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = [getattr(node, "module", None) or node.names[0].name for node in top]
+
+        assert not [name for name in names if within(name, ("azure.ai",))], path
+
+
+def test_host_json_says_the_same_as_the_code() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    hours, minutes, seconds = (int(part) for part in host["functionTimeout"].split(":"))
+
+    assert host["extensions"]["queues"]["maxDequeueCount"] == limits.MAX_DEQUEUE_COUNT
+    assert host["extensions"]["queues"]["messageEncoding"] == "none"
+    assert limits.CLAIM_LIFETIME.total_seconds() > hours * 3600 + minutes * 60 + seconds
+
+
+def test_no_module_is_too_long_or_named_for_nothing() -> None:
+    for path in ALL:
+        assert len(path.read_text().splitlines()) <= 400, path
+        assert path.stem not in ("utils", "helpers", "common", "misc"), path
+
+
+def test_no_committed_file_names_a_package_index_or_a_path_of_one_machine() -> None:
+    hosts = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|npmjs\.org")
+    for name in ("requirements.txt", "requirements-dev.txt", "package-lock.json", "Makefile", ".npmrc"):
+        assert not hosts.search((ROOT / name).read_text()), name
+
+
+def test_each_trigger_is_one_call() -> None:
+    tree = ast.parse((ROOT / "function_app.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+    assert functions
+    for function in functions:
+        statements = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+        assert len(statements) == 1, function.name

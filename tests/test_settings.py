@@ -1,0 +1,82 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.releases import FeedName
+from shared.domain.targets import Workspace
+from shared.errors import InvalidConfiguration
+from shared.settings import Settings
+
+TARGET = {
+    "organization": "https://dev.azure.com/contoso/",
+    "project": "ml",
+    "repository": "environments",
+    "pipeline": 7,
+    "feeds": ["ml/packages", "shared"],
+    "workspaces": [{"subscription": "s", "resource_group": "g", "name": "w"}],
+}
+GOOD = {
+    "REBUILDER_TARGETS": json.dumps([TARGET]),
+    "REBUILDER_HOOK_SECRETS": "0123456789abcdef fedcba9876543210",
+    "REBUILDER_STORAGE__blobServiceUri": "https://account.blob.core.windows.net",
+    "REBUILDER_STORAGE__queueServiceUri": "https://account.queue.core.windows.net",
+}
+
+
+def test_good_settings_become_typed_targets() -> None:
+    settings = Settings.read(GOOD)
+    (target,) = settings.targets
+
+    assert target.name == "main"
+    assert target.organization == "https://dev.azure.com/contoso"
+    assert target.ref == "refs/heads/main"
+    assert target.feeds == (FeedName("packages", "ml"), FeedName("shared"))
+    assert target.workspaces == (Workspace("s", "g", "w"),)
+    assert settings.settle_time == timedelta(minutes=2)
+    assert settings.secrets == ("0123456789abcdef", "fedcba9876543210")
+    assert settings.suspended is False
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Settings.read({})
+
+    assert len(caught.value.problems) == 4
+    assert "\n" not in str(caught.value)
+    for name in GOOD:
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("REBUILDER_HOOK_SECRETS", "short", "fewer than 16 characters"),
+        ("REBUILDER_HOOK_SECRETS", "   ", "is missing"),
+        ("REBUILDER_TARGETS", "not json", "Invalid JSON"),
+        ("REBUILDER_TARGETS", "[]", "is an empty list"),
+        ("REBUILDER_TARGETS", json.dumps([TARGET, TARGET]), "two targets are named 'main'"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "feeds": ["a/b/c"]}]), "is not a feed"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "feeds": []}]), "feeds"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "organization": "http://dev.azure.com/x"}]), "is not https"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "name": "../x"}]), "name"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "brnach": "x"}]), "no such setting"),
+        ("REBUILDER_STORAGE__blobServiceUri", "http://account.blob.core.windows.net", "is not https"),
+        ("REBUILDER_STORAGE__queueServiceUri", "account", "is not an address"),
+        ("REBUILDER_SETTLE_SECONDS", "soon", "REBUILDER_SETTLE_SECONDS"),
+        ("REBUILDER_SUSPENDED", "perhaps", "REBUILDER_SUSPENDED"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_wrong(name: str, value: str, complaint: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Settings.read({**GOOD, name: value})
+
+    assert name in str(caught.value)
+    assert complaint in str(caught.value)
+
+
+def test_no_value_is_ever_shown() -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Settings.read({**GOOD, "REBUILDER_HOOK_SECRETS": "canary-secret", "REBUILDER_SUSPENDED": "canary-value"})
+
+    assert "canary" not in str(caught.value)

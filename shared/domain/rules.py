@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Annotated
 
-import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from shared.domain.names import PackageName
 from shared.domain.releases import version_of
 from shared.domain.text import SourceText
+from shared.domain.yaml_nodes import load
 from shared.errors import InvalidConfiguration, InvalidVersion, Unreadable
 
 RULES_FILE = "rebuilder.yml"
@@ -158,14 +158,9 @@ def read_rules(raw: bytes) -> Rules:
         InvalidConfiguration: with all problems at once.
     """
     try:
-        document = yaml.safe_load(SourceText.decode(raw).text)
+        document = load(SourceText.decode(raw))
     except Unreadable as problem:
         raise InvalidConfiguration(RULES_FILE, [str(problem)]) from None
-    except yaml.MarkedYAMLError as problem:
-        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
-        raise InvalidConfiguration(RULES_FILE, [f"line {line}: it is not YAML: {problem.problem}"]) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as problem:
-        raise InvalidConfiguration(RULES_FILE, [f"it is not YAML: {str(problem).splitlines()[0]}"]) from None
     if not isinstance(document, dict):
         raise InvalidConfiguration(RULES_FILE, ["it is not a map; it needs at least `deliver: push` or `report`"])
     try:

@@ -4,6 +4,7 @@ libyaml's `compose` gives marks in characters; with the byte order mark cut off 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import yaml
 
@@ -24,17 +25,33 @@ def compose(source: SourceText) -> Node | None:
     Raises:
         Unreadable: it is not YAML, or several documents.
     """
-    try:
+    with _problems_named():
         documents = list(yaml.compose_all(source.text, Loader=_Loader))
+    if len(documents) > 1:
+        raise Unreadable(f"it holds {len(documents)} YAML documents", documents[1].start_mark.line + 1)
+    return documents[0] if documents else None
+
+
+def load(source: SourceText) -> object:
+    """Return the plain values of a YAML text with one document.
+
+    Raises:
+        Unreadable: it is not YAML, or several documents.
+    """
+    with _problems_named():
+        return yaml.load(source.text, Loader=_Loader)
+
+
+@contextmanager
+def _problems_named() -> Iterator[None]:
+    try:
+        yield
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         raise Unreadable(f"it is not YAML: {problem.problem}", mark.line + 1 if mark else None) from None
     except (yaml.YAMLError, RecursionError, ValueError) as problem:
         why = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise Unreadable(f"it is not YAML: {why}") from None
-    if len(documents) > 1:
-        raise Unreadable(f"it holds {len(documents)} YAML documents", documents[1].start_mark.line + 1)
-    return documents[0] if documents else None
 
 
 def entries(node: Node | None) -> Iterator[tuple[str, Node]]:

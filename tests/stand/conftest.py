@@ -12,8 +12,9 @@ from local.wheels import empty_wheel
 from tests.waiting import wait_for
 
 PACKAGES = (
-    "pkg-hook", "pkg-post", "pkg-build", "pkg-build-new", "pkg-build-old", "pkg-run", "pkg-timer", "pkg-person", "pkg-twice",
-    "pkg-lost-push", "pkg-lost-run", "pkg-killed", "pkg-storage", "pkg-broken-neighbour", "pkg-late", "pkg-twine",
+    "pkg-hook", "pkg-post", "pkg-build", "pkg-build-new", "pkg-build-old", "pkg-run", "pkg-timer", "pkg-person",
+    "pkg-twice", "pkg-lost-push", "pkg-lost-run", "pkg-killed", "pkg-storage", "pkg-broken-neighbour",
+    "pkg-late", "pkg-twine",
 )  # fmt: skip
 RULES = 'deliver: push\npackages:\n  - match: "pkg-*"\n'
 

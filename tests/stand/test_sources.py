@@ -28,7 +28,9 @@ def check_done(stand: Stand, package: str, *sources: str) -> None:
         "commit": commit,
         "environments": f"env-{package}/environment.yml",
     }
-    assert [line for line in changed.splitlines() if line.startswith(("+", "-")) and line[:3] not in ("+++", "---")] == [
+    assert [
+        line for line in changed.splitlines() if line.startswith(("+", "-")) and line[:3] not in ("+++", "---")
+    ] == [
         f"-{package}==1.0",
         f"+{package}==1.1",
     ]

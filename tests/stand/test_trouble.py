@@ -109,9 +109,7 @@ def test_a_release_that_the_feed_does_not_have_does_nothing_and_says_so(stand: S
         (b'{"feed": "elsewhere", "name": "pkg-hook", "version": "1"}', 200, "ignored"),
     ],
 )
-def test_what_is_none_of_our_business_is_answered_kindly(
-    stand: Stand, body: bytes, status: int, outcome: str
-) -> None:
+def test_what_is_none_of_our_business_is_answered_kindly(stand: Stand, body: bytes, status: int, outcome: str) -> None:
     answer = _post(stand, body)
 
     assert (answer.status_code, answer.json()["outcome"]) == (status, outcome)

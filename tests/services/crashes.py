@@ -1,0 +1,47 @@
+"""Ends the process at any call of any port: the crash-point sweep's tool."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal
+
+from tests.fakes.faults import Faulty
+from tests.services.world import World
+
+
+class Crash(BaseException):
+    """The process is gone: nothing in the product may catch this."""
+
+
+class Crashes:
+    """Counts the calls of all ports, and crashes at one of them."""
+
+    def __init__(self, world: World) -> None:
+        self.count = 0
+        self._at: int | None = None
+        self._when: Literal["before", "after"] = "before"
+        for part in (world.store, world.signals, world.rebuilds, world.repository, world.feed, world.pipeline):
+            part._call = self._counting(part, part._call)  # type: ignore[method-assign,assignment]
+
+    def at(self, call: int, when: Literal["before", "after"]) -> None:
+        """Crash at this call, counted from now, before or after its effect."""
+        self.count, self._at, self._when = 0, call, when
+
+    def off(self) -> None:
+        """Crash no more."""
+        self._at = None
+
+    def _counting(
+        self, part: Faulty, inner: Callable[[str], AbstractContextManager[None]]
+    ) -> Callable[[str], AbstractContextManager[None]]:
+        @contextmanager
+        def call(method: str) -> Iterator[None]:
+            self.count += 1
+            mine = self.count == self._at
+            if mine and self._when == "before":
+                raise Crash(f"before call {self.count}: {type(part).__name__}.{method}")
+            with inner(method):
+                yield
+            if mine:
+                raise Crash(f"after call {self.count}: {type(part).__name__}.{method}")
+
+        return call

@@ -1,0 +1,190 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.states import ReleaseState
+from shared.errors import AccessDenied, ServiceUnavailable
+from shared.limits import FEED_PATIENCE
+from tests.services.world import World
+
+
+def test_a_published_release_is_confirmed_by_what_the_feed_says() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1.0")
+    world.feed.promote("our-package", "1.1.0", "Release")
+    world.announce("Our_Package", "v1.1")
+
+    world.step()
+
+    entry = world.known()
+    assert entry.state is ReleaseState.CONFIRMED
+    assert entry.release is not None
+    assert entry.release.spelling == "1.1.0"
+    assert entry.release.files == ("our_package-1.1.0-py3-none-any.whl",)
+    assert entry.release.views == ("Local", "Release")
+
+
+def test_a_release_that_the_feed_shows_late_is_confirmed_late() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1", hidden=True)
+    world.announce()
+
+    for _ in range(3):
+        world.step()
+    assert world.known().state is ReleaseState.SIGNALLED
+    world.feed.show("our-package", "1.1")
+    world.work()
+
+    assert world.rebuild().state == "queued"
+
+
+def test_a_release_that_never_comes_is_parked_in_the_end_and_says_why() -> None:
+    world = World()
+    began = world.clock.now()
+    world.announce(version="9")
+
+    world.work()
+
+    entry = world.known(version="9")
+    assert (entry.state, entry.reason) == (ReleaseState.PARKED, "feed ml/packages did not show it within 30 minutes")
+    assert timedelta() < world.clock.now() - began - FEED_PATIENCE < timedelta(minutes=15)
+    assert world.commits == []
+
+
+def test_a_parked_release_is_looked_for_again_when_it_is_signalled_again() -> None:
+    world = World()
+    world.announce()
+    world.work()
+    assert world.known().state is ReleaseState.PARKED
+
+    world.publish()
+    world.work()
+
+    assert world.rebuild().state == "queued"
+
+
+def test_a_version_that_came_through_an_upstream_is_refused() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1", upstream="the public index")
+    world.announce()
+
+    world.work()
+
+    entry = world.known()
+    assert entry.state is ReleaseState.REFUSED
+    assert entry.reason == "not published to this feed: it comes from the public index"
+    assert world.commits == []
+
+
+def test_a_deleted_version_is_refused() -> None:
+    world = World()
+    world.publish()
+    world.feed.delete("our-package", "1.1")
+
+    world.work()
+
+    assert (world.known().state, world.known().reason) == (ReleaseState.REFUSED, "deleted from the feed")
+
+
+def test_a_duplicate_of_a_planned_release_asks_nobody() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    world.feed.calls.clear()
+    before = world.known()
+
+    world.announce("OUR.package", "1.1.0")
+    world.work()
+
+    assert world.feed.calls == []
+    assert world.known() == before
+
+
+def test_a_promotion_lets_a_release_be_planned_again() -> None:
+    rules = b'deliver: push\npackages:\n  - {match: "our-*", view: Release}\n'
+    world = World({**World().repository.files(), "rebuilder.yml": rules})
+    world.publish()
+    world.work()
+    assert world.known().state is ReleaseState.SETTLED
+    assert world.commits == []
+
+    world.feed.promote("our-package", "1.1", "Release")
+    world.announce()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_each_target_has_its_own_entry() -> None:
+    world = World(targets=2)
+    world.publish()
+
+    world.step()
+
+    assert [world.known(target=name).state for name in ("main", "second")] == [ReleaseState.CONFIRMED] * 2
+
+
+def test_a_feed_may_be_named_by_its_guid() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+    world.announce(feed=world.feed.id().upper())
+
+    world.work()
+
+    assert world.rebuild().state == "queued"
+
+
+def test_another_feeds_guid_is_nobodys_business() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+    world.announce(feed="00000000-1111-2222-3333-444444444444")
+
+    world.work()
+
+    assert world.release() is None
+
+
+def test_a_feed_that_does_not_answer_is_asked_again() -> None:
+    world = World()
+    world.feed.fail("version", "before", ServiceUnavailable("busy"), times=4)
+    world.publish()
+
+    world.work()
+
+    assert world.rebuild().state == "queued"
+    assert world.feed.calls.count("version") == 5
+
+
+def test_a_feed_that_lets_us_in_no_more_parks_the_release_with_the_reason() -> None:
+    world = World()
+    world.feed.fail("version", "before", AccessDenied("our identity may not read feed ml/packages"))
+    world.publish()
+
+    world.work()
+
+    assert world.known().state is ReleaseState.PARKED
+    assert world.known().reason == "our identity may not read feed ml/packages"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_between_any_two_steps_loses_nothing(when: str) -> None:
+    """Whatever call the process dies at, the message that comes again brings the release on its way."""
+    for method in ("read", "create", "replace"):
+        for call in range(6):
+            world = World()
+            world.publish()
+            text = world.signals.receive()
+            assert text is not None
+            world.store.faults[method] = [("never", None) for _ in range(call)]  # type: ignore[misc]
+            world.store.fail(method, "before" if when == "before" else "after", KeyboardInterrupt())  # type: ignore[arg-type]
+            try:
+                world.app.worker.signal(text)
+            except KeyboardInterrupt:
+                world.start()
+                world.store.faults.clear()
+                world.app.worker.signal(text, 2)
+            world.store.faults.clear()
+            world.work()
+
+            assert world.rebuild().state == "queued", (method, call)
+            assert world.commits == ["Bump our-package 1.1"]

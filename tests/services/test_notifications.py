@@ -1,0 +1,166 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.releases import FeedName
+from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Source
+from shared.domain.targets import Target
+from shared.errors import InvalidNotification
+from shared.services.notifications import Ignored, organization_of, read_notification
+
+TARGETS = (
+    Target("main", "https://dev.azure.com/Contoso", "ml", "environments", "main", 7, (FeedName("packages", "ml"),)),
+)
+PACKAGE_EVENT = {
+    "eventType": "ms.azure-artifacts.packagemanagement-packagechanged-event",
+    "resource": {
+        "feed": {"id": "6a5b9c1e-0d43-4b70-9f0e-3d1f4f1b2a77", "name": "packages"},
+        "package": {"name": "Our_Package", "normalizedName": "our-package", "protocolType": "PyPi"},
+        "packageVersion": {"version": "1.1", "normalizedVersion": "1.1"},
+        "publishType": 1,
+    },
+}
+
+
+def read(payload: object) -> object:
+    return read_notification(json.dumps(payload).encode(), TARGETS)
+
+
+def changed(**resource: Any) -> dict[str, Any]:
+    return {**PACKAGE_EVENT, "resource": {**PACKAGE_EVENT["resource"], **resource}}  # type: ignore[dict-item]
+
+
+def build(**resource: Any) -> dict[str, Any]:
+    return {"eventType": "build.complete", "resource": {"id": 12, "definition": {"id": 3}, **resource}}
+
+
+def run(**resource: Any) -> dict[str, Any]:
+    return {"eventType": "ms.vss-pipelines.run-state-changed-event", "resource": {"run": resource}}
+
+
+def test_the_package_event_names_a_release() -> None:
+    assert read(PACKAGE_EVENT) == ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK)
+
+
+def test_the_post_of_a_pipeline_names_a_release_in_its_own_spelling() -> None:
+    payload = {"feed": "ml/packages", "name": "Our.Package", "version": "v1.1"}
+
+    assert read(payload) == ReleaseSignal("ml/packages", "Our.Package", "v1.1", Source.PUBLISHER)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (changed(feed={"id": "6A5B9C1E-0D43-4B70-9F0E-3D1F4F1B2A77"}),
+         ReleaseSignal("6A5B9C1E-0D43-4B70-9F0E-3D1F4F1B2A77", "our-package", "1.1", Source.PACKAGE_HOOK)),
+        (changed(publishType="Promote"), ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK)),
+        ({**PACKAGE_EVENT, "resource": None}, FeedSignal(Source.PACKAGE_HOOK)),
+        ({**PACKAGE_EVENT, "resource": {}, "message": None}, FeedSignal(Source.PACKAGE_HOOK)),
+        (build(status="completed", result="succeeded"), FeedSignal(Source.BUILD_HOOK)),
+        (build(status="succeeded"), FeedSignal(Source.BUILD_HOOK)),
+        (build(status="completed", result="failed", definition={"id": 7}), RunSignal(12, 7, Source.BUILD_HOOK)),
+        (build(status="succeeded", definition={"id": "7"}), RunSignal(12, 7, Source.BUILD_HOOK)),
+        ({"eventType": "build.complete", "resource": {"id": 12, "url": "https://x"}},
+         RunSignal(12, None, Source.BUILD_HOOK)),
+        ({"eventType": "build.complete", "resource": None}, FeedSignal(Source.BUILD_HOOK)),
+        (run(id=11, pipeline={"id": 7}, state="completed", result="failed"), RunSignal(11, 7, Source.RUN_HOOK)),
+        (run(_links={"self": {"href": "https://x/_apis/Pipelines/7/runs/11"}}, pipeline={"id": 7}, state="completed"),
+         RunSignal(11, 7, Source.RUN_HOOK)),
+        (run(_links={"web": {"href": "https://x/_build/results?buildId=11"}}, pipeline={"id": 7}, state="completed"),
+         RunSignal(11, 7, Source.RUN_HOOK)),
+        (run(pipeline={"id": 3}, state="completed", result="succeeded"), FeedSignal(Source.RUN_HOOK)),
+        ({"eventType": "ms.vss-pipelines.run-state-changed-event", "resource": {}}, FeedSignal(Source.RUN_HOOK)),
+    ],
+)  # fmt: skip
+def test_incomplete_and_older_forms_are_understood(payload: object, expected: object) -> None:
+    assert read(payload) == expected
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"eventType": "git.push", "resource": {}},
+        changed(package={"name": "x", "protocolType": "NuGet"}),
+        changed(publishType=5),
+        changed(publishType="Unlist"),
+        changed(feed={"name": "elsewhere"}),
+        {"feed": "elsewhere", "name": "our-package", "version": "1"},
+        build(status="failed"),
+        build(status="completed", result="canceled"),
+        run(pipeline={"id": 3}, state="completed", result="failed"),
+        run(pipeline={"id": 3}, state="inProgress"),
+        {**PACKAGE_EVENT, "resourceContainers": {"account": {"baseUrl": "https://dev.azure.com/fabrikam/"}}},
+        {**PACKAGE_EVENT, "subscriptionId": "00000000-0000-0000-0000-000000000000"},
+    ],
+)
+def test_what_is_none_of_our_business_is_ignored_with_a_reason(payload: object) -> None:
+    found = read(payload)
+
+    assert isinstance(found, Ignored)
+    assert found.reason
+
+
+@pytest.mark.parametrize("base", ["https://dev.azure.com/contoso/", "https://CONTOSO.visualstudio.com/"])
+def test_our_own_organisation_is_known_in_both_addresses(base: str) -> None:
+    payload = {**PACKAGE_EVENT, "resourceContainers": {"collection": {"baseUrl": base}}}
+
+    assert isinstance(read(payload), ReleaseSignal)
+
+
+def test_an_organisations_name_is_found_in_any_address() -> None:
+    assert organization_of("http://[bad") == ""
+    assert organization_of("https://dev.azure.com/Contoso/ml") == "contoso"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"7", b'"x"', b"{", b"[" * 100_000, b'{"eventType": 7}', b"1" * 5000, b"\xff\xfe",
+     b'{"feed": "packages", "name": "x"}', b'{"feed": "packages", "name": "x", "version": "1.0; rm -rf /"}',
+     b'{"feed": "packages", "name": "\\u212a", "version": "1"}',
+     b'{"feed": "packages", "name": "\\ud800", "version": "1"}',
+     b'{"feed": "packages", "name": "x", "version": "' + b"9" * 5000 + b'"}'],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_in_one_line(body: bytes) -> None:
+    with pytest.raises(InvalidNotification) as caught:
+        read_notification(body, TARGETS)
+
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_byte_order_mark_in_front_does_no_harm() -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(PACKAGE_EVENT).encode()
+
+    assert isinstance(read_notification(body, TARGETS), ReleaseSignal)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["id", "run", "definition", "pipeline", "feed", "name", "version", "package", "state", "result",
+                         "packageVersion", "_links", "self", "web", "href", "baseUrl", "collection", "publishType"]),
+        inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "eventType": st.sampled_from([PACKAGE_EVENT["eventType"], "build.complete",
+                                          "ms.vss-pipelines.run-state-changed-event", "x"]),
+            "resource": _JSON, "resourceContainers": _JSON, "feed": _JSON, "name": _JSON, "version": _JSON,
+            "subscriptionId": _JSON,
+        },
+    )
+)  # fmt: skip
+def test_whatever_arrives_there_is_an_answer_and_never_a_surprise(payload: dict[str, object]) -> None:
+    try:
+        found = read(payload)
+    except InvalidNotification:
+        return
+    assert isinstance(found, ReleaseSignal | FeedSignal | RunSignal | Ignored)

@@ -1,0 +1,135 @@
+import logging
+
+import pytest
+
+from shared.domain.releases import FeedName
+from shared.domain.signals import Source
+from shared.errors import AccessDenied, ServiceUnavailable
+from shared.ledger import FeedEntry, feed_key
+from shared.limits import CHANGE_PAGES
+from shared.ports import Subscription
+from shared.services.repair import Repair
+from tests.services.world import FEED, World
+
+
+def repair(world: World, *subscriptions: Subscription) -> Repair:
+    from tests.services.world import FakeHooks
+
+    return Repair(
+        ledger=world.app.ledger,
+        signals=world.signals,
+        services=world.app.services,
+        targets=world.app.targets,
+        hooks=[FakeHooks(list(subscriptions))],
+    )
+
+
+def token(world: World) -> int:
+    return world.app.ledger.get(feed_key("main", FeedName.parse(FEED))).token
+
+
+def test_the_past_of_a_feed_is_not_played_back() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+
+    repair(world).run()
+
+    assert token(world) == world.feed.latest_token()
+    assert world.signals.waiting == []
+
+
+def test_the_timer_alone_finds_a_release_and_brings_it_to_a_run() -> None:
+    world = World()
+    repair(world).run()
+    world.feed.publish("our-package", "1.1")
+
+    repair(world).run()
+    world.work()
+
+    assert world.known().source is Source.TIMER
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_a_change_is_read_once() -> None:
+    world = World()
+    repair(world).run()
+    world.feed.publish("our-package", "1.1")
+
+    repair(world).run()
+    repair(world).run()
+
+    assert len(world.signals.waiting) == 1
+
+
+def test_what_came_through_an_upstream_is_passed_over() -> None:
+    world = World()
+    repair(world).run()
+    world.feed.publish("numpy", "2.0", upstream="the public index")
+
+    repair(world).run()
+
+    assert world.signals.waiting == []
+    assert token(world) == world.feed.latest_token()
+
+
+def test_a_crash_before_the_token_is_stored_repeats_signals_and_loses_none() -> None:
+    world = World()
+    repair(world).run()
+    world.feed.publish("our-package", "1.1")
+    world.store.fail("replace", "before", ServiceUnavailable("storage away"))
+
+    with pytest.raises(ServiceUnavailable):
+        repair(world).run()
+    repair(world).run()
+
+    assert len(world.signals.waiting) == 2
+    world.work()
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_a_long_change_log_is_read_page_by_page_and_never_without_end() -> None:
+    world = World()
+    repair(world).run()
+    world.feed.page_size = 2
+    for number in range(CHANGE_PAGES * 2 + 3):
+        world.feed.publish("our-package", f"2.{number}")
+
+    repair(world).run()
+    assert len(world.signals.waiting) == CHANGE_PAGES * 2
+    repair(world).run()
+
+    assert len(world.signals.waiting) == CHANGE_PAGES * 2 + 3
+
+
+def test_the_stored_token_never_goes_back() -> None:
+    world = World()
+    world.app.ledger.create(feed_key("main", FeedName.parse(FEED)), FeedEntry(40))
+    world.feed.publish("our-package", "1.1")
+
+    repair(world).run()
+
+    assert token(world) == 40
+
+
+def test_a_feed_that_may_not_be_read_is_reported_and_holds_nothing_up(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.feed.fail("latest_token", "before", AccessDenied("feed ml/packages may not be read"))
+
+    with caplog.at_level(logging.ERROR):
+        repair(world).run()
+
+    assert "feed ml/packages may not be read" in caplog.text
+
+
+def test_subscriptions_that_are_off_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+
+    with caplog.at_level(logging.ERROR):
+        repair(
+            world,
+            Subscription("1", "build.complete", "enabled", None),
+            Subscription("2", "build.complete", "disabledBySystem", None),
+        ).run()
+
+    assert "hook_is_off subscription=2 status=disabledBySystem" in caplog.text
+    assert "subscription=1" not in caplog.text

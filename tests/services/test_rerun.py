@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.rebuilds import RebuildEntry
+from shared.domain.states import RebuildState, ReleaseState
+from shared.errors import Busy, InvalidInput, NotKnown
+from shared.ledger import rebuild_key
+from tests.services.world import FEED, World
+
+
+def finish(world: World) -> RebuildEntry:
+    """Let the rebuild of our-package 1.1 be over."""
+    rebuild = world.rebuild()
+    done = replace(rebuild, state=RebuildState.FINISHED)
+    world.app.ledger.update(rebuild_key("main", rebuild.id), lambda _: done)
+    return done
+
+
+def ask(world: World, **wish: str) -> int:
+    (accepted,) = world.app.reruns.ask(name="our-package", version="1.1", feed=wish.get("feed"))
+    return accepted.attempt
+
+
+def test_a_rerun_queues_a_new_run_at_the_tip_without_a_commit() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    first = finish(world)
+
+    assert ask(world) == 1
+    world.work()
+
+    rebuild = world.rebuild()
+    assert rebuild.id != first.id
+    assert (len(world.commits), len(world.pipeline.runs)) == (1, 2)
+    assert world.pipeline.runs[-1].commit == world.repository.head
+    assert world.known().reruns == (rebuild.id,)
+    assert {e.state for e in rebuild.environments} == {"queued"}
+
+
+def test_a_rerun_waits_for_no_settle_time() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    finish(world)
+    began = world.clock.now()
+
+    ask(world)
+    world.work()
+
+    assert world.clock.now() == began
+
+
+def test_a_double_click_is_one_rerun() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    finish(world)
+
+    assert [ask(world), ask(world)] == [1, 1]
+    world.work()
+
+    assert len(world.pipeline.runs) == 2
+
+
+def test_what_is_being_rebuilt_is_busy() -> None:
+    world = World()
+    world.publish()
+    world.work()
+
+    with pytest.raises(Busy, match=r"^our-package 1.1 on ml/packages is being rebuilt: rebuild \w+ is queued"):
+        ask(world)
+
+
+def test_a_release_that_was_never_heard_of_is_rebuilt_like_any_other() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+
+    ask(world)
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert world.known().state is ReleaseState.PLANNED
+
+
+def test_a_rerun_may_mean_some_environments_only() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    finish(world)
+
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=("scoring/environment.yml",))
+    world.work()
+
+    assert world.pipeline.runs[-1].parameters["environments"] == "scoring/environment.yml"
+
+
+def test_a_rerun_of_a_version_that_is_gone_does_nothing_and_says_so() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    finish(world)
+    world.feed.delete("our-package", "1.1")
+
+    ask(world)
+    world.work()
+
+    assert len(world.pipeline.runs) == 1
+    assert world.known().history[-1].what == "rerun 1 not done: deleted from the feed"
+
+
+def test_no_rerun_lowers_a_pin() -> None:
+    world = World()
+    world.publish(version="1.2")
+    world.work()
+    world.feed.publish("our-package", "1.1")
+
+    ask(world)
+    world.work()
+
+    assert world.file("training/context/requirements.txt") == b"pandas==2.0\nour-package==1.2\n"
+    assert len(world.commits) == 1
+
+
+def test_nothing_is_rerun_while_work_is_suspended() -> None:
+    with pytest.raises(Busy, match="suspended"):
+        ask(World(REBUILDER_SUSPENDED="true"))
+
+
+@pytest.mark.parametrize(
+    ("wish", "error"),
+    [
+        ({"name": "our package", "version": "1"}, InvalidInput),
+        ({"name": "our-package", "version": "one"}, InvalidInput),
+        ({"name": "our-package", "version": "1", "feed": "elsewhere"}, NotKnown),
+        ({"name": "our-package", "version": "1", "target": "elsewhere"}, NotKnown),
+    ],
+)
+def test_a_wish_that_cannot_be_granted_is_refused(wish: dict[str, str], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        World().app.reruns.ask(**{"feed": FEED, **wish})  # type: ignore[arg-type]

@@ -1,0 +1,160 @@
+import logging
+
+import pytest
+
+from shared.domain.signals import FeedSignal, ReleaseSignal, Source
+from shared.domain.states import RebuildState, ReleaseState
+from shared.errors import ServiceUnavailable, Throttled
+from shared.ledger import TurnEntry, turn_key
+from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, TRIES
+from shared.messages import Turn, decode_turn, encode
+from tests.services.world import FEED, HOPELESS, World
+
+
+@pytest.mark.parametrize("text", ["", "no json", '{"schema": 99}', '{"schema": 1, "kind": "unheard-of"}'])
+def test_a_message_that_cannot_be_read_is_set_aside_at_first_sight(text: str) -> None:
+    world = World()
+
+    world.app.worker.signal(text)
+    world.app.worker.turn(text)
+
+    (key,) = world.store.keys("_/unreadable/")
+    assert key
+    assert (world.signals.waiting, world.rebuilds.waiting) == ([], [])
+
+
+def test_while_suspended_messages_wait_unchanged_and_nothing_is_done() -> None:
+    world = World(REBUILDER_SUSPENDED="true")
+    world.publish()
+    text = world.signals.waiting[0].text
+
+    for _ in range(3):
+        world.step()
+
+    assert [message.text for message in world.signals.waiting] == [text]
+    assert world.store.blobs == {}
+    world.settings.clear()
+    world.start()
+    world.work()
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_pauses_grow_and_what_the_service_asks_for_is_kept() -> None:
+    from datetime import timedelta
+
+    world = World()
+    world.repository.fail("tip", "before", ServiceUnavailable("busy"), times=3)
+    world.repository.fail("tip", "before", Throttled("slow down", timedelta(minutes=7)))
+    world.repository.fail("tip", "before", Throttled("slow down", timedelta(days=365)))
+    pauses = []
+    text = encode(Turn("main"))
+    world.publish()
+    world.step()
+    world.rebuilds.waiting.clear()
+
+    for _ in range(5):
+        world.app.worker.turn(text)
+        (message,) = world.rebuilds.waiting
+        pauses.append(message.visible - world.clock.now())
+        world.rebuilds.waiting.clear()
+        text = message.text
+
+    assert pauses == [FIRST_PAUSE, FIRST_PAUSE * 2, FIRST_PAUSE * 4, timedelta(minutes=7), LONGEST_PAUSE]
+    assert decode_turn(text).tries == 5
+
+
+def test_a_service_that_never_answers_parks_what_waits_and_says_so() -> None:
+    world = World()
+    world.repository.fail("tip", "before", ServiceUnavailable("no answer"), times=1000)
+    world.publish()
+
+    world.work()
+
+    assert world.known().state is ReleaseState.PARKED
+    assert world.known().reason == f"no answer (tried {TRIES} times)"
+
+
+def test_a_parked_rebuild_frees_the_turn_for_the_next_release() -> None:
+    world = World()
+    world.pipeline.fail("runs_since", "before", ServiceUnavailable("no answer"), times=TRIES + 1)
+    world.publish()
+
+    world.work()
+
+    assert world.rebuild().state is RebuildState.PARKED
+    assert world.app.ledger.read(turn_key("main")) == TurnEntry(None)
+    world.publish(version="1.2")
+    world.work()
+    assert world.commits == ["Bump our-package 1.1", "Bump our-package 1.2"]
+
+
+def test_a_message_whose_host_dies_again_and_again_is_parked() -> None:
+    world = World()
+    world.publish()
+    world.step()
+    text = encode(Turn("main"))
+
+    world.app.worker.turn(text, HOPELESS)
+
+    assert world.known().state is ReleaseState.PARKED
+
+
+def test_a_poisoned_signal_parks_its_release() -> None:
+    world = World()
+    world.announce()
+    world.step()
+    assert world.known().state is ReleaseState.SIGNALLED
+
+    world.fail_for_good(encode(ReleaseSignal(FEED, "our-package", "1.1", Source.TIMER)), "signals")
+
+    assert world.known().state is ReleaseState.PARKED
+    assert "the log tells why" in (world.known().reason or "")
+
+
+@pytest.mark.parametrize("text", ["garbage", encode(FeedSignal(Source.TIMER))])
+def test_other_poisoned_signals_are_reported(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+
+    with caplog.at_level(logging.ERROR):
+        world.fail_for_good(text, "signals")
+
+    assert caplog.text
+
+
+def test_a_turn_of_a_target_that_is_gone_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+
+    with caplog.at_level(logging.ERROR):
+        world.app.worker.turn(encode(Turn("gone")))
+
+    assert "no target 'gone' is configured" in caplog.text
+    assert world.rebuilds.waiting == []
+
+
+def test_a_damaged_ledger_entry_is_never_overwritten(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.publish()
+    world.step()
+    (key,) = world.store.keys("main/releases/")
+    world.store.blobs[key] = type(world.store.blobs[key])(b'{"schema": 2, "entry": {}}', "x")
+
+    with caplog.at_level(logging.ERROR):
+        world.work()
+
+    assert world.store.blobs[key].raw == b'{"schema": 2, "entry": {}}'
+    assert "has schema 2; this version reads 1" in caplog.text
+
+
+def test_no_secret_is_ever_written_or_logged(caplog: pytest.LogCaptureFixture) -> None:
+    canary = "canary-canary-canary"
+    world = World(REBUILDER_HOOK_SECRETS=canary)
+
+    with caplog.at_level(logging.DEBUG):
+        world.app.intake.authenticate(authorization=None, secret=canary)
+        world.publish()
+        world.work()
+
+    written = b"".join(blob.raw for blob in world.store.blobs.values())
+    assert canary.encode() not in written
+    assert canary not in caplog.text
+    assert canary not in "".join(commit.message for commit in world.repository.history())

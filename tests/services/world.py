@@ -1,0 +1,167 @@
+"""The whole product on fakes: built by its own composition root, with a clock that a test moves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.composition import App
+from shared.domain.rebuilds import RebuildEntry, ReleaseEntry
+from shared.domain.releases import ReleaseId
+from shared.ledger import Ledger, rebuild_key, release_key
+from shared.limits import MAX_DEQUEUE_COUNT
+from shared.ports import Subscription
+from shared.settings import Settings
+from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository, FakeServices
+from tests.fakes.clock import FakeClock
+from tests.fakes.storage import MemoryLedgerStore, MemoryQueue
+
+FEED = "ml/packages"
+SECRET = "0123456789abcdef"
+RULES = b'deliver: push\npackages:\n  - match: "our-*"\n'
+
+
+def environment(name: str, requirements: bytes) -> dict[str, bytes]:
+    """The files of one environment."""
+    return {
+        f"{name}/environment.yml": f"name: {name}\nbuild:\n  path: context\n".encode(),
+        f"{name}/context/Dockerfile": b"FROM scratch\nRUN pip install -r requirements.txt\n",
+        f"{name}/context/requirements.txt": requirements,
+    }
+
+
+SAMPLE = {
+    "rebuilder.yml": RULES,
+    **environment("training", b"pandas==2.0\nour-package==1.0\n"),
+    **environment("scoring", b"our-package==1.0  # shared\n"),
+    **environment("reporting", b"jinja2==3.1\n"),
+}
+
+
+@dataclass
+class FakeHooks:
+    """Service hook subscriptions."""
+
+    found: list[Subscription]
+
+    def subscriptions(self) -> list[Subscription]:
+        return self.found
+
+
+class World:
+    """One target and everything around it.
+
+    Attributes:
+        app: the product.
+        crashes: messages that a function failed on, with the error; the platform gives them back.
+    """
+
+    def __init__(self, files: Mapping[str, bytes] | None = None, *, targets: int = 1, **settings: str) -> None:
+        self.clock = FakeClock()
+        self.store = MemoryLedgerStore()
+        self.signals = MemoryQueue(self.clock)
+        self.rebuilds = MemoryQueue(self.clock)
+        self.repository = FakeRepository(SAMPLE if files is None else files)
+        self.feed = FakeFeed()
+        self.pipeline = FakePipeline(self.clock, self.repository)
+        self.settings = settings
+        self.target_count = targets
+        self.app = self.start()
+
+    def start(self) -> App:
+        """A new process: everything that was in memory only is gone."""
+        target = {
+            "organization": "https://dev.azure.com/contoso",
+            "project": "ml",
+            "repository": "environments",
+            "pipeline": 7,
+            "feeds": [FEED],
+        }
+        names = ["main", "second"][: self.target_count]
+        app = App(
+            Settings.read(
+                {
+                    "REBUILDER_TARGETS": json.dumps([{**target, "name": name} for name in names]),
+                    "REBUILDER_HOOK_SECRETS": SECRET,
+                    "REBUILDER_STORAGE__blobServiceUri": "https://account.blob.core.windows.net",
+                    "REBUILDER_STORAGE__queueServiceUri": "https://account.queue.core.windows.net",
+                    **self.settings,
+                }
+            )
+        )
+        app.clock = self.clock  # type: ignore[assignment]
+        app.ledger = Ledger(self.store)
+        app.signals = self.signals
+        app.rebuilds = self.rebuilds
+        app.services = FakeServices(self.repository, self.pipeline, {FEED: self.feed})
+        self.app = app
+        return app
+
+    # What happens outside
+
+    def announce(self, name: str = "our-package", version: str = "1.1", feed: str = FEED) -> None:
+        """A publishing pipeline tells of a version."""
+        body = json.dumps({"feed": feed, "name": name, "version": version}).encode()
+        assert self.app.intake.accept(body).outcome == "accepted"
+
+    def publish(self, name: str = "our-package", version: str = "1.1") -> None:
+        """A version is published, and told of."""
+        self.feed.publish(name, version)
+        self.announce(name, version)
+
+    # The platform
+
+    def work(self, steps: int = 200) -> None:
+        """Handle messages, moving the clock, until both queues are empty."""
+        for _ in range(steps):
+            if not self.step():
+                return
+        raise AssertionError(f"the queues are not empty after {steps} messages")
+
+    def step(self) -> bool:
+        """Handle the next message, however far in the future it becomes visible; False if there is none."""
+        moments = [m for m in (self.signals.next_visible(), self.rebuilds.next_visible()) if m]
+        if not moments:
+            return False
+        if min(moments) > self.clock.now():
+            self.clock.advance(min(moments) - self.clock.now())
+        if text := self.signals.receive():
+            self.app.worker.signal(text)
+        elif text := self.rebuilds.receive():
+            self.app.worker.turn(text)
+        return True
+
+    def fail_for_good(self, text: str, queue: str) -> None:
+        """What the platform does with a message whose function failed for the last time."""
+        given_up = self.app.worker.signal_given_up if queue == "signals" else self.app.worker.turn_given_up
+        given_up(text)
+
+    # What can be seen
+
+    def release(self, name: str = "our-package", version: str = "1.1", target: str = "main") -> ReleaseEntry | None:
+        """The ledger's entry of a release."""
+        return self.app.ledger.read(release_key(target, ReleaseId.of(FEED, name, version)))
+
+    def known(self, name: str = "our-package", version: str = "1.1", target: str = "main") -> ReleaseEntry:
+        """The ledger's entry of a release, which has to be there."""
+        entry = self.release(name, version, target)
+        assert entry is not None
+        return entry
+
+    def rebuild(self, name: str = "our-package", version: str = "1.1") -> RebuildEntry:
+        """The rebuild that carries a release."""
+        entry = self.known(name, version)
+        assert entry.rebuild is not None
+        return self.app.ledger.get(rebuild_key("main", entry.rebuild))
+
+    @property
+    def commits(self) -> list[str]:
+        """The subjects of the commits that the product made, oldest first."""
+        ours = [commit for commit in self.repository.history() if "Rebuild-Id:" in commit.message]
+        return [commit.message.splitlines()[0] for commit in reversed(ours)]
+
+    def file(self, path: str) -> bytes:
+        """A file at the branch's tip."""
+        return self.repository.files()[path]
+
+
+HOPELESS = MAX_DEQUEUE_COUNT + 1

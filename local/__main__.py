@@ -37,9 +37,7 @@ def run(
 ) -> None:
     """Start everything, release a package, and show what happens."""
     name, version = parse_release(release)
-    wish = Wish(
-        once=once, report=report, repository=repository, name=name, version=version, port=port, folder=folder
-    )
+    wish = Wish(once=once, report=report, repository=repository, name=name, version=version, port=port, folder=folder)
     raise typer.Exit(perform(wish))
 
 

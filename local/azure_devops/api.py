@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from local.azure_devops.locations import ALL, RESOURCE_AREAS, Location
@@ -117,17 +117,28 @@ class Recorded:
     body: bytes
     status: int
     answer: bytes
+    accept: str = ""
 
 
 class Api:
     """The REST API of one organisation."""
 
-    def __init__(self, organization: str, faults: Faults) -> None:
+    def __init__(self, organization: str, project: str, faults: Faults) -> None:
         self.organization = organization
+        self.project = project
         self.faults = faults
         self.recorded: list[Recorded] | None = None
         self._operations: list[Operation] = []
         self.add("resource areas", "GET", RESOURCE_AREAS, lambda _: collection([]))
+
+    def check_project(self, call: Call) -> None:
+        """Refuse another project than the organisation's only one."""
+        if call.project is not None and call.project.casefold() != self.project.casefold():
+            raise ServiceError(
+                404,
+                "ProjectDoesNotExistWithNameException",
+                f"TF200016: The following project does not exist: {call.project}.",
+            )
 
     def add(self, name: str, method: str, location: Location, handler: Handler, *, status: int = 200) -> None:
         """Serve an operation."""
@@ -165,17 +176,27 @@ class Api:
         if self.recorded is not None:
             self.recorded.append(
                 Recorded(
-                    operation.name, operation.method, below, dict(request.query_params), call.body,
-                    response.status_code, bytes(response.body),
+                    operation=operation.name,
+                    method=operation.method,
+                    path=below,
+                    query=dict(request.query_params),
+                    body=call.body,
+                    status=response.status_code,
+                    answer=bytes(response.body),
+                    accept=request.headers.get("Accept", ""),
                 )
-            )  # fmt: skip
+            )
         return failing(Fault.UNAVAILABLE) if fault is Fault.AFTER else response
 
     async def _answer(self, operation: Operation, call: Call) -> Response:
         try:
+            self.check_project(call)
             answer = await run_in_threadpool(operation.handler, call)
         except ServiceError as error:
             return JSONResponse(error.body(), error.status)
+        except (KeyError, IndexError, TypeError, ValueError) as problem:
+            malformed = ServiceError(400, "InvalidArgumentValueException", f"The request is malformed: {problem!r}.")
+            return JSONResponse(malformed.body(), malformed.status)
         if isinstance(answer, Raw):
             return Response(answer.content, media_type=answer.media_type)
         return JSONResponse(answer, operation.status)
@@ -197,7 +218,8 @@ def failing(fault: Fault) -> Response:
         case Fault.DROP:
             return Dropped()
         case Fault.SIGN_IN:
-            return HTMLResponse("<html><title>Azure DevOps Services | Sign In</title></html>", 203)
+            page = iter(["<html><title>Azure DevOps Services | Sign In</title></html>"])  # chunked, as the service does
+            return StreamingResponse(page, 203, media_type="text/html")
         case Fault.TOO_MANY:
             error = ServiceError(
                 429,
@@ -215,9 +237,9 @@ def failing(fault: Fault) -> Response:
             error = ServiceError(409, "GitReferenceStaleException", "TF401028: The reference has already been updated.")
             return JSONResponse(error.body(), 409)
         case Fault.SERVER_ERROR:
-            return Response("an error on purpose", 500, media_type="text/plain")
+            return JSONResponse(ServiceError(500, "UnexpectedException", "An error on purpose.").body(), 500)
         case _:
-            return Response("unavailable on purpose", 503, media_type="text/plain")
+            return JSONResponse(ServiceError(503, "ServiceException", "Unavailable on purpose.").body(), 503)
 
 
 def is_signed_in(request: Request) -> bool:

@@ -10,13 +10,14 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
 from html import escape
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Feed:
         Raises:
             Refused: not such a file, or the feed has one of this name.
         """
-        name, version = _identity(filename)
+        name, version = _identity(filename, content)
         with self._lock:
             first = self._add(name, version, filename, content, upstream=False)
         if first and not silent:
@@ -140,7 +141,7 @@ class Feed:
         path = self._folder / key / number / filename
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        entry.files[filename] = File(filename, digest, path, _requires_python(filename, content))
+        entry.files[filename] = File(filename, digest, path, _metadata(filename, content).get("Requires-Python", ""))
         self._changed(entry)
         return first
 
@@ -295,10 +296,12 @@ class Feed:
                     (version.token, key, version)
                     for key, versions in self._packages.items()
                     for version in versions.values()
-                    if version.token > after and version.is_shown
+                    if version.token > after
                 ),
                 key=lambda row: row[0],
-            )[:size]
+            )
+            # Nothing behind a version that is not shown yet is told of: its turn would be missed.
+            news = list(takewhile(lambda row: row[2].is_shown, news))[:size]
             rows = [
                 {
                     "package": self._package(call, key),
@@ -318,8 +321,12 @@ class Feed:
             "feed": self._describe(call),
             "changeType": "addOrUpdate",
             "feedContinuationToken": 1,
-            "latestPackageContinuationToken": self._token,
+            "latestPackageContinuationToken": self._latest_shown(),
         }
+
+    def _latest_shown(self) -> int:
+        hidden = [v.token for versions in self._packages.values() for v in versions.values() if not v.is_shown]
+        return min(hidden) - 1 if hidden else self._token
 
     def _package(self, call: Call, key: str) -> dict[str, Any]:
         where = f"{call.base}/{self.project}/_apis/packaging/Feeds/{self.id}/Packages/{self._package_id(key)}"
@@ -370,7 +377,8 @@ class Feed:
         return str(uuid.uuid5(_NAMESPACE, f"{self.id}/{key}/{number}"))
 
 
-def _identity(filename: str) -> tuple[str, str]:
+def _identity(filename: str, content: bytes) -> tuple[str, str]:
+    """Name and version of a file, the name as its metadata spell it."""
     try:
         if filename.endswith(".whl"):
             name, version, *_ = parse_wheel_filename(filename)
@@ -378,15 +386,15 @@ def _identity(filename: str) -> tuple[str, str]:
             name, version = parse_sdist_filename(filename)
     except ValueError as problem:
         raise Refused(400, str(problem)) from None
-    return str(name), str(version)
+    return _metadata(filename, content).get("Name") or str(name), str(version)
 
 
-def _requires_python(filename: str, content: bytes) -> str:
+def _metadata(filename: str, content: bytes) -> Mapping[str, str]:
     if not filename.endswith(".whl"):
-        return ""
+        return {}
     try:
         with zipfile.ZipFile(BytesIO(content)) as wheel:
             names = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
-            return BytesHeaderParser().parsebytes(wheel.read(names[0])).get("Requires-Python", "") if names else ""
+            return dict(BytesHeaderParser().parsebytes(wheel.read(names[0]))) if names else {}
     except zipfile.BadZipFile:
         raise Refused(400, f"{filename} is not a wheel") from None

@@ -38,6 +38,7 @@ class Subscription:
     version: str
     publisher_inputs: dict[str, str]
     consumer_inputs: dict[str, str]
+    consumer: str = "webHooks"
     status: str = "enabled"
     probation_until: float = 0.0
 
@@ -144,7 +145,11 @@ class Hooks:
 
     def _publish(self, event: str, resource: Mapping[str, Any], text: str, version: str | None = None) -> None:
         for subscription in list(self._subscriptions.values()):
-            if subscription.event != event or (version and subscription.version != version):
+            if (
+                subscription.consumer != "webHooks"
+                or subscription.event != event
+                or (version and subscription.version != version)
+            ):
                 continue
             if subscription.status not in ("enabled", "onProbation") or time.monotonic() < subscription.probation_until:
                 continue  # on probation events are skipped, not kept
@@ -171,7 +176,8 @@ class Hooks:
 
     def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
         inputs = subscription.consumer_inputs
-        password = base64.b64encode(f"{inputs['basicAuthUsername']}:{inputs['basicAuthPassword']}".encode()).decode()
+        shown = f"{inputs.get('basicAuthUsername', '')}:{inputs.get('basicAuthPassword', '')}"
+        password = base64.b64encode(shown.encode()).decode()
         for wait in (*_WAITS, None):
             status = 0
             try:
@@ -210,8 +216,14 @@ class Hooks:
         api.add("create subscription", "POST", locations.SUBSCRIPTIONS, self._create)
 
     def _list(self, call: Call) -> Any:
-        wanted = call.query.get("eventtype")
-        return collection([_described(call.base, s) for s in self._subscriptions.values() if wanted in (None, s.event)])
+        event, consumer = call.query.get("eventtype"), call.query.get("consumerid")
+        return collection(
+            [
+                _described(call.base, subscription)
+                for subscription in self._subscriptions.values()
+                if event in (None, subscription.event) and consumer in (None, subscription.consumer)
+            ]
+        )
 
     def _create(self, call: Call) -> Any:
         wish = call.json()
@@ -222,7 +234,8 @@ class Hooks:
             wish["eventType"],
             wish.get("resourceVersion") or "2.0",
             wish.get("publisherInputs") or {},
-            {"basicAuthUsername": "", "basicAuthPassword": "", **(wish.get("consumerInputs") or {})},
+            wish.get("consumerInputs") or {},
+            wish.get("consumerId") or "webHooks",
         )
         self._subscriptions[made.id] = made
         return _described(call.base, made)
@@ -237,7 +250,7 @@ def _described(base: str, subscription: Subscription) -> dict[str, Any]:
         "publisherId": "tfs",
         "eventType": subscription.event,
         "resourceVersion": subscription.version,
-        "consumerId": "webHooks",
+        "consumerId": subscription.consumer,
         "consumerActionId": "httpRequest",
         "publisherInputs": subscription.publisher_inputs,
         "consumerInputs": shown,

@@ -84,6 +84,8 @@ class Pipelines:
         wish = call.json() or {}
         itself = ((wish.get("resources") or {}).get("repositories") or {}).get("self") or {}
         branch = str(itself.get("refName") or f"refs/heads/{definition.repository.branch}")
+        if definition.repository.tip(branch) is None:
+            raise _invalid(f"Could not find the branch {branch}.")
         commit = definition.repository.tip(str(itself.get("version") or branch) + "^{commit}")
         if commit is None:
             raise _invalid("Could not find the commit or branch to build.")

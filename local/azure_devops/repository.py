@@ -126,9 +126,7 @@ class GitRepository:
         ref = version if query.get("versiondescriptor.versiontype") == "commit" else f"refs/heads/{version}"
         commit = self.tip(f"{ref}^{{commit}}")
         if commit is None:
-            raise ServiceError(
-                404, "GitUnresolvableToCommitException", f"TF401175: The version descriptor <{version}> is not there."
-            )
+            raise _unresolvable(version)
         return commit
 
     def _blobs(self, call: Call) -> Any:
@@ -150,9 +148,10 @@ class GitRepository:
         if commit := call.parameters.get("commitId"):
             return self._commit(call, commit, whole=True)
         branch = call.query.get("searchcriteria.itemversion.version", self.branch)
-        # The SDK sends the number both ways, depending on where a caller puts it.
-        top = call.query.get("$top") or call.query.get("searchcriteria.$top") or "100"
-        found = self._git("rev-list", "--first-parent", f"--max-count={int(top)}", f"refs/heads/{branch}")
+        if self.tip(f"refs/heads/{branch}") is None:
+            raise _unresolvable(branch)
+        top = int(call.query.get("searchcriteria.$top") or 100)
+        found = self._git("rev-list", "--first-parent", f"--max-count={top}", f"refs/heads/{branch}")
         return collection([self._commit(call, line, whole=False) for line in found.decode().split()])
 
     def _commit(self, call: Call, commit: str, *, whole: bool) -> dict[str, Any]:
@@ -225,7 +224,9 @@ class GitRepository:
     def _stage(self, change: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         path = str(change["item"]["path"]).lstrip("/")
         kind = str(change["changeType"]).casefold()
-        known = self._git("ls-files", "--stage", "-z", "--", path, environment=environment).decode()
+        known = self._git(
+            "--literal-pathspecs", "ls-files", "--stage", "-z", "--", path, environment=environment
+        ).decode()
         if (kind == "add") == bool(known):
             raise ServiceError(
                 400, "GitArgumentException", f"TF401035: {path} {'exists already' if known else 'is not there'}."
@@ -240,6 +241,12 @@ class GitRepository:
         blob = self._git("hash-object", "-w", "--stdin", given=raw).decode().strip()
         mode = known.split(" ")[0] if known else "100644"
         self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", environment=environment)
+
+
+def _unresolvable(version: str) -> ServiceError:
+    return ServiceError(
+        404, "GitUnresolvableToCommitException", f"TF401175: The version descriptor <{version}> could not be resolved."
+    )
 
 
 def _stale(ref: str) -> ServiceError:

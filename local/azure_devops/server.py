@@ -70,7 +70,7 @@ class Organization:
         self.identity = IdentityEndpoint()
         # What a developer shows to the feed, in place of a personal access token.
         self.feed_password = secrets.token_urlsafe(24)
-        self.api = Api(names.organization, self.faults)
+        self.api = Api(names.organization, names.project, self.faults)
         self.repository = GitRepository(names.repository, self.folder / "repository.git")
         self.feed = Feed(project=names.project, name=names.feed, folder=self.folder / "feed", upstream=self.upstream)
         self.hooks = Hooks(self.url, time_scale=self.hook_time_scale)

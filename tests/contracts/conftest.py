@@ -5,15 +5,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 # The SDK reads this when it is imported, and keeps answers there for 12 hours.
 os.environ["AZURE_DEVOPS_CACHE_DIR"] = tempfile.mkdtemp(prefix="azure-devops-sdk-")
 
-from azure.core.credentials import AccessToken
 from azure.devops._file_cache import OPTIONS_CACHE, RESOURCE_CACHE
 from azure.devops.client import Client
 
@@ -22,29 +21,19 @@ from local.azure_devops.server import Organization
 from local.azurite import Azurite
 from local.certificates import make_certificates
 from local.environments import SAMPLE, serve_repository
-from local.identity import make_token
 from local.processes import free_ports
 from local.upstream import Upstream, UpstreamFile
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
+from tests.contracts.recording import Recording, record
 from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, StandFeed, StandPipeline, StandRepository
+from tests.fakes.credential import StubCredential
 
-STORAGE_AUDIENCE = "https://storage.azure.com"
 PROJECT = Path(__file__).resolve().parents[2]
 
 atexit.register(shutil.rmtree, os.environ["AZURE_DEVOPS_CACHE_DIR"], ignore_errors=True)
-
-
-class StubCredential:
-    """Hands out tokens of the stand for one resource."""
-
-    def __init__(self, audience: str) -> None:
-        self._audience = audience
-
-    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        return AccessToken(make_token(self._audience), 2**31)
 
 
 class OnePackageUpstream(Upstream):
@@ -69,24 +58,22 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bare
 
 
-@pytest.fixture
-def organization(_served: Path, tmp_path: Path) -> Iterator[Organization]:
-    """The stand-in of Azure DevOps, on a free port."""
+@contextmanager
+def _running(served: Path, folder: Path) -> Iterator[Organization]:
     for cache in (OPTIONS_CACHE, RESOURCE_CACHE):
         cache.data.clear()
         cache.clear()
     Client._locations_cache.clear()
-    folder = tmp_path / "organization"
-    shutil.copytree(_served, folder / "repository.git")
-    made = Organization(port=free_ports(1)[0], folder=folder, upstream=OnePackageUpstream(tmp_path / "public"))
+    shutil.copytree(served, folder / "repository.git")
+    made = Organization(port=free_ports(1)[0], folder=folder, upstream=OnePackageUpstream(folder / "public"))
     made.start()
-    yield made
-    made.stop()
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
-@pytest.fixture
-def target(organization: Organization) -> Target:
-    """The stand-in as settings name it."""
+def _target(organization: Organization) -> Target:
     names = organization.names
     return Target(
         name="sample",
@@ -100,9 +87,42 @@ def target(organization: Organization) -> Target:
 
 
 @pytest.fixture
+def organization(_served: Path, tmp_path: Path) -> Iterator[Organization]:
+    """The stand-in of Azure DevOps, on a free port."""
+    with _running(_served, tmp_path / "organization") as made:
+        yield made
+
+
+@pytest.fixture
+def target(organization: Organization) -> Target:
+    """The stand-in as settings name it."""
+    return _target(organization)
+
+
+@pytest.fixture(scope="module")
+def organization_of_module(_served: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
+    """A stand-in for all tests of a module."""
+    with _running(_served, tmp_path_factory.mktemp("organization")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def target_of_module(organization_of_module: Organization) -> Target:
+    """The module's stand-in as settings name it."""
+    return _target(organization_of_module)
+
+
+@pytest.fixture(scope="session")
 def azure_devops() -> AzureDevOps:
     """The product's adapters."""
     return AzureDevOps(StubCredential(AUDIENCE))
+
+
+@pytest.fixture(scope="session")
+def recording(_served: Path, azure_devops: AzureDevOps, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """Every call to Azure DevOps, made once."""
+    with _running(_served, tmp_path_factory.mktemp("recorded")) as made:
+        return record(made, azure_devops, _target(made), tmp_path_factory.mktemp("recording"))
 
 
 @pytest.fixture
@@ -123,6 +143,12 @@ def stand_feed(organization: Organization, azure_devops: AzureDevOps, target: Ta
 def stand_pipeline(organization: Organization, azure_devops: AzureDevOps, target: Target) -> StandPipeline:
     """The adapter on the stand-in's pipeline."""
     return StandPipeline(organization, azure_devops, target)
+
+
+@pytest.fixture(scope="session")
+def storage_credential() -> StubCredential:
+    """What the storage emulator lets in."""
+    return StubCredential("https://storage.azure.com")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from packaging.utils import canonicalize_name, canonicalize_version
+
 from local.azure_devops.repository import git
 from local.azure_devops.server import Organization
 from local.faults import Fault
@@ -17,7 +19,16 @@ from shared.ports import Feed, Pipeline, Repository
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository
 from tests.fakes.clock import FakeClock
 
+# A package that the feed takes from its upstream source.
 PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
+# Those of a run of the rebuild pipeline.
+PARAMETERS = {
+    "schema": "1",
+    "rebuild": "0123456789abcdef",
+    "run": "1",
+    "commit": "0" * 40,
+    "environments": "a/a.yml,b/b.yml",
+}
 
 _SOMEBODY = {
     "GIT_AUTHOR_NAME": "Somebody", "GIT_AUTHOR_EMAIL": "somebody@stand.invalid",
@@ -82,6 +93,13 @@ class StandRepository:
         git("add", "a-link", at=self._clone)
         git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},a-submodule", at=self._clone)
         return self._push("Add links")
+
+    def commit_program(self, path: str, raw: bytes) -> str:
+        """Commit a file that can be run."""
+        self._update()
+        (self._clone / path).write_bytes(raw)
+        git("add", "--chmod=+x", path, at=self._clone)
+        return self._push("Add a program")
 
     def files(self) -> Mapping[str, bytes]:
         self._update()
@@ -167,6 +185,10 @@ class FeedWorld(Protocol):
         """Move a version to the recycle bin."""
         ...
 
+    def show(self, name: str, version: str) -> None:
+        """Show a hidden version."""
+        ...
+
     def install_public_package(self) -> None:
         """Let the feed take `PUBLIC_PACKAGE` from its upstream source."""
         ...
@@ -195,6 +217,9 @@ class StandFeed:
     def delete(self, name: str, version: str) -> None:
         self._feed.delete(name, version)
 
+    def show(self, name: str, version: str) -> None:
+        self._feed._packages[canonicalize_name(name)][canonicalize_version(version)].visible = 0.0
+
     def install_public_package(self) -> None:
         filename = f"{PUBLIC_PACKAGE.replace('-', '_')}-{PUBLIC_VERSION}-py3-none-any.whl"
         assert self._feed.file(PUBLIC_PACKAGE, PUBLIC_VERSION, filename)
@@ -218,6 +243,9 @@ class MemoryFeed:
 
     def delete(self, name: str, version: str) -> None:
         self.fake.delete(name, version)
+
+    def show(self, name: str, version: str) -> None:
+        self.fake.show(name, version)
 
     def install_public_package(self) -> None:
         self.fake.publish(PUBLIC_PACKAGE, PUBLIC_VERSION, upstream="the public index")
@@ -244,6 +272,10 @@ class PipelineWorld(Protocol):
         """Let the next run be queued and the answer get lost."""
         ...
 
+    def list_late(self, look_ups: int) -> None:
+        """Let look-ups see no run for a while."""
+        ...
+
 
 class StandPipeline:
     """In the stand."""
@@ -263,6 +295,9 @@ class StandPipeline:
 
     def lose_next_answer(self) -> None:
         self._organization.faults.set("queue run", Fault.AFTER)
+
+    def list_late(self, look_ups: int) -> None:
+        self._organization.pipelines.listed_after = look_ups
 
 
 class MemoryPipeline:
@@ -286,3 +321,6 @@ class MemoryPipeline:
 
     def lose_next_answer(self) -> None:
         self.fake.fail("queue", "after", ServiceUnavailable("the answer is lost"))
+
+    def list_late(self, look_ups: int) -> None:
+        self.fake.unlisted = look_ups

@@ -158,7 +158,7 @@ class FakeFeed(Faulty):
         super().__init__()
         self.page_size = CHANGES_PER_REQUEST
         self._id = feed_id
-        self._versions: list[FakeVersion] = []
+        self._versions: dict[tuple[str, Version], FakeVersion] = {}
         self._token = 0
 
     def publish(
@@ -168,7 +168,7 @@ class FakeFeed(Faulty):
         entry = self._find(name, version)
         if entry is None:
             entry = FakeVersion(name, version, upstream=upstream, hidden=hidden)
-            self._versions.append(entry)
+            self._versions[canonicalize_name(name), Version(version)] = entry
         entry.files.append(file or f"{canonicalize_name(name).replace('-', '_')}-{version}-py3-none-any.whl")
         self._changed(entry)
 
@@ -202,7 +202,7 @@ class FakeFeed(Faulty):
     def changes(self, token: int) -> Changes:
         with self._call("changes"):
             news = sorted(
-                (entry for entry in self._versions if entry.token > token and not entry.hidden),
+                (entry for entry in self._versions.values() if entry.token > token and not entry.hidden),
                 key=lambda entry: entry.token,
             )[: self.page_size]
             items = tuple(
@@ -225,13 +225,9 @@ class FakeFeed(Faulty):
 
     def _find(self, name: str, version: str) -> FakeVersion | None:
         try:
-            wanted = Version(version)
+            return self._versions.get((canonicalize_name(name), Version(version)))
         except InvalidVersion:
             return None
-        for entry in self._versions:
-            if canonicalize_name(entry.name) == canonicalize_name(name) and Version(entry.spelling) == wanted:
-                return entry
-        return None
 
     def _known(self, name: str, version: str) -> FakeVersion:
         entry = self._find(name, version)

@@ -1,5 +1,6 @@
 """Azure Storage in memory."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,19 +22,20 @@ class MemoryLedgerStore(Faulty):
         super().__init__()
         self.blobs: dict[str, Stored] = {}
         self._etags = count(1)
+        self._lock = threading.RLock()
 
     def read(self, key: str) -> Stored | None:
         with self._call("read"):
             return self.blobs.get(key)
 
     def create(self, key: str, raw: bytes) -> str:
-        with self._call("create"):
+        with self._lock, self._call("create"):
             if key in self.blobs:
                 raise StateChanged(f"{key} exists already")
             return self._write(key, raw)
 
     def replace(self, key: str, raw: bytes, etag: str) -> str:
-        with self._call("replace"):
+        with self._lock, self._call("replace"):
             present = self.blobs.get(key)
             if present is None or present.etag != etag:
                 raise StateChanged(f"{key} was changed by somebody else")

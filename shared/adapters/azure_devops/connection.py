@@ -7,11 +7,14 @@ when it is imported.
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import requests
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, DeserializationError
 
@@ -37,12 +40,14 @@ from shared.errors import (
     RejectedByPolicy,
     ServiceUnavailable,
     Throttled,
+    Transient,
 )
 from shared.limits import REQUEST_SECONDS
 
 # The resource id of Azure DevOps in Microsoft Entra ID.
 SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 
+_SIGN_IN = "the answer is no JSON, most likely a sign-in page"
 _STATUS = re.compile(r"Operation returned a (?:'?)(\d{3})")
 _CODE = re.compile(r"\b(TF\d{6}|VS\d{6})\b")
 
@@ -52,6 +57,7 @@ _BY_TYPE: dict[str, type[RebuilderError]] = {
     "GitRefUpdateRejectedByPolicyException": RejectedByPolicy,
     "GitRefLockedException": RejectedByPolicy,
     "GitNeedsPermissionException": AccessDenied,
+    "GitUnresolvableToCommitException": NotThere,
     "PipelineValidationException": PipelineRejected,
     "BuildRequestValidationFailedException": PipelineRejected,
     "DefinitionDisabledException": PipelineRejected,
@@ -68,6 +74,7 @@ _BY_CODE: dict[str, type[RebuilderError]] = {
 _BY_ENDING: tuple[tuple[str, type[RebuilderError]], ...] = (
     ("NotFoundException", NotThere),
     ("DoesNotExistException", NotThere),
+    ("DoesNotExistWithNameException", NotThere),
     ("UnauthorizedException", AccessDenied),
     ("UnauthorizedRequestException", AccessDenied),
     ("AccessDeniedException", AccessDenied),
@@ -85,9 +92,30 @@ class IdentityAuthentication(BasicTokenAuthentication):
         self._credential = credential
 
     def signed_session(self, session: Any = None) -> Any:
-        """Return a session that carries the token of this moment."""
+        """Return a session that carries the token of this moment, and notes the answers' statuses."""
+        _last.status = None
         self.token = {"access_token": self._credential.get_token(SCOPE).token}
-        return super().signed_session(session)
+        signed = super().signed_session(session)
+        if _note_status not in signed.hooks["response"]:
+            signed.hooks["response"].append(_note_status)
+        return signed
+
+
+class _Last(threading.local):
+    """What the service answered last to this thread: the SDK's errors do not say it."""
+
+    status: int | None = None
+    retry_after: timedelta | None = None
+
+
+_last = _Last()
+
+
+def _note_status(response: requests.Response, *_: object, **__: object) -> None:
+    _last.status = response.status_code
+    asked = response.headers.get("Retry-After", "")
+    # A number of seconds; the other form of the header, a date, is not used by Azure DevOps.
+    _last.retry_after = timedelta(seconds=min(int(asked), 3600)) if asked.isdigit() else None
 
 
 class Connections:
@@ -123,13 +151,15 @@ def translated(what: str) -> Iterator[None]:
         yield
     except AzureDevOpsServiceError as problem:
         raise _service_error(what, problem) from problem
+    except requests.JSONDecodeError as problem:
+        raise AccessDenied(f"{what}: {_SIGN_IN}") from problem
     except AzureDevOpsAuthenticationError as problem:
         raise AccessDenied(f"{what}: Azure DevOps does not accept our identity (401)") from problem
     except AzureDevOpsClientRequestError as problem:
         raise _by_status(what, str(problem)) from problem
     except DeserializationError as problem:
         # 200 or 203 with a page instead of JSON: Azure DevOps answers so to who is not signed in.
-        raise AccessDenied(f"{what}: the answer is not JSON, most likely a sign-in page") from problem
+        raise AccessDenied(f"{what}: {_SIGN_IN}") from problem
     except ClientRequestError as problem:
         raise ServiceUnavailable(f"{what}: no answer from Azure DevOps") from problem
     except ClientException as problem:
@@ -139,36 +169,40 @@ def translated(what: str) -> Iterator[None]:
     except OSError as problem:
         # requests' own errors, for instance a connection that breaks while an answer is streamed.
         raise ServiceUnavailable(f"{what}: {type(problem).__name__}") from problem
+    except (ValueError, AttributeError, TypeError) as problem:
+        # The SDK takes an answer apart without looking: an empty one ends so.
+        raise ServiceUnavailable(f"{what}: the answer cannot be understood") from problem
 
 
 def _service_error(what: str, problem: AzureDevOpsServiceError) -> RebuilderError:
     message = _first_line(problem)
     kind = str(problem.type_key or "")
     line = f"{what}: {message}"
-    if kind in _BY_TYPE:
-        return _BY_TYPE[kind](line)
     code = _CODE.search(message)
-    if code and code[1] in _BY_CODE:
-        return _BY_CODE[code[1]](line)
-    for ending, error in _BY_ENDING:
-        if kind.endswith(ending):
-            return error(line)
-    return Permanent(f"{line} ({kind or 'no type'})")
+    error = _BY_TYPE.get(kind) or (_BY_CODE.get(code[1]) if code else None)
+    error = error or next((error for ending, error in _BY_ENDING if kind.endswith(ending)), None)
+    if error is not None:
+        return error(line, _last.retry_after) if issubclass(error, Transient) else error(line)
+    return _of_status(_last.status or 0, f"{line} ({kind or 'no type'})")
 
 
 def _by_status(what: str, message: str) -> RebuilderError:
     found = _STATUS.search(message)
-    status = int(found[1]) if found else 0
-    line = f"{what}: {message.splitlines()[0].strip()}"
+    status = int(found[1]) if found else _last.status or 500
+    return _of_status(status, f"{what}: {message.splitlines()[0].strip()}")
+
+
+def _of_status(status: int, line: str) -> RebuilderError:
+    """What an HTTP status says where nothing else does."""
     if status in (401, 403):
         return AccessDenied(line)
     if status == 404:
         return NotThere(line)
     if status == 429:
-        return Throttled(line)
-    if 400 <= status < 500 and status != 408:
-        return Permanent(line)
-    return ServiceUnavailable(line)
+        return Throttled(line, _last.retry_after)
+    if status == 408 or status >= 500:
+        return ServiceUnavailable(line, _last.retry_after)
+    return Permanent(line)
 
 
 def _first_line(problem: Exception) -> str:

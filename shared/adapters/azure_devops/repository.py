@@ -24,7 +24,7 @@ from azure.devops.v7_1.git.models import (
 from shared.adapters.azure_devops.connection import client, translated
 from shared.domain.catalog import Listing
 from shared.domain.targets import Target
-from shared.errors import NotThere, ServiceUnavailable
+from shared.errors import AccessDenied, NotThere, ServiceUnavailable
 from shared.limits import BLOBS_PER_REQUEST, COMMITS_SEARCHED
 from shared.ports import Commit
 
@@ -104,11 +104,12 @@ class AzureRepository:
     def commits_since(self, base: str) -> Sequence[Commit]:
         """The branch's newest commits down to `base`, newest first."""
         criteria = GitQueryCommitsCriteria(
-            item_version=GitVersionDescriptor(version=self._target.branch, version_type="branch")
+            item_version=GitVersionDescriptor(version=self._target.branch, version_type="branch"),
+            top=COMMITS_SEARCHED,
         )
         git = client(self._connection, "git")
         with translated(f"reading the commits of {self._target.branch}"):
-            refs = git.get_commits(search_criteria=criteria, top=COMMITS_SEARCHED, **self._where)
+            refs = git.get_commits(search_criteria=criteria, **self._where)
             return list(self._until(base, refs))
 
     def _until(self, base: str, refs: Iterable[GitCommitRef]) -> Iterator[Commit]:
@@ -130,7 +131,9 @@ def _unzipped(raw: bytes) -> Iterator[tuple[str, bytes]]:
                 content = archive.read(name)
                 yield blob_id(content), content
     except zipfile.BadZipFile:
-        raise ServiceUnavailable("the repository's answer is not a zip") from None
+        if raw.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<"):
+            raise AccessDenied("the repository's answer is a page, most likely to sign in") from None
+        raise ServiceUnavailable("the repository's answer is no zip") from None
 
 
 def blob_id(content: bytes) -> str:

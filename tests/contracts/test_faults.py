@@ -1,0 +1,142 @@
+"""What the adapters make of an Azure DevOps that does not answer as it should."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from local.azure_devops.server import Organization
+from local.faults import Fault
+from shared.adapters.azure_devops import AzureDevOps
+from shared.domain.names import package_name
+from shared.domain.targets import Target
+from shared.errors import (
+    AccessDenied,
+    BranchMoved,
+    NotThere,
+    PipelineRejected,
+    RebuilderError,
+    ServiceUnavailable,
+    Throttled,
+)
+from tests.contracts.worlds import PARAMETERS
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of an adapter, on the module's stand.
+
+    Attributes:
+        operation: what the stand calls it.
+        writes: a second one would do something a second time.
+    """
+
+    operation: str
+    run: Callable[[AzureDevOps, Target], object]
+    writes: bool = False
+
+
+def _push(azure_devops: AzureDevOps, target: Target) -> object:
+    repository = azure_devops.repository(target)
+    return repository.push(repository.tip(), "Change the rules", {"rebuilder.yml": b"deliver: push\n"})
+
+
+STEPS = (
+    Step("refs", lambda azure, target: azure.repository(target).tip()),
+    Step("items", lambda azure, target: azure.repository(target).listing("1" * 40)),
+    Step("blobs", lambda azure, target: azure.repository(target).blobs(["1" * 40])),
+    Step("commits", lambda azure, target: azure.repository(target).commits_since("1" * 40)),
+    Step("push", _push, writes=True),
+    Step("queue run", lambda azure, target: azure.pipeline(target).queue("1" * 40, PARAMETERS), writes=True),
+    Step("builds", lambda azure, target: azure.pipeline(target).runs_since(datetime.now(UTC))),
+    Step("packages", lambda azure, target: azure.feed(target, target.feeds[0]).version(package_name("any"), "1")),
+    Step("package changes", lambda azure, target: azure.feed(target, target.feeds[0]).changes(0)),
+    Step("feed change", lambda azure, target: azure.feed(target, target.feeds[0]).latest_token()),
+    Step("list subscriptions", lambda azure, target: azure.hooks(target.organization).subscriptions()),
+)
+WRITES = tuple(step for step in STEPS if step.writes)
+
+
+@pytest.fixture(params=STEPS, ids=lambda step: step.operation)
+def step(request: pytest.FixtureRequest) -> Step:
+    found: Step = request.param
+    return found
+
+
+class Stand:
+    """Runs steps and counts what arrives."""
+
+    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target) -> None:
+        self.organization = organization
+        self._azure_devops = azure_devops
+        self._target = target
+
+    def fail(self, step: Step, fault: Fault, times: int = 1) -> RebuilderError:
+        """Run a step that goes wrong; its error."""
+        self.organization.faults.set(step.operation, fault, times)
+        with pytest.raises(RebuilderError) as raised:
+            self.run(step)
+        return raised.value
+
+    def run(self, step: Step) -> object:
+        return step.run(self._azure_devops, self._target)
+
+    def calls(self, step: Step) -> int:
+        return self.organization.faults.calls.get(step.operation, 0)
+
+
+@pytest.fixture
+def stand(organization_of_module: Organization, azure_devops: AzureDevOps, target_of_module: Target) -> Iterator[Stand]:
+    yield Stand(organization_of_module, azure_devops, target_of_module)
+    organization_of_module.faults.clear()
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.SIGN_IN])
+def test_who_is_not_let_in_is_denied_access(
+    stand: Stand, step: Step, fault: Fault, request: pytest.FixtureRequest
+) -> None:
+    assert type(stand.fail(step, fault)) is AccessDenied
+
+
+def test_too_many_requests_are_throttled_and_not_repeated(stand: Stand, step: Step) -> None:
+    before = stand.calls(step)
+    assert type(stand.fail(step, Fault.TOO_MANY)) is Throttled
+    assert stand.calls(step) == before + 1
+
+
+def test_what_is_gone_is_not_there(stand: Stand, step: Step) -> None:
+    expected = PipelineRejected if step.operation == "queue run" else NotThere
+    assert type(stand.fail(step, Fault.NOT_FOUND)) is expected
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.SERVER_ERROR, Fault.DROP, Fault.BEFORE, Fault.AFTER])
+@pytest.mark.parametrize("step", WRITES, ids=lambda step: step.operation)
+def test_a_write_that_fails_is_not_repeated(stand: Stand, step: Step, fault: Fault) -> None:
+    before = stand.calls(step)
+    assert type(stand.fail(step, fault)) is ServiceUnavailable
+    assert stand.calls(step) == before + 1
+
+
+def test_a_connection_that_breaks_is_a_service_that_is_unavailable(stand: Stand, step: Step) -> None:
+    assert type(stand.fail(step, Fault.DROP, times=9)) is ServiceUnavailable
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.SERVER_ERROR])
+def test_a_read_that_fails_once_is_repeated(stand: Stand, fault: Fault) -> None:
+    step = STEPS[0]
+    stand.organization.faults.set(step.operation, fault)
+    before = stand.calls(step)
+    assert stand.run(step)
+    assert stand.calls(step) == before + 2
+
+
+def test_a_stale_branch_has_moved(stand: Stand) -> None:
+    (push,) = (step for step in STEPS if step.operation == "push")
+    assert type(stand.fail(push, Fault.CONFLICT)) is BranchMoved
+
+
+def test_errors_say_in_one_line_what_was_done(stand: Stand, step: Step) -> None:
+    message = str(stand.fail(step, Fault.FORBIDDEN))
+    assert "\n" not in message
+    assert any(word in message for word in ("environments", "main", "pipeline 7", "ml/packages", "subscriptions"))

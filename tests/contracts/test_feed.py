@@ -1,0 +1,177 @@
+"""What `Feed` promises, kept by the adapter (on the stand) and by the fake."""
+
+import uuid
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from shared.domain.names import package_name
+from shared.limits import CHANGES_PER_REQUEST
+from shared.ports import Feed
+from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, FeedWorld, MemoryFeed, StandFeed
+
+OURS = package_name("our-package")
+WHEEL = "our_package-1.0.0-py3-none-any.whl"
+
+
+@pytest.fixture(params=["adapter", "fake"])
+def world(request: pytest.FixtureRequest) -> FeedWorld:
+    if request.param == "adapter":
+        made: StandFeed = request.getfixturevalue("stand_feed")
+        return made
+    return MemoryFeed()
+
+
+def read(feed: Feed, token: int = 0) -> tuple[list[tuple[str, str]], int]:
+    """Everything in the change log after a token, and where it ends."""
+    found, more = [], True
+    while more:
+        page = feed.changes(token)
+        found += [(str(canonicalize_name(change.name)), change.version) for change in page.items]
+        token, more = page.token, page.more
+    return found, token
+
+
+@pytest.mark.parametrize("asked", ["1.0.0", "1.0", "1", "v1.0", "01.0.0"])
+def test_versions_are_found_by_pep_440(world: FeedWorld, asked: str) -> None:
+    world.publish("our-package", "1.0.0")
+    found = world.feed.version(OURS, asked)
+    assert found
+    assert found.version == "1.0.0"
+
+
+@pytest.mark.parametrize("asked", ["1.0.1", "1.0.0rc1", "1.0.0.post1", "1.0.0+local", "10", "not a version"])
+def test_other_versions_are_not_found(world: FeedWorld, asked: str) -> None:
+    world.publish("our-package", "1.0.0")
+    assert world.feed.version(OURS, asked) is None
+
+
+def test_names_are_compared_by_pep_503_and_not_by_what_they_contain(world: FeedWorld) -> None:
+    for name in ("our-package-extra", "not-our-package", "our-pack"):
+        world.publish(name, "1.0.0")
+    assert world.feed.version(OURS, "1.0.0") is None
+    world.publish("Our.Package", "1.0.0")
+    found = world.feed.version(OURS, "1.0.0")
+    assert found
+    assert found.files == (WHEEL,)
+
+
+def test_a_version_has_its_files_and_views_and_is_the_feeds_own(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    world.publish_sdist("our-package", "1.0.0")
+    world.promote("our-package", "1.0.0", "Release")
+    found = world.feed.version(OURS, "1.0.0")
+    assert found
+    assert set(found.files) == {WHEEL, "our_package-1.0.0.tar.gz"}
+    assert set(found.views) == {"Local", "Release"}
+    assert found.upstream is None
+    assert not found.deleted
+
+
+def test_a_version_that_is_not_shown_yet_is_not_found(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    world.publish("our-package", "2.0.0", hidden=True)
+    assert world.feed.version(OURS, "2.0.0") is None
+    assert read(world.feed)[0] == [("our-package", "1.0.0")]
+
+
+def test_a_deleted_version_is_marked(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    world.publish("our-package", "2.0.0")
+    world.delete("our-package", "1.0.0")
+    deleted, present = world.feed.version(OURS, "1.0.0"), world.feed.version(OURS, "2.0.0")
+    assert deleted
+    assert present
+    assert (deleted.deleted, present.deleted) == (True, False)
+
+
+def test_an_upstream_source_is_named(world: FeedWorld) -> None:
+    world.install_public_package()
+    found = world.feed.version(package_name(PUBLIC_PACKAGE), PUBLIC_VERSION)
+    assert found
+    assert found.upstream == "the public index"
+
+
+def test_changes_tell_upstream_versions_from_own_ones(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    world.install_public_package()
+    changes = world.feed.changes(0).items
+    assert {(str(canonicalize_name(change.name)), change.upstream) for change in changes} == {
+        ("our-package", False),
+        (PUBLIC_PACKAGE, True),
+    }
+
+
+def test_changes_are_those_after_the_token_oldest_first(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    _, token = read(world.feed)
+    world.publish("our-package", "3.0.0")
+    world.publish("other-package", "2.0.0")
+    found, end = read(world.feed, token)
+    assert found == [("our-package", "3.0.0"), ("other-package", "2.0.0")]
+    assert read(world.feed, end) == ([], end)
+    assert end > token > 0
+
+
+def test_changes_of_one_version_are_one_at_the_place_of_the_newest(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    world.publish("other-package", "2.0.0")
+    _, token = read(world.feed)
+    world.publish_sdist("our-package", "1.0.0")
+    assert read(world.feed)[0] == [("other-package", "2.0.0"), ("our-package", "1.0.0")]
+    assert read(world.feed, token)[0] == [("our-package", "1.0.0")]
+
+
+def test_a_promotion_is_a_change(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    _, token = read(world.feed)
+    world.promote("our-package", "1.0.0", "Release")
+    assert read(world.feed, token)[0] == [("our-package", "1.0.0")]
+
+
+def test_a_deletion_moves_the_token_and_is_no_change(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    _, token = read(world.feed)
+    world.delete("our-package", "1.0.0")
+    found, end = read(world.feed, token)
+    assert found == []
+    assert end > token
+    assert read(world.feed)[0] == []
+
+
+def test_pages_hold_every_change_once(world: FeedWorld) -> None:
+    versions = [f"1.{number}" for number in range(CHANGES_PER_REQUEST + 1)]
+    for version in versions:
+        world.publish("our-package", version)
+    first = world.feed.changes(0)
+    assert len(first.items) == CHANGES_PER_REQUEST
+    assert first.more
+    assert read(world.feed)[0] == [("our-package", version) for version in versions]
+
+
+def test_an_empty_feed_has_no_changes(world: FeedWorld) -> None:
+    page = world.feed.changes(0)
+    assert (page.items, page.token, page.more) == ((), 0, False)
+    assert world.feed.latest_token() == 0
+
+
+def test_the_latest_token_is_the_end_of_the_change_log(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    world.publish("our-package", "2.0.0")
+    latest = world.feed.latest_token()
+    assert read(world.feed) == ([("our-package", "1.0.0"), ("our-package", "2.0.0")], latest)
+    world.publish("our-package", "3.0.0")
+    assert read(world.feed, latest)[0] == [("our-package", "3.0.0")]
+
+
+def test_a_version_that_is_shown_late_is_still_in_the_change_log(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0", hidden=True)
+    world.publish("other-package", "1.0.0")
+    before, token = read(world.feed)
+    world.show("our-package", "1.0.0")
+    after, _ = read(world.feed, token)
+    assert sorted(before + after) == [("other-package", "1.0.0"), ("our-package", "1.0.0")]
+
+
+def test_the_id_is_a_guid_that_stays(world: FeedWorld) -> None:
+    assert world.feed.id() == world.feed.id() == str(uuid.UUID(world.feed.id()))

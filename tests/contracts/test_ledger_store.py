@@ -1,0 +1,162 @@
+"""What `LedgerStore` promises, kept by the adapter (on Azurite) and by the fake."""
+
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import pytest
+
+from local.azurite import Azurite
+from shared.adapters.blob_ledger import BlobLedgerStore
+from shared.errors import StateChanged
+from shared.ports import LedgerStore
+from tests.fakes.credential import StubCredential
+from tests.fakes.storage import MemoryLedgerStore
+
+KEY = "sample/rebuilds/0123.json"
+AWKWARD = [
+    "sample/releases/ml%2Fpackages/our-package/1.0%2Blocal.json",
+    "sample/releases/ml/packages/our-package/1.0+local.json",
+    f"sample/environments/{quote('sp ace/ü/100%.yml', safe='')}.json",
+    "sample/environments/%252F.json",
+    "sample/environments/a%20b.json",
+    "sample/environments/a b.json",
+    "sample/environments/~tilde~#hash?question&and=equals.json",
+]
+
+
+@pytest.fixture(params=["adapter", "fake"])
+def store(request: pytest.FixtureRequest) -> LedgerStore:
+    if request.param == "fake":
+        return MemoryLedgerStore()
+    azurite: Azurite = request.getfixturevalue("azurite")
+    # The container is the same for all tests: each begins with an empty one.
+    made = BlobLedgerStore(azurite.blobs, request.getfixturevalue("storage_credential"))
+    for key in made.keys(""):
+        made.delete(key)
+    return made
+
+
+def test_reading_what_is_not_there_gives_none(store: LedgerStore) -> None:
+    assert store.read(KEY) is None
+
+
+def test_what_was_created_is_read_back(store: LedgerStore) -> None:
+    raw = b'\xef\xbb\xbf{"a": "\xc3\xbc"}\r\n\x00\xff'
+    etag = store.create(KEY, raw)
+    stored = store.read(KEY)
+    assert stored
+    assert (stored.raw, stored.etag) == (raw, etag)
+
+
+def test_an_empty_blob_is_there(store: LedgerStore) -> None:
+    store.create(KEY, b"")
+    stored = store.read(KEY)
+    assert stored
+    assert stored.raw == b""
+
+
+def test_a_blob_is_created_once(store: LedgerStore) -> None:
+    store.create(KEY, b"first")
+    with pytest.raises(StateChanged):
+        store.create(KEY, b"second")
+    assert _raw(store, KEY) == b"first"
+
+
+def test_of_many_who_create_at_once_one_succeeds(store: LedgerStore) -> None:
+    def create(number: int) -> bool:
+        try:
+            store.create(KEY, str(number).encode())
+        except StateChanged:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(create, range(8))) == 1
+
+
+def test_a_blob_is_replaced_as_it_was_read(store: LedgerStore) -> None:
+    first = store.create(KEY, b"first")
+    second = store.replace(KEY, b"second", first)
+    assert second != first
+    third = store.replace(KEY, b"third", second)
+    stored = store.read(KEY)
+    assert stored
+    assert (stored.raw, stored.etag) == (b"third", third)
+
+
+def test_replacing_a_blob_that_changed_changes_nothing(store: LedgerStore) -> None:
+    stale = store.create(KEY, b"first")
+    store.replace(KEY, b"second", stale)
+    with pytest.raises(StateChanged):
+        store.replace(KEY, b"third", stale)
+    assert _raw(store, KEY) == b"second"
+
+
+def test_equal_bytes_are_a_change_too(store: LedgerStore) -> None:
+    stale = store.create(KEY, b"same")
+    store.replace(KEY, b"same", stale)
+    with pytest.raises(StateChanged):
+        store.replace(KEY, b"other", stale)
+
+
+def test_replacing_a_deleted_blob_does_not_create_it(store: LedgerStore) -> None:
+    etag = store.create(KEY, b"first")
+    store.delete(KEY)
+    with pytest.raises(StateChanged):
+        store.replace(KEY, b"second", etag)
+    assert store.read(KEY) is None
+
+
+def test_a_blob_that_was_deleted_and_created_again_is_another_one(store: LedgerStore) -> None:
+    stale = store.create(KEY, b"first")
+    store.delete(KEY)
+    store.create(KEY, b"first")
+    with pytest.raises(StateChanged):
+        store.replace(KEY, b"second", stale)
+
+
+def test_deleting_twice_is_deleting_once(store: LedgerStore) -> None:
+    store.create(KEY, b"first")
+    store.delete(KEY)
+    store.delete(KEY)
+    assert store.read(KEY) is None
+
+
+def test_keys_are_those_with_the_prefix_in_order(store: LedgerStore) -> None:
+    for key in ("b/2.json", "a/2.json", "a/10.json", "ab/1.json", "a/B.json"):
+        store.create(key, b"{}")
+    assert list(store.keys("a/")) == ["a/10.json", "a/2.json", "a/B.json"]
+    assert list(store.keys("")) == ["a/10.json", "a/2.json", "a/B.json", "ab/1.json", "b/2.json"]
+    assert list(store.keys("nothing/")) == []
+
+
+def test_names_survive_as_they_are(store: LedgerStore) -> None:
+    for key in AWKWARD:
+        store.create(key, key.encode())
+    assert list(store.keys("sample/")) == sorted(AWKWARD)
+    assert [_raw(store, key) for key in AWKWARD] == [key.encode() for key in AWKWARD]
+    for key in AWKWARD:
+        store.delete(key)
+    assert list(store.keys("sample/")) == []
+
+
+# What only the service has
+
+
+def test_the_container_is_created_when_it_is_needed(
+    azurite: Azurite, storage_credential: StubCredential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.adapters.blob_ledger.CONTAINER", "ledger-that-nobody-made")
+    store = BlobLedgerStore(azurite.blobs, storage_credential)
+    assert store.read(KEY) is None
+    assert list(store.keys("")) == []
+    store.delete(KEY)
+    with pytest.raises(StateChanged):
+        store.replace(KEY, b"nothing to replace", '"0x1"')
+    store.create(KEY, b"first")
+    assert _raw(store, KEY) == b"first"
+
+
+def _raw(store: LedgerStore, key: str) -> bytes | None:
+    stored = store.read(key)
+    return stored.raw if stored else None

@@ -1,0 +1,114 @@
+"""What `Pipeline` promises, kept by the adapter (on the stand) and by the fake."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.adapters.azure_devops import AzureDevOps
+from shared.domain.targets import Target
+from shared.errors import PipelineRejected, ServiceUnavailable
+from tests.contracts.worlds import PARAMETERS, MemoryPipeline, PipelineWorld, StandPipeline
+
+
+@pytest.fixture(params=["adapter", "fake"])
+def world(request: pytest.FixtureRequest) -> PipelineWorld:
+    if request.param == "adapter":
+        made: StandPipeline = request.getfixturevalue("stand_pipeline")
+        return made
+    return MemoryPipeline()
+
+
+def test_a_queued_run_has_an_id_its_parameters_and_a_page(world: PipelineWorld) -> None:
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+    assert run.id > 0
+    assert run.parameters == PARAMETERS
+    assert run.url
+    assert run.url.endswith(f"/_build/results?buildId={run.id}")
+
+
+def test_every_run_has_an_id_of_its_own(world: PipelineWorld) -> None:
+    assert world.pipeline.queue(world.commit, PARAMETERS).id != world.pipeline.queue(world.commit, PARAMETERS).id
+
+
+def test_runs_are_found_by_time_newest_first(world: PipelineWorld) -> None:
+    start = world.now()
+    first = world.pipeline.queue(world.commit, PARAMETERS)
+    between = world.now()
+    second = world.pipeline.queue(world.commit, {**PARAMETERS, "run": "2"})
+    end = world.now()
+    assert [run.id for run in world.pipeline.runs_since(start)] == [second.id, first.id]
+    assert [run.id for run in world.pipeline.runs_since(between)] == [second.id]
+    assert list(world.pipeline.runs_since(end)) == []
+
+
+def test_a_found_run_is_the_run_that_was_queued(world: PipelineWorld) -> None:
+    start = world.now()
+    queued = world.pipeline.queue(world.commit, {**PARAMETERS, "environments": "sp ace/ü.yml,b.yml"})
+    assert list(world.pipeline.runs_since(start)) == [queued]
+
+
+def test_a_moment_may_be_long_ago_and_in_any_zone(world: PipelineWorld) -> None:
+    start = world.now() - timedelta(days=400)
+    queued = world.pipeline.queue(world.commit, PARAMETERS)
+    assert [run.id for run in world.pipeline.runs_since(start)] == [queued.id]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {**PARAMETERS, "enviroments": "a.yml"},
+        {name: value for name, value in PARAMETERS.items() if name != "environments"},
+        {**PARAMETERS, "schema": "2"},
+        {},
+    ],
+    ids=["unknown", "missing", "value", "none"],
+)
+def test_wrong_parameters_are_rejected_and_nothing_is_queued(world: PipelineWorld, wrong: dict[str, str]) -> None:
+    start = world.now()
+    with pytest.raises(PipelineRejected):
+        world.pipeline.queue(world.commit, wrong)
+    assert list(world.pipeline.runs_since(start)) == []
+
+
+def test_parameters_with_a_default_may_be_given(world: PipelineWorld) -> None:
+    given = {**PARAMETERS, "feed": "ml/other"}
+    assert world.pipeline.queue(world.commit, given).parameters == given
+
+
+def test_an_unknown_pipeline_rejects_the_run(world: PipelineWorld) -> None:
+    with pytest.raises(PipelineRejected):
+        world.without_pipeline().queue(world.commit, PARAMETERS)
+
+
+def test_an_unknown_commit_is_rejected(world: PipelineWorld) -> None:
+    with pytest.raises(PipelineRejected):
+        world.pipeline.queue("1" * 40, PARAMETERS)
+
+
+def test_a_run_whose_answer_is_lost_is_found_by_its_parameters(world: PipelineWorld) -> None:
+    start = world.now()
+    world.lose_next_answer()
+    with pytest.raises(ServiceUnavailable):
+        world.pipeline.queue(world.commit, PARAMETERS)
+    assert [run.parameters for run in world.pipeline.runs_since(start)] == [PARAMETERS]
+
+
+def test_a_run_may_be_listed_late(world: PipelineWorld) -> None:
+    start = world.now()
+    queued = world.pipeline.queue(world.commit, PARAMETERS)
+    world.list_late(2)
+    found = [[run.id for run in world.pipeline.runs_since(start)] for _ in range(3)]
+    assert found == [[], [], [queued.id]]
+
+
+# What only the service has
+
+
+def test_runs_of_another_branch_or_pipeline_are_not_found(
+    stand_pipeline: StandPipeline, azure_devops: AzureDevOps, target: Target
+) -> None:
+    start = stand_pipeline.now()
+    stand_pipeline.pipeline.queue(stand_pipeline.commit, PARAMETERS)
+    for other in (replace(target, branch="release"), replace(target, pipeline=8)):
+        assert list(azure_devops.pipeline(other).runs_since(start)) == []

@@ -7,6 +7,11 @@ from local.certificates import Certificates
 from local.processes import Process, StandError
 
 ACCOUNT = "devstoreaccount1"
+# Azurite's own account key, the same everywhere and documented: only the Azure ML stand-in needs it, to sign what the
+# service would sign. The product has no key.
+ACCOUNT_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # gitleaks:allow
+)
 
 
 class Azurite:

@@ -71,6 +71,18 @@ def wanted_python() -> str:
 
 def find_python(uv: str, version: str) -> str:
     """A Python of this version on PATH or in pyenv; else uv downloads one, and that is said."""
+    found = installed_python(uv, version)
+    if found:
+        return found
+    if os.environ.get("UV_PYTHON_DOWNLOADS") == "never":
+        raise Problem(f"Python {version} is needed, is neither on PATH nor in pyenv, and UV_PYTHON_DOWNLOADS=never")
+    say(f"Python {version} is neither on PATH nor in pyenv: uv downloads it")
+    run(uv, "python", "install", version, what=f"downloading Python {version}")
+    return output(uv, "python", "find", "--no-project", version) or version
+
+
+def installed_python(uv: str, version: str) -> str | None:
+    """A Python of this version on PATH or in pyenv, if there is one."""
     found = output(uv, "python", "find", "--no-project", "--no-python-downloads", "--system", version)
     if found:
         return found
@@ -78,11 +90,7 @@ def find_python(uv: str, version: str) -> str:
     for candidate in sorted(root.glob(f"versions/{version}*/bin/python{version}"), reverse=True):
         if output(str(candidate), "--version"):
             return str(candidate)
-    if os.environ.get("UV_PYTHON_DOWNLOADS") == "never":
-        raise Problem(f"Python {version} is needed, is neither on PATH nor in pyenv, and UV_PYTHON_DOWNLOADS=never")
-    say(f"Python {version} is neither on PATH nor in pyenv: uv downloads it")
-    run(uv, "python", "install", version, what=f"downloading Python {version}")
-    return output(uv, "python", "find", "--no-project", version) or version
+    return None
 
 
 def install_packages(uv: str, python: str) -> None:

@@ -1,5 +1,6 @@
 """The environment repository that the stand serves: the sample, or a copy of any checkout or folder."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from local.azure_devops.repository import GitError, git
 from local.processes import StandError
 from shared.domain.rules import RULES_FILE
+from shared.steps.prepare import catalog_of
 
 SAMPLE = Path(__file__).parent / "sample" / "environments"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -22,6 +24,8 @@ packages:
     upto: major
     prereleases: true
 """
+# For environments that say nothing else, in a repository without rules.
+ASSUMED_PYTHON = "3.10"
 # Where the stand's copy of a repository holds the pipeline and this project's code, out of the way of everything else.
 PIPELINE_FOLDER = ".rebuilder"
 _PIPELINE_PARTS = ("azure-pipelines.yml", "pipelines", "shared", "requirements.txt")
@@ -37,9 +41,11 @@ class Served:
 
     Attributes:
         wrote_rules: it had no rules file, and got a permissive one.
+        assumed: environments that do not say their Python; the rules state one for them.
     """
 
     wrote_rules: bool
+    assumed: tuple[str, ...] = ()
 
 
 def serve_repository(source: Path, bare: Path) -> Served:
@@ -55,8 +61,11 @@ def serve_repository(source: Path, bare: Path) -> Served:
         try:
             _copy(source, work)
             wrote_rules = not (work / RULES_FILE).is_file()
+            assumed: tuple[str, ...] = ()
             if wrote_rules:
-                (work / RULES_FILE).write_text(PERMISSIVE_RULES)
+                assumed = _without_python(work)
+                pythons = "".join(f"  {json.dumps(path)}: {json.dumps(ASSUMED_PYTHON)}\n" for path in assumed)
+                (work / RULES_FILE).write_text(PERMISSIVE_RULES + (f"python:\n{pythons}" if pythons else ""))
                 _commit(work, "Add permissive rules (by the stand)")
             _add_pipeline(work)
             _commit(work, "Add the rebuild pipeline (by the stand)")
@@ -65,7 +74,13 @@ def serve_repository(source: Path, bare: Path) -> Served:
             git("symbolic-ref", "HEAD", "refs/heads/main", at=bare)
         except (GitError, OSError) as problem:
             raise StandError(f"--repository {source}: {problem}") from None
-    return Served(wrote_rules)
+    return Served(wrote_rules, assumed)
+
+
+def _without_python(work: Path) -> tuple[str, ...]:
+    """The environments whose files do not say which Python they have."""
+    catalog, _ = catalog_of(work, "checkout")
+    return tuple(e.path for e in catalog.environments if e.uses and e.python is None)
 
 
 def _copy(source: Path, work: Path) -> None:

@@ -16,8 +16,9 @@ import requests
 from rich.console import Console
 from rich.text import Text
 
-from local.environments import PROJECT, SAMPLE
+from local.environments import ASSUMED_PYTHON, PROJECT, SAMPLE
 from local.processes import StandError, check_free
+from local.pythons import require_python
 from local.stand import Stand, StandSettings
 from local.story import Story
 from local.wheels import SAMPLE_NAME, build_sample, empty_wheel, public_wheel
@@ -26,11 +27,13 @@ from shared.domain.releases import version_of
 from shared.errors import InvalidInput
 
 FOLDER = PROJECT / ".stand"
+# What the sample's rebuilder.yml says of its environments.
+SAMPLE_PYTHON = "3.10"
 # Who uses the folder: a second stand would take it away from the first one.
 _OWNER = "owner.pid"
 DEFAULT_PORT = 7071
-# The job's own time is seconds; the rest is for slow machines.
-_PATIENCE = 180
+# The job takes a minute or two, most of it to download and install what the sample asks for.
+_PATIENCE = 900
 # Columns when the output is no terminal.
 _PIPED_WIDTH = 150
 
@@ -83,6 +86,8 @@ def run(wish: Wish) -> int:
         _check_writable(wish.report)
     began = time.monotonic()
     _check_not_in_use(wish.folder)
+    if wish.repository == SAMPLE:
+        require_python(SAMPLE_PYTHON)
     stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=_port(wish, console)))
     (wish.folder / _OWNER).write_text(str(os.getpid()))
     if wish.repository == SAMPLE:
@@ -101,6 +106,7 @@ def run(wish: Wish) -> int:
         problem = _problem(found, wish)
         if problem:
             raise StandError(problem)
+        story.where_to_look(seen, wish.folder)
         if not wish.once:
             _stay(stand, story, console, wish)
     return 0
@@ -139,6 +145,9 @@ def _introduce(stand: Stand, story: Story, seconds: float) -> None:
     )
     if stand.served.wrote_rules:
         story.line("stand", "the repository has no rebuilder.yml: a permissive one was committed to the stand's copy")
+    if stand.served.assumed:
+        count = len(stand.served.assumed)
+        story.line("stand", f"{count} environments do not say their Python: {ASSUMED_PYTHON} is assumed for them")
 
 
 def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any] | None:
@@ -150,6 +159,7 @@ def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any]
     while time.monotonic() < deadline:
         if not stand.functions.is_running:
             raise StandError(f"the Function app ended: {stand.functions.last_line()}")
+        story.tell_runs()
         try:
             found = story.tell(wish.name, wish.version)
         except requests.RequestException:
@@ -197,7 +207,7 @@ def upload(stand: Stand, wheel: Path) -> None:
 def _is_over(found: dict[str, Any]) -> bool:
     rebuild = found["rebuild"]
     if rebuild:
-        return rebuild["state"] in ("queued", "finished", "failed", "parked")
+        return rebuild["state"] in ("finished", "failed", "parked")
     return found["state"] in ("settled", "refused", "parked")
 
 
@@ -206,10 +216,15 @@ def _problem(found: dict[str, Any] | None, wish: Wish) -> str | None:
     if found is None:
         return f"the release was not heard of within {_PATIENCE} s; see {wish.folder / 'logs' / 'functions.log'}"
     rebuild = found["rebuild"]
-    if rebuild and rebuild["state"] in ("queued", "finished"):
-        return None
+    if rebuild and rebuild["state"] == "finished":
+        lost = [e for e in rebuild["environments"] if e["state"] not in ("registered", "image built")]
+        if not lost:
+            return None
+        whose = "; ".join(f"{e['name']} {e['state']}: {e['reason']}" for e in lost)
+        return f"{len(lost)} of {len(rebuild['environments'])} environments are not registered: {whose}"
     if rebuild:
-        return f"rebuild {rebuild['id']} is {rebuild['state']}: {rebuild['reason'] or 'see the log'}"
+        reason = rebuild["reason"] or f"no more happened within {_PATIENCE} s"
+        return f"rebuild {rebuild['id']} is {rebuild['state']}: {reason}"
     if found["state"] == "settled":
         return None
     return f"the release is {found['state']}: {found['reason'] or f'no more happened within {_PATIENCE} s'}"
@@ -225,14 +240,28 @@ def _report(stand: Stand, seen: dict[str, Any] | None, wish: Wish) -> dict[str, 
         "version": found["version"] if found else wish.version,
         "state": found["state"] if found else None,
     }
-    keys = ("path", "name", "decision", "reason", "state")
+    keys = ("path", "name", "decision", "reason", "state", "registered_version", "tags", "workspaces")
+    environments = [
+        {**{key: row[key] for key in keys}, "context": _context(stand, row)}
+        for row in (found or {}).get("environments", [])
+    ]
     return {
         "release": release,
         "rebuild": {key: rebuild[key] for key in ("id", "state", "commit")} if rebuild else None,
-        "environments": [{key: row[key] for key in keys} for row in (found or {}).get("environments", [])],
+        "environments": environments,
         # What ends with the stand cannot be cloned afterwards; the folder can.
         "repository": organization.repository.path.resolve().as_uri() if wish.once else organization.clone_url,
     }
+
+
+def _context(stand: Stand, row: dict[str, Any]) -> str | None:
+    """A folder with the uploaded build context, read back from the storage."""
+    if not row["context"]:
+        return None
+    folder = stand.settings.folder / "contexts" / row["name"]
+    if not folder.exists():
+        stand.download_context(row["context"], folder)
+    return str(folder.resolve())
 
 
 def _stay(stand: Stand, story: Story, console: Console, wish: Wish) -> None:
@@ -247,6 +276,7 @@ def _stay(stand: Stand, story: Story, console: Console, wish: Wish) -> None:
     console.print()
     with suppress(KeyboardInterrupt):
         while stand.functions.is_running:
+            story.tell_runs()
             for name, version in sorted(following):
                 with suppress(requests.RequestException):
                     story.tell(name, version)

@@ -9,17 +9,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
+from azure.storage.blob import ContainerClient
 
+from local.agent.agent import Agent, Place
+from local.agent.machine import Machine
+from local.azure_devops.api import AUDIENCE
 from local.azure_devops.hooks import BUILD_COMPLETED, PACKAGE_CHANGED, RUN_STATE_CHANGED
 from local.azure_devops.server import Organization
-from local.azurite import Azurite
+from local.azure_ml.proxy import Proxy
+from local.azure_ml.server import BLOB_HOSTS, CONTAINER, HOSTS, AzureML
+from local.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
 from local.certificates import make_certificates
 from local.environments import PROJECT, SAMPLE, Served, serve_repository
 from local.identity import PATH as IDENTITY_PATH
+from local.identity import make_token
 from local.processes import Process, free_ports
+from local.pythons import find_python
 from local.upstream import Upstream
+
+# What azure-pipelines.yml names by default.
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+RESOURCE_GROUP = "ml"
+WORKSPACE = "training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class StandSettings:
         hook_time_scale: what the waits of service hooks are multiplied with.
         invisible_seconds: how long a message stays invisible after its host died.
         app_settings: further settings of the Function app, or other values for them.
+        agent: whether an agent runs what is queued.
     """
 
     folder: Path
@@ -49,6 +64,7 @@ class StandSettings:
     hook_time_scale: float = 1.0
     invisible_seconds: float = 60
     app_settings: Mapping[str, str] | None = None
+    agent: bool = True
 
 
 class Stand:
@@ -59,14 +75,19 @@ class Stand:
         azurite: the storage emulator.
         functions: the Functions host's process.
         served: what was done to the copy of the repository.
+        azure_ml: the Azure ML stand-in.
+        proxy: leads to it.
+        agent: runs what is queued.
+        token_lifetime: of the service connection's tokens, in seconds; a negative one is expired.
     """
 
     def __init__(self, settings: StandSettings) -> None:
         self.settings = settings
+        self.token_lifetime = 600
         folder = settings.folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        devops_port, blob_port, queue_port, functions_port = free_ports(4)
+        devops_port, blob_port, queue_port, functions_port, ml_port, proxy_port = free_ports(6)
         self.functions_port = settings.port or functions_port
         self.served: Served = serve_repository(settings.repository, folder / "azure-devops" / "repository.git")
         self.organization = Organization(
@@ -75,7 +96,7 @@ class Stand:
             upstream=Upstream() if settings.upstream else None,
             hook_time_scale=settings.hook_time_scale,
         )
-        self.certificates = make_certificates(folder / "certificates")
+        self.certificates = make_certificates(folder / "certificates", ("localhost", *HOSTS, BLOB_HOSTS))
         self.azurite = Azurite(
             node_modules=PROJECT / "node_modules",
             folder=folder,
@@ -83,6 +104,9 @@ class Stand:
             blob_port=blob_port,
             queue_port=queue_port,
         )
+        self.azure_ml = AzureML(port=ml_port, certificates=self.certificates, workspaces=(WORKSPACE,))
+        self.proxy = Proxy(proxy_port, {**dict.fromkeys(HOSTS, ml_port), BLOB_HOSTS: blob_port})
+        self.agent = self._make_agent()
         self.hook_secret = secrets.token_urlsafe(24)
         self.function_key = secrets.token_urlsafe(24)
         self.functions = Process(
@@ -104,7 +128,13 @@ class Stand:
         """Start all parts; what was started is stopped again if one does not start."""
         try:
             self.azurite.start()
+            self._create_container()
             self.organization.start()
+            self.azure_ml.start()
+            self.proxy.start()
+            if self.settings.agent:
+                self.organization.pipelines.queued.append(self.agent.take)
+                self.agent.start()
             self._subscribe()
             self.start_functions()
         except BaseException:
@@ -119,6 +149,9 @@ class Stand:
     def stop(self) -> None:
         """Stop all parts; the folder stays, to be looked at."""
         self.functions.stop()
+        self.agent.stop()
+        self.proxy.stop()
+        self.azure_ml.stop()
         self.organization.stop()
         self.azurite.stop()
 
@@ -152,9 +185,49 @@ class Stand:
             f"{self.app_url}/api/hooks", json=body, headers={"X-Rebuilder-Secret": self.hook_secret}, timeout=60
         )
 
+    def download_context(self, address: str, folder: Path) -> Path:
+        """Read an uploaded build context back from the storage, as the image build does."""
+        container, prefix = urlsplit(address).path.lstrip("/").split("/", 1)
+        client = self._container(container)
+        for name in client.list_blob_names(name_starts_with=prefix):
+            path = folder / name.removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(client.download_blob(name).readall())
+        return folder
+
     def fire_timer(self) -> requests.Response:
         """Let the repair timer fire now, with the host's admin call."""
         return self.post("/admin/functions/repair", {})
+
+    def _make_agent(self) -> Agent:
+        organization, names = self.organization, self.organization.names
+        machine = Machine(
+            folder=self.settings.folder / "agent",
+            find_python=find_python,
+            feed_indexes=lambda: {organization.feed_name: organization.feed_index(make_token(AUDIENCE))},
+            connections={"azure-ml": lambda: make_token("https://management.azure.com", lifetime=self.token_lifetime)},
+            azure_environment={"HTTPS_PROXY": self.proxy.url, "REQUESTS_CA_BUNDLE": str(self.certificates.bundle)},
+        )
+        place = Place(names.project, organization.url, organization.clone_url)
+        agent = Agent(machine=machine, place=place, folder=self.settings.folder / "agent")
+        agent.finished.append(
+            lambda build: organization.hooks.run_finished(
+                run=build.id, pipeline=build.definition.id, name=build.definition.name, result=build.result or ""
+            )
+        )
+        return agent
+
+    def _create_container(self) -> None:
+        """What Azure ML makes with a workspace: the container of its default datastore."""
+        self._container(CONTAINER).create_container()
+
+    def _container(self, name: str) -> ContainerClient:
+        return ContainerClient(
+            self.azurite.blobs,
+            name,
+            credential={"account_name": ACCOUNT, "account_key": ACCOUNT_KEY},
+            connection_verify=str(self.certificates.bundle),
+        )
 
     def _subscribe(self) -> None:
         url, hooks = f"{self.app_url}/api/hooks", self.organization.hooks
@@ -174,6 +247,7 @@ class Stand:
             "branch": "main",
             "pipeline": names.pipeline,
             "feeds": [self.organization.feed_name],
+            "workspaces": [{"subscription": SUBSCRIPTION, "resource_group": RESOURCE_GROUP, "name": WORKSPACE}],
         }
         kept = ("PATH", "HOME", "LANG", "TMPDIR")
         return {
@@ -181,6 +255,8 @@ class Stand:
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
             "REQUESTS_CA_BUNDLE": str(self.certificates.bundle),
+            "HTTPS_PROXY": self.proxy.url,
+            "NO_PROXY": "127.0.0.1",
             "AZURE_DEVOPS_CACHE_DIR": str(self.settings.folder / "azure-devops-cache"),
             "IDENTITY_ENDPOINT": f"http://127.0.0.1:{self.organization.port}{IDENTITY_PATH}",
             "IDENTITY_HEADER": self.organization.identity.header,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +13,12 @@ from rich.text import Text
 from local.azure_devops.repository import git
 from local.stand import Stand
 
+# Steps of the pipeline that are part of the story, and the topic they are told under.
+_STEPS = {
+    "Download the packages": "package",
+    "Prove the offline install": "verify",
+    "Register the environment": "register",
+}
 _COLOURS = {"bump": "green", "rebuild": "green", "current": "cyan", "held": "yellow", "unaffected": "bright_black"}
 
 
@@ -31,6 +38,7 @@ class Story:
         self._stand = stand
         self._console = console
         self._told: dict[tuple[str, str], _Told] = {}
+        self._steps: set[str] = set()
 
     def line(self, topic: str, text: RenderableType, at: datetime | None = None) -> None:
         """Write one event."""
@@ -52,6 +60,44 @@ class Story:
             self._tell_target(found, told)
         target: dict[str, Any] = answer["targets"][0]
         return target
+
+    def tell_runs(self) -> None:
+        """Show what the agent has done since the last time."""
+        for build in self._stand.organization.pipelines.builds:
+            timeline = build.timeline
+            if timeline is None:
+                continue
+            for record in list(timeline.records):
+                errors = [message for kind, message in record.issues if kind == "error"]
+                if record.id in self._steps or record.state != "completed":
+                    continue
+                if record.result == "failed" and errors:
+                    self._steps.add(record.id)
+                    owner = next((job.name for job in timeline.records if job.id == record.parent), f"run {build.id}")
+                    self.line("failed", Text(f"{owner}: {record.name}: {errors[0]}", style="red"), record.finished)
+                elif record.name in _STEPS and record.result == "succeeded" and record.log is not None:
+                    self._steps.add(record.id)
+                    owner = next(job.name for job in timeline.records if job.id == record.parent)
+                    lines = timeline.log_file(record.log).read_text().splitlines()
+                    said = [line.split(" ", 1)[1] for line in lines if "##vso" not in line]
+                    self.line(_STEPS[record.name], f"{owner}: {said[-1] if said else 'done'}", record.finished)
+
+    def where_to_look(self, seen: dict[str, Any] | None, folder: Path) -> None:
+        """Say what Azure ML holds now, and where everything can be looked at."""
+        found = seen["targets"][0] if seen else None
+        rows = [row for row in (found or {}).get("environments", []) if row["registered_version"]]
+        for row in rows:
+            tags = ", ".join(f"{key}={value}" for key, value in sorted(row["tags"].items()))
+            self.line("azure ml", f"{row['name']} {row['registered_version']}, tags: {tags}")
+        places = _grid(2)
+        places.add_row("logs of the runs", f"{folder}/agent/runs/*/logs")
+        places.add_row("what was published", f"{folder}/agent/runs/*/artifacts")
+        if rows:
+            places.add_row("uploaded contexts", f"{folder}/contexts")
+        places.add_row("log of the Function app", f"{folder}/logs/functions.log")
+        if found and found["rebuild"]:
+            places.add_row("ledger entry", f"GET /api/rebuilds/{found['rebuild']['id']}")
+        self.line("look at", places)
 
     def _tell_target(self, found: dict[str, Any], told: _Told) -> None:
         rebuild = found["rebuild"]
@@ -83,7 +129,7 @@ class Story:
 
     def _plan(self, found: dict[str, Any]) -> RenderableType:
         plan = found["plan"]
-        rows = _grid()
+        rows = _grid(3)
         for row in found["environments"]:
             decision = Text(row["decision"], style=_COLOURS.get(row["decision"], "white"))
             rows.add_row(decision, row["path"], row["reason"])
@@ -98,6 +144,8 @@ class Story:
             self.line("commit", Group(Text(step), self._diff(str(rebuild["commit"]))), at)
         elif "run " in step and step.startswith(("queued", "found")):
             self.line("run", Group(Text(step), *self._parameters(int(step.rsplit(" ", 1)[-1]))), at)
+        elif ": " in step:
+            self.line("ledger", step, at)
         elif not step.startswith("planned"):
             self.line("rebuild", f"{rebuild['id']}: {step}", at)
 
@@ -112,19 +160,17 @@ class Story:
         for build in self._stand.organization.pipelines.builds:
             if build.id == run:
                 head = f"pipeline {build.definition.id} ({build.definition.name}) at {build.commit[:8]}, with"
-                values = Table.grid(padding=(0, 2))
-                values.add_column(no_wrap=True)
-                values.add_column(overflow="fold")
+                values = _grid(2)
                 for name, value in build.parameters.items():
                     values.add_row(Text(f"  {name}", style="bright_black"), value.replace(",", "\n"))
                 return [Text(head), values]
         return []
 
 
-def _grid() -> Table:
-    """Columns that fold what is too long for them, and cut nothing off."""
+def _grid(columns: int) -> Table:
+    """Columns that fold what is too long for them, and cut nothing off; the first one is never folded."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_column(overflow="fold")
+    for _ in range(columns - 1):
+        grid.add_column(overflow="fold")
     return grid

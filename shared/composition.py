@@ -12,7 +12,7 @@ from shared.adapters.clock import SystemClock
 from shared.domain.targets import Target
 from shared.ledger import Ledger
 from shared.messages import REBUILDS, SIGNALS
-from shared.ports import Hooks, Queue, Services
+from shared.ports import AzureML, Hooks, Queue, Services
 from shared.services.intake import Intake
 from shared.settings import Settings
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.azure_devops import AzureDevOps
     from shared.services.confirm import Confirm
+    from shared.services.follow import Follow
     from shared.services.reading import Reader
     from shared.services.rebuild import Rebuild
     from shared.services.repair import Repair
@@ -126,6 +127,26 @@ class App:
         )
 
     @cached_property
+    def azure_ml(self) -> AzureML:
+        """The Azure ML workspaces."""
+        from shared.adapters.azure_ml import AzureMLWorkspaces
+
+        return AzureMLWorkspaces(self.credential)
+
+    @cached_property
+    def follow(self) -> "Follow":
+        """Follows runs."""
+        from shared.services.follow import Follow
+
+        return Follow(
+            ledger=self.ledger,
+            services=self.services,
+            azure_ml=self.azure_ml,
+            targets=self.targets,
+            clock=self.clock,
+        )
+
+    @cached_property
     def repair(self) -> "Repair":
         """The timer's work."""
         from shared.services.repair import Repair
@@ -133,7 +154,12 @@ class App:
         organizations = sorted({target.organization for target in self.targets})
         hooks: list[Hooks] = [self._azure_devops.hooks(organization) for organization in organizations]
         return Repair(
-            ledger=self.ledger, signals=self.signals, services=self.services, targets=self.targets, hooks=hooks
+            ledger=self.ledger,
+            signals=self.signals,
+            services=self.services,
+            targets=self.targets,
+            hooks=hooks,
+            follow=lambda: self.follow,
         )
 
     @cached_property
@@ -148,6 +174,7 @@ class App:
             confirm=lambda: self.confirm,
             rebuild=lambda: self.rebuild,
             repair=lambda: self.repair,
+            follow=lambda: self.follow,
             target_names=tuple(target.name for target in self.targets),
             clock=self.clock,
             suspended=self.settings.suspended,

@@ -6,6 +6,7 @@
 | `{target}/waiting/{feed}/{package}/{version}.json` | a mark: the release is confirmed and not planned yet |
 | `{target}/plans/{plan}.json` | `Plan`, never changed |
 | `{target}/rebuilds/{plan}.json` | `RebuildEntry` |
+| `{target}/following/{plan}.json` | a mark: the rebuild's runs are not over |
 | `{target}/turn.json` | `TurnEntry`: the rebuild that holds the target's turn |
 | `{target}/environments/{path}.json` | `CarriedEntry` |
 | `{target}/feeds/{feed}.json` | `FeedEntry`: how far its change log is read |
@@ -67,6 +68,13 @@ class WaitingEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowingEntry:
+    """A rebuild whose runs are not over."""
+
+    rebuild: str
+
+
+@dataclass(frozen=True, slots=True)
 class Key[E]:
     """The place of one entry, and what kind of entry it is."""
 
@@ -92,6 +100,11 @@ def plan_key(target: str, plan: str) -> Key[Plan]:
 def rebuild_key(target: str, rebuild: str) -> Key[RebuildEntry]:
     """A rebuild."""
     return Key(_path(target, "rebuilds", rebuild), RebuildEntry)
+
+
+def following_key(target: str, rebuild: str) -> Key[FollowingEntry]:
+    """The mark of a rebuild whose runs are not over."""
+    return Key(_path(target, "following", rebuild), FollowingEntry)
 
 
 def turn_key(target: str) -> Key[TurnEntry]:
@@ -186,6 +199,10 @@ class Ledger:
     def waiting(self, target: str) -> list[ReleaseId]:
         """The releases of a target that wait to be planned."""
         return [ReleaseId(*parts) for parts in self._parts(target, "waiting")]  # type: ignore[arg-type]
+
+    def following(self, target: str) -> list[str]:
+        """The rebuilds of a target whose runs are not over."""
+        return [parts[0] for parts in self._parts(target, "following")]
 
     def _parts(self, *prefix: str) -> Iterator[list[str]]:
         start = "/".join(quote(part, safe="") for part in prefix) + "/"

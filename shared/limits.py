@@ -49,6 +49,9 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 TRIES = 30
 
+# How long Azure ML is asked for a version that a successful job says it has registered.
+REGISTRATION_PATIENCE = timedelta(minutes=10)
+
 # While suspended, a message looks again this often.
 SUSPENDED_PAUSE = timedelta(minutes=1)
 

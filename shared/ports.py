@@ -4,14 +4,14 @@ Adapters raise the errors of `shared.errors` and nothing else on purpose; each p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.domain.catalog import Listing
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
-from shared.domain.targets import Target
+from shared.domain.targets import Target, Workspace
 
 
 class Clock(Protocol):
@@ -195,6 +195,44 @@ class PipelineRun:
     url: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """One job of a run.
+
+    Attributes:
+        state: `pending`, `inProgress` or `completed`, as the service says it.
+        result: once it is completed `succeeded`, `succeededWithIssues`, `failed`, `canceled`, `skipped`, `abandoned`.
+        steps: display names of its steps that succeeded.
+        problem: the first error of its first step that failed.
+    """
+
+    state: str
+    result: str | None = None
+    steps: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """A run of the rebuild pipeline, looked at.
+
+    Attributes:
+        parameters: the template parameters it was queued with.
+        completed: it is over.
+        result: then, what came of it.
+        jobs: by display name.
+        problem: an error of the run itself, such as a broken template.
+        finished: when it was over.
+    """
+
+    parameters: Mapping[str, str]
+    completed: bool
+    result: str | None = None
+    jobs: Mapping[str, JobOutcome] = field(default_factory=dict)
+    problem: str | None = None
+    finished: datetime | None = None
+
+
 class Pipeline(Protocol):
     """The rebuild pipeline of a target."""
 
@@ -210,6 +248,14 @@ class Pipeline(Protocol):
         """
         ...
 
+    def outcome(self, run: int) -> RunOutcome:
+        """Look at a run.
+
+        Raises:
+            NotThere: there is no such run, or not any more.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
@@ -219,6 +265,29 @@ class Subscription:
     event: str
     status: str
     url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """One version of an environment that Azure ML holds.
+
+    Attributes:
+        version: its version.
+        tags: its tags.
+        context: address of its build context, if it has one.
+    """
+
+    version: str
+    tags: Mapping[str, str]
+    context: str | None = None
+
+
+class AzureML(Protocol):
+    """The Azure ML workspaces."""
+
+    def registered(self, workspace: Workspace, name: str, tag: tuple[str, str]) -> RegisteredVersion | None:
+        """Return the version of an environment that carries a tag, or None if there is none."""
+        ...
 
 
 class Hooks(Protocol):

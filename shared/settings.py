@@ -83,7 +83,7 @@ class TargetSettings(_Strict):
     branch: Annotated[str, Field(min_length=1)] = "main"
     pipeline: Annotated[int, Field(gt=0)]
     feeds: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_feeds)]
-    workspaces: tuple[WorkspaceSettings, ...] = ()
+    workspaces: Annotated[tuple[WorkspaceSettings, ...], Field(min_length=1)]
 
     def target(self) -> Target:
         """The target that these settings describe."""

@@ -77,6 +77,12 @@ RUNS = Location(
 BUILDS = Location(
     "0cd358e1-9217-4d94-8269-1c1ee6f93dcf", "build", "builds", "{project}/_apis/{area}/{resource}/{buildId}", 7
 )
+_BUILD = "{project}/_apis/{area}/builds/{buildId}"
+TIMELINE = Location("8baac422-4c6e-4de5-8532-db96d92acffa", "build", "timeline", _BUILD + "/{resource}/{timelineId}", 2)
+LOGS = Location("35a80daf-7f30-45fc-86e8-6b813d9c90df", "build", "logs", _BUILD + "/{resource}/{logId}", 2)
+ARTIFACTS = Location(
+    "1db06c96-014e-44e1-ac91-90b2d4b3e984", "build", "artifacts", _BUILD + "/{resource}/{artifactName}", 5
+)
 FEEDS = Location(
     "c65009a7-474a-4ad1-8b42-7d852107ef8c", "packaging", "Feeds", "{project}/_apis/{area}/{resource}/{feedId}"
 )
@@ -96,6 +102,6 @@ SUBSCRIPTIONS = Location(
 )
 
 ALL = (
-    RESOURCE_AREAS, REFS, ITEMS, BLOBS, PUSHES, COMMITS, RUNS, BUILDS, FEEDS, PACKAGES, VERSIONS, PACKAGE_CHANGES,
-    FEED_CHANGES, SUBSCRIPTIONS,
+    RESOURCE_AREAS, REFS, ITEMS, BLOBS, PUSHES, COMMITS, RUNS, BUILDS, TIMELINE, LOGS, ARTIFACTS, FEEDS, PACKAGES,
+    VERSIONS, PACKAGE_CHANGES, FEED_CHANGES, SUBSCRIPTIONS,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from local.agent.record import Timeline
 from local.azure_devops import locations
 from local.azure_devops.api import Api, Call, ServiceError, collection
 from local.azure_devops.parameters import ParameterProblem, check_parameters
@@ -38,6 +39,8 @@ class Build:
     started: datetime | None = None
     finished: datetime | None = None
     tags: list[str] = field(default_factory=list)
+    timeline: Timeline | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
 
 class Pipelines:
@@ -64,6 +67,17 @@ class Pipelines:
     def builds(self) -> list[Build]:
         """All runs, oldest first."""
         return list(self._builds.values())
+
+    def build(self, number: int) -> Build:
+        """A run.
+
+        Raises:
+            ServiceError: there is none of this number.
+        """
+        build = self._builds.get(number)
+        if build is None:
+            raise ServiceError(404, "BuildNotFoundException", f"The requested build {number} could not be found.")
+        return build
 
     def serve(self, api: Api) -> None:
         """Serve the REST calls."""
@@ -112,10 +126,7 @@ class Pipelines:
 
     def _get_builds(self, call: Call) -> Any:
         if number := call.parameters.get("buildId"):
-            build = self._builds.get(int(number))
-            if build is None:
-                raise ServiceError(404, "BuildNotFoundException", f"The requested build {number} could not be found.")
-            return self._build(call, build)
+            return self.describe(call, self.build(int(number)))
         if self.listed_after > 0:
             self.listed_after -= 1
             return collection([])
@@ -124,7 +135,7 @@ class Pipelines:
         since = call.query.get("mintime")
         earliest = datetime.fromisoformat(since) if since else None
         rows = [
-            self._build(call, build)
+            self.describe(call, build)
             for build in found
             if (not definitions or build.definition.id in definitions)
             and call.query.get("branchname") in (None, build.branch)
@@ -155,7 +166,8 @@ class Pipelines:
             row |= {"result": build.result, "finishedDate": _moment(build.finished)}
         return row
 
-    def _build(self, call: Call, build: Build) -> dict[str, Any]:
+    def describe(self, call: Call, build: Build) -> dict[str, Any]:
+        """A run as the build it is, in the service's words."""
         where = f"{call.base}/{self.project}"
         row: dict[str, Any] = {
             "_links": {

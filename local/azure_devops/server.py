@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from local.azure_devops.api import Api, failing, is_signed_in
+from local.azure_devops.builds import BuildRecords
 from local.azure_devops.feed import Feed, Refused
 from local.azure_devops.hooks import Hooks
 from local.azure_devops.pipelines import Definition, Pipelines
@@ -80,7 +81,7 @@ class Organization:
                 names.pipeline, "rebuild-environments", f"{PIPELINE_FOLDER}/azure-pipelines.yml", self.repository
             )
         )
-        for part in (self.repository, self.feed, self.hooks, self.pipelines):
+        for part in (self.repository, self.feed, self.hooks, self.pipelines, BuildRecords(self.pipelines)):
             part.serve(self.api)
         self.feed.published.append(self._tell_of_package)
         self._server: uvicorn.Server | None = None
@@ -95,6 +96,10 @@ class Organization:
     def feed_url(self) -> str:
         """Address of the feed's Python endpoint."""
         return f"{self.url}/{self.names.project}/_packaging/{self.names.feed}/pypi"
+
+    def feed_index(self, token: str) -> str:
+        """Address of the feed's simple index, with the credentials of a job."""
+        return self.feed_url.replace("://", f"://build:{token}@") + "/simple/"
 
     @property
     def clone_url(self) -> str:

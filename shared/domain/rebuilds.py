@@ -3,7 +3,8 @@
 The values are immutable; every change goes through the state table and leaves a line of history.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.plan import Plan
@@ -13,6 +14,7 @@ from shared.domain.states import (
     ENVIRONMENT_MOVES,
     REBUILD_MOVES,
     RELEASE_MOVES,
+    SETTLED_ENVIRONMENT,
     EnvironmentState,
     RebuildState,
     ReleaseState,
@@ -111,6 +113,25 @@ class ReleaseEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """An environment as one workspace holds it.
+
+    Attributes:
+        workspace: the workspace, as `resource group/name`.
+        version: the version that carries the rebuild's tag.
+        tags: its tags.
+        context: address of its build context.
+        state: `registered`, or `image built` with evidence.
+    """
+
+    workspace: str
+    version: str
+    tags: dict[str, str]
+    context: str | None = None
+    state: EnvironmentState = EnvironmentState.REGISTERED
+
+
+@dataclass(frozen=True, slots=True)
 class RebuiltEnvironment:
     """One environment in a rebuild.
 
@@ -120,6 +141,7 @@ class RebuiltEnvironment:
         state: how far it has come.
         reason: why it failed or waits.
         run: the id of the pipeline run that rebuilds it.
+        workspaces: where Azure ML holds it, seen there.
     """
 
     path: str
@@ -127,6 +149,12 @@ class RebuiltEnvironment:
     state: EnvironmentState = EnvironmentState.PLANNED
     reason: str | None = None
     run: int | None = None
+    workspaces: tuple[Registration, ...] = ()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more happens to it in this rebuild."""
+        return self.state in SETTLED_ENVIRONMENT
 
     def to(self, state: EnvironmentState, **changes: object) -> "RebuiltEnvironment":
         """The environment in its next state."""
@@ -234,6 +262,20 @@ class RebuildEntry:
             return replace(changed, state=moved(REBUILD_MOVES, changed.state, RebuildState.QUEUED))
         return changed
 
+    def seen(self, environments: Mapping[str, RebuiltEnvironment], at: datetime) -> "RebuildEntry":
+        """What was seen of environments; the rebuild is finished when all of them are settled."""
+        history = list(self.history)
+        now = []
+        for present in self.environments:
+            following = environments.get(present.path, present)
+            if following != present:
+                history.append(Step(at, _told(following)))
+            now.append(following)
+        changed = replace(self, environments=tuple(now), history=tuple(history))
+        if self.state is RebuildState.QUEUED and all(e.is_settled for e in now):
+            return changed._to(RebuildState.FINISHED, at, "finished")
+        return changed
+
     def superseded(self, why: str, at: datetime) -> "RebuildEntry":
         """Somebody moved the branch before it changed anything."""
         return self._ended(RebuildState.SUPERSEDED, EnvironmentState.SUPERSEDED, why, at)
@@ -269,6 +311,13 @@ class RebuildEntry:
         )
 
 
+def _told(environment: RebuiltEnvironment) -> str:
+    where = ", ".join(f"{r.version} in {r.workspace}" for r in environment.workspaces)
+    return f"{environment.name}: {environment.state}" + (
+        f" as {where}" if where else f": {environment.reason}" if environment.reason else ""
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CarriedEntry:
     """What an environment carries by our doing.
@@ -279,6 +328,7 @@ class CarriedEntry:
         versions: the version that we wrote last, by package.
         rebuild: the rebuild that did so last.
         commit: its commit.
+        registered: the version that Azure ML held last by our doing, by workspace.
     """
 
     path: str
@@ -286,6 +336,7 @@ class CarriedEntry:
     versions: dict[str, str]
     rebuild: str
     commit: str
+    registered: dict[str, str] = field(default_factory=dict)
 
     def with_rebuild(self, plan: Plan, rebuild: RebuildEntry) -> "CarriedEntry":
         """The entry after a rebuild's commit."""

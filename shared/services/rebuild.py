@@ -17,10 +17,12 @@ from shared.domain.targets import Target
 from shared.domain.text import apply
 from shared.errors import BranchMoved, InvalidConfiguration, NotKnown, Permanent, Transient
 from shared.ledger import (
+    FollowingEntry,
     Ledger,
     TurnEntry,
     WaitingEntry,
     carried_key,
+    following_key,
     plan_key,
     rebuild_key,
     release_key,
@@ -230,6 +232,7 @@ class Rebuild:
         }
 
     def _queue(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
+        self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
         for run in rebuild.runs:
             if run.id is not None:
                 continue

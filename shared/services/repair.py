@@ -3,7 +3,7 @@
 Also the answer to hooks that tell nothing but "something was published".
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from shared import messages
 from shared.domain.releases import FeedName
@@ -14,23 +14,33 @@ from shared.ledger import FeedEntry, Ledger, feed_key
 from shared.limits import CHANGE_PAGES
 from shared.log import alert, event
 from shared.ports import Hooks, Queue, Services
+from shared.services.follow import Follow
 
 
 class Repair:
     """The timer's work."""
 
     def __init__(
-        self, *, ledger: Ledger, signals: Queue, services: Services, targets: Iterable[Target], hooks: Iterable[Hooks]
+        self,
+        *,
+        ledger: Ledger,
+        signals: Queue,
+        services: Services,
+        targets: Iterable[Target],
+        hooks: Iterable[Hooks],
+        follow: Callable[[], Follow],
     ) -> None:
         self._ledger = ledger
         self._signals = signals
         self._services = services
         self._targets = tuple(targets)
         self._hooks = tuple(hooks)
+        self._follow = follow
 
     def run(self) -> None:
         """Everything the timer does. A feed that cannot be read does not keep the others from being read."""
         self.read_change_logs(Source.TIMER)
+        self._follow_runs()
         self.report_hooks_that_are_off()
 
     def read_change_logs(self, source: Source) -> None:
@@ -69,6 +79,11 @@ class Repair:
                 event("change_log_read", target=target.name, feed=feed, changes=len(page.items), token=page.token)
             if entry is None or not page.more or page.token <= token:
                 return
+
+    def _follow_runs(self) -> None:
+        """Look at runs whose end no hook told; Azure ML's SDK is loaded only if there are some."""
+        if any(self._ledger.following(target.name) for target in self._targets):
+            self._follow().all()
 
     def report_hooks_that_are_off(self) -> None:
         """Tell of subscriptions that the service has switched off; switching them on is not our right."""

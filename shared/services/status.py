@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.plan import Plan, unaffected_environments
-from shared.domain.rebuilds import RebuildEntry, ReleaseEntry, Step
+from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, ReleaseEntry, Step
 from shared.domain.releases import ReleaseId
 from shared.domain.targets import Target
 from shared.errors import NotKnown
@@ -109,6 +109,7 @@ class Status:
                     "reason": mine.reason if mine and mine.reason else verdict.decision.reason,
                     "state": mine.state if mine else None,
                     "run": mine.run if mine else None,
+                    **_registration(mine),
                 }
             )
         if everything:
@@ -121,10 +122,22 @@ class Status:
                     "reason": f"does not name {release.package}",
                     "state": None,
                     "run": None,
+                    **_registration(None),
                 }
                 for environment in unaffected_environments(plan, catalog, release)
             ]
         return sorted(rows, key=lambda row: str(row["path"]))
+
+
+def _registration(environment: RebuiltEnvironment | None) -> dict[str, Any]:
+    """Where Azure ML holds an environment; the first workspace's figures stand in front."""
+    found = environment.workspaces if environment else ()
+    return {
+        "registered_version": found[0].version if found else None,
+        "tags": found[0].tags if found else {},
+        "context": found[0].context if found else None,
+        "workspaces": [asdict(registration) for registration in found],
+    }
 
 
 def _rebuild(rebuild: RebuildEntry) -> dict[str, Any]:

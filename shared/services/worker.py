@@ -28,6 +28,7 @@ from shared.log import alert, event
 from shared.messages import Turn
 from shared.ports import Clock, Queue
 from shared.services.confirm import Confirm
+from shared.services.follow import Follow
 from shared.services.rebuild import Rebuild
 from shared.services.repair import Repair
 
@@ -44,6 +45,7 @@ class Worker:
         confirm: Callable[[], Confirm],
         rebuild: Callable[[], Rebuild],
         repair: Callable[[], Repair],
+        follow: Callable[[], Follow],
         target_names: tuple[str, ...],
         clock: Clock,
         suspended: bool,
@@ -54,6 +56,7 @@ class Worker:
         self._confirm = confirm
         self._rebuild = rebuild
         self._repair = repair
+        self._follow = follow
         self._target_names = target_names
         self._clock = clock
         self._suspended = suspended
@@ -104,11 +107,11 @@ class Worker:
                 self._confirm().release(signal)
             case FeedSignal():
                 self._repair().read_change_logs(signal.source)
-            case RunSignal(pipeline=None):
-                # A notification without details: any run may have published something.
-                self._repair().read_change_logs(signal.source)
             case RunSignal():
-                event("run_finished", pipeline=signal.pipeline, run=signal.run)
+                if signal.pipeline is None:
+                    # A notification without details: any run may have published something.
+                    self._repair().read_change_logs(signal.source)
+                self._follow().run(signal.run, signal.pipeline)
             case UnreadableSignal():
                 self._set_aside(signal.body, signal.why)
 

@@ -21,6 +21,7 @@ def repair(world: World, *subscriptions: Subscription) -> Repair:
         services=world.app.services,
         targets=world.app.targets,
         hooks=[FakeHooks(list(subscriptions))],
+        follow=lambda: world.app.follow,
     )
 
 

@@ -75,6 +75,7 @@ class World:
             "repository": "environments",
             "pipeline": 7,
             "feeds": [FEED],
+            "workspaces": [{"subscription": "s", "resource_group": "ml", "name": "training"}],
         }
         names = ["main", "second"][: self.target_count]
         app = App(

@@ -44,6 +44,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         upstream=False,
         hook_time_scale=0.1,
         invisible_seconds=3,
+        agent=False,
     )
     with Stand(settings) as running:
         assert running.fire_timer().status_code == 202

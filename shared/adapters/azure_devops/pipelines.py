@@ -3,8 +3,9 @@
 A run's id is its build's id; only the list of builds can be filtered by definition, branch and time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 from azure.devops.connection import Connection
@@ -18,7 +19,7 @@ from shared.adapters.azure_devops.connection import client, translated
 from shared.domain.targets import Target
 from shared.errors import NotThere, PipelineRejected
 from shared.limits import RUNS_PER_LOOKUP
-from shared.ports import PipelineRun
+from shared.ports import JobOutcome, PipelineRun, RunOutcome
 
 
 class AzurePipeline:
@@ -59,6 +60,45 @@ class AzurePipeline:
             raise PipelineRejected(str(problem)) from problem
         return PipelineRun(int(run.id), dict(parameters), self._page(int(run.id)))
 
+    def outcome(self, run: int) -> RunOutcome:
+        """Look at a run: its build, and the records of its timeline."""
+        build_client = client(self._connection, "build")
+        with translated(f"looking at run {run}"):
+            build = build_client.get_build(self._target.project, run)
+            timeline = build_client.get_build_timeline(self._target.project, run)
+        if not build.definition or int(build.definition.id) != self._target.pipeline:
+            raise NotThere(f"run {run} is not one of pipeline {self._target.pipeline}")
+        records = list(timeline.records or ()) if timeline else []
+        return RunOutcome(
+            parameters=dict(build.template_parameters or {}),
+            completed=str(build.status) == "completed",
+            result=str(build.result) if build.result else None,
+            jobs={str(record.name): _job(record, records) for record in records if record.type == "Job"},
+            problem=_first_error(record for record in records if record.type not in ("Job", "Task")),
+            finished=build.finish_time,
+        )
+
     def _page(self, run: int) -> str:
         """The run's page for people; the SDK's models lose the link that the service sends."""
         return f"{self._target.organization}/{quote(self._target.project)}/_build/results?buildId={run}"
+
+
+def _job(record: Any, records: Iterable[Any]) -> JobOutcome:
+    """A job's record together with those of its steps (REST: "Build - Timeline")."""
+    steps = [one for one in records if one.type == "Task" and one.parent_id == record.id]
+    steps.sort(key=lambda step: step.order or 0)
+    return JobOutcome(
+        state=str(record.state),
+        result=str(record.result) if record.result else None,
+        steps=tuple(str(step.name) for step in steps if step.result in ("succeeded", "succeededWithIssues")),
+        problem=_first_error([step for step in steps if step.result == "failed"]) or _first_error([record]),
+    )
+
+
+def _first_error(records: Iterable[Any]) -> str | None:
+    """The first line of the first error that records carry."""
+    for record in records:
+        for issue in record.issues or ():
+            if issue.type == "error" and issue.message:
+                return str(issue.message).strip().splitlines()[0]
+    return None

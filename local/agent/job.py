@@ -1,0 +1,252 @@
+"""Runs one job: its steps one after the other, each a real process."""
+
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.agent.commands import Command, read_command
+from local.agent.expressions import Unknown, as_text, evaluate, is_true
+from local.agent.machine import Machine
+from local.agent.pipeline import JobPlan, Step
+from local.agent.record import Record, Timeline
+
+_MACRO = re.compile(r"\$\((?P<name>[A-Za-z_][\w.]*)\)")
+_RUNTIME = re.compile(r"\$\[(?P<expression>.*)\]", re.DOTALL)
+_BAD = ("failed", "canceled")
+
+
+class StepProblem(Exception):
+    """A step that fails; the message becomes its error."""
+
+
+@dataclass
+class JobContext:
+    """What a job has while it runs.
+
+    Attributes:
+        plan: the job.
+        machine: where it runs.
+        timeline: where it is recorded.
+        folder: its work folder.
+        variables: by name, as the service has them; names are compared without case.
+        path: folders in front of PATH.
+        secrets: texts that no log shows.
+        tags: of the build.
+        cancelled: set when the run is cancelled.
+    """
+
+    plan: JobPlan
+    machine: Machine
+    timeline: Timeline
+    folder: Path
+    variables: dict[str, str]
+    clone_url: str
+    commit: str
+    tags: list[str]
+    cancelled: threading.Event
+    path: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    result: str = "succeeded"
+
+    def get(self, name: str) -> str | None:
+        """A variable's value."""
+        wanted = name.casefold()
+        return next((value for key, value in self.variables.items() if key.casefold() == wanted), None)
+
+    def set(self, name: str, value: str) -> None:
+        """Set a variable."""
+        for key in [key for key in self.variables if key.casefold() == name.casefold()]:
+            del self.variables[key]
+        self.variables[name] = value
+
+    def expand(self, text: str) -> str:
+        """Replace `$(name)` where there is such a variable, as the service does just before a step runs."""
+
+        def value(found: re.Match[str]) -> str:
+            known = self.get(found["name"])
+            return found[0] if known is None else known
+
+        for _ in range(5):  # a variable's value may hold another one's name
+            expanded = _MACRO.sub(value, text)
+            if expanded == text:
+                break
+            text = expanded
+        return text
+
+    def names(self) -> Mapping[str, object]:
+        """What run-time expressions may name."""
+        return {"variables": self.variables}
+
+    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a process: the machine's, every variable, and what the step adds."""
+        base = self.machine.environment()
+        base["PATH"] = os.pathsep.join([*self.path, base["PATH"]])
+        for name, value in self.variables.items():
+            base[name.upper().replace(".", "_")] = self.expand(value)
+        return {**base, **{name: self.expand(value) for name, value in extra.items()}}
+
+
+class JobRunner:
+    """Runs the steps of a job and records them."""
+
+    def __init__(
+        self, context: JobContext, parent: Record, tasks: Mapping[str, Callable[["JobRunner", Step], None]]
+    ) -> None:
+        self.context = context
+        self._parent = parent
+        self._tasks = tasks
+        self._record = parent
+        self._outcome: str | None = None
+        self._deadline = time.monotonic() + context.plan.minutes * 60
+
+    def run(self) -> str:
+        """Run all steps; returns the job's result."""
+        context = self.context
+        for folder in ("Build.SourcesDirectory", "Agent.TempDirectory"):
+            Path(context.variables[folder]).mkdir(parents=True, exist_ok=True)
+        for name, value in list(context.variables.items()):
+            if whole := _RUNTIME.fullmatch(value):
+                context.variables[name] = as_text(evaluate(whole["expression"], context.names()))
+        records = [
+            context.timeline.add("Task", step.label, f"{context.plan.name}.{at}", self._parent, log=True)
+            for at, step in enumerate(context.plan.steps, start=1)
+        ]
+        for step, record in zip(context.plan.steps, records, strict=True):
+            self._record, self._outcome = record, None
+            record.begin()
+            record.end(self._perform(step))
+            if record.result in _BAD and context.result == "succeeded":
+                context.result = record.result
+        return context.result
+
+    def _perform(self, step: Step) -> str:
+        context = self.context
+        status = {
+            "succeeded": lambda: context.result == "succeeded" and not context.cancelled.is_set(),
+            "always": lambda: True,
+        }
+        try:
+            if not is_true(evaluate(step.condition, context.names(), status)):
+                return "canceled" if context.cancelled.is_set() else "skipped"
+            self._tasks[step.kind](self, step)
+        except (StepProblem, Unknown) as problem:
+            self.issue("error", str(problem))
+            self.log(f"##[error]{problem}")
+            return self._outcome or "failed"
+        if context.cancelled.is_set():
+            return "canceled"
+        return self._outcome or "succeeded"
+
+    # What tasks use
+
+    def issue(self, kind: str, message: str) -> None:
+        """Note an error or warning of the step."""
+        self._record.issues.append((kind, self._masked(message)))
+
+    def log(self, line: str) -> None:
+        """Write a line to the step's log."""
+        if self._record.log is None:
+            return
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        with self.context.timeline.log_file(self._record.log).open("a") as log:
+            log.write(f"{stamp} {self._masked(line)}\n")
+
+    def script(self, text: str, step: Step, extra: Mapping[str, str] | None = None) -> None:
+        """Run a script with bash."""
+        temp = Path(self.context.variables["Agent.TempDirectory"])
+        file = temp / f"{self._record.id}.sh"
+        file.write_text(self.context.expand(text))
+        where = step.inputs.get("workingDirectory")
+        folder = self.context.expand(where) if where else self.context.variables["Build.SourcesDirectory"]
+        environment = self.context.environment({**step.env, **(extra or {})})
+        self.process(["bash", "--noprofile", "--norc", str(file)], Path(folder), environment)
+
+    def process(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+        """Run a program, follow its output and obey its logging commands.
+
+        Raises:
+            StepProblem: it did not end with 0.
+        """
+        process = subprocess.Popen(
+            command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        had_error = len([kind for kind, _ in self._record.issues if kind == "error"])
+        for line in self._lines(process):
+            self.log(line)
+            if command_found := read_command(line):
+                self._obey(command_found)
+        status = process.wait()
+        errors = len([kind for kind, _ in self._record.issues if kind == "error"])
+        if status and errors == had_error:
+            raise StepProblem(f"Bash exited with code '{status}'.")
+        if status:
+            self._outcome = self._outcome or "failed"
+
+    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[str]:
+        assert process.stdout is not None
+        waiting = selectors.DefaultSelector()
+        waiting.register(process.stdout, selectors.EVENT_READ)
+        rest = b""
+        while True:
+            if self.context.cancelled.is_set() or time.monotonic() > self._deadline:
+                _end(process)
+                if not self.context.cancelled.is_set():
+                    raise StepProblem(f"The job took longer than its {self.context.plan.minutes:.0f} minutes.")
+                return
+            if not waiting.select(timeout=0.2):
+                continue
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace").rstrip("\r")
+        if rest:
+            yield rest.decode(errors="replace")
+
+    def _obey(self, command: Command) -> None:
+        match command.name:
+            case "task.setvariable":
+                self.context.set(command.properties["variable"], command.data)
+            case "task.complete":
+                results = {"Succeeded": "succeeded", "Failed": "failed", "Skipped": "skipped",
+                           "SucceededWithIssues": "succeeded"}  # fmt: skip
+                self._outcome = results.get(command.properties.get("result", ""), "succeeded")
+            case "task.logissue":
+                self.issue(command.properties.get("type", "error"), command.data)
+            case "task.uploadsummary":
+                self.context.timeline.summaries.append(Path(command.data).read_text())
+            case "build.addbuildtag":
+                if command.data not in self.context.tags:
+                    self.context.tags.append(command.data)
+
+    def _masked(self, text: str) -> str:
+        for secret in self.context.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+
+
+def copy_tree(source: Path, destination: Path) -> None:
+    """Copy a file or folder to where an artifact is kept."""
+    if source.is_dir():
+        shutil.copytree(source, destination, dirs_exist_ok=True)
+    else:
+        destination.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, destination)

@@ -1,0 +1,83 @@
+"""The command line: `python -m shared`, the steps of the rebuild pipeline."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import typer
+
+from shared.errors import RebuilderError
+from shared.steps.commands import log_error, say
+from shared.steps.work import Job, StepFailed, Work
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Steps of the rebuild pipeline; they read what pipelines/rebuild.yml sets.",
+)
+
+
+@app.command()
+def prepare() -> None:
+    """Find the environment in the checkout, check it, and stage its build context."""
+    from shared.steps.prepare import prepare as step
+
+    _perform(step)
+
+
+@app.command()
+def package() -> None:
+    """Download the packages for the environment's Python into the build context."""
+    from shared.steps.package import package as step
+
+    _perform(step)
+
+
+@app.command()
+def verify() -> None:
+    """Prove that the environment installs offline."""
+    from shared.steps.verify import verify as step
+
+    _perform(step)
+
+
+@app.command()
+def register() -> None:
+    """Register the environment in Azure ML."""
+    from shared.steps.register import register as step
+
+    _perform(step)
+
+
+@app.command()
+def report() -> None:
+    """Show on the run's page what became of the environment."""
+    from shared.steps.report import report as step
+
+    _perform(step)
+
+
+def _perform(step: Callable[[Job], object]) -> None:
+    """Run a step; what it cannot do is one line, which becomes the job's error."""
+    job: Job | None = None
+    try:
+        job = Job.read(os.environ)
+        step(job)
+    except RebuilderError as problem:
+        log_error(str(problem))
+        say(f"error: {problem}")
+        if job is not None:
+            with suppress(StepFailed):
+                work = Work.load(job)
+                work.problem = work.problem or str(problem)
+                work.save(job)
+        sys.stdout.flush()
+        # A thread of the SDK may hang in an upload: nothing is waited for.
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m shared")
+    sys.exit(0)

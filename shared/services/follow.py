@@ -1,0 +1,194 @@
+"""Follows queued runs to what Azure ML holds, and ties it back to the release.
+
+A job's own word is not enough: an environment is called registered when the version with the rebuild's tag has been
+seen in each workspace.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.domain.jobs import REBUILD_TAG, STEPS
+from shared.domain.rebuilds import CarriedEntry, RebuildEntry, RebuiltEnvironment, Registration, ReleaseEntry
+from shared.domain.releases import ReleaseId
+from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
+from shared.domain.targets import Target
+from shared.errors import NotThere, Permanent, Transient
+from shared.ledger import Ledger, carried_key, following_key, rebuild_key, release_key
+from shared.limits import REGISTRATION_PATIENCE
+from shared.log import alert, event
+from shared.ports import AzureML, Clock, JobOutcome, RunOutcome, Services
+
+_SUCCEEDED = ("succeeded", "succeededWithIssues")
+
+
+class NotRegisteredYet(Transient):
+    """A job succeeded and Azure ML does not show its version yet."""
+
+
+class Follow:
+    """Brings a rebuild from `queued` to `finished`."""
+
+    def __init__(
+        self, *, ledger: Ledger, services: Services, azure_ml: AzureML, targets: Iterable[Target], clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._services = services
+        self._azure_ml = azure_ml
+        self._targets = tuple(targets)
+        self._clock = clock
+
+    def run(self, run: int, pipeline: int | None) -> None:
+        """A run is said to be over: look at it, and at the rebuild that it belongs to.
+
+        Args:
+            run: its id.
+            pipeline: its pipeline's id, if it is known.
+
+        Raises:
+            Transient: a service does not answer, or Azure ML does not show yet what was registered.
+        """
+        for target in self._targets:
+            if pipeline not in (None, target.pipeline):
+                continue
+            try:
+                outcome = self._services.pipeline(target).outcome(run)
+            except NotThere:
+                continue
+            rebuild = self._ledger.read(rebuild_key(target.name, outcome.parameters.get("rebuild", "none")))
+            if rebuild and any(mine.id == run for mine in rebuild.runs):
+                self._look(target, rebuild)
+
+    def all(self) -> None:
+        """Look at every rebuild whose runs are not over. One that cannot be looked at holds up no other."""
+        for target in self._targets:
+            for rebuild_id in self._ledger.following(target.name):
+                try:
+                    rebuild = self._ledger.get(rebuild_key(target.name, rebuild_id))
+                    self._look(target, rebuild)
+                except (Permanent, Transient) as problem:
+                    alert("rebuild_not_followed", target=target.name, rebuild=rebuild_id, why=problem)
+
+    def _look(self, target: Target, rebuild: RebuildEntry) -> None:
+        if rebuild.state is RebuildState.QUEUED:
+            seen, missing = self._environments(target, rebuild)
+            now = self._clock.now()
+            key = rebuild_key(target.name, rebuild.id)
+            rebuild = self._ledger.update(key, lambda e: e.seen(_later(e, seen), now) if e else e) or rebuild
+            if missing:
+                raise NotRegisteredYet(missing)
+        if rebuild.state is RebuildState.FINISHED:
+            self._finish(target, rebuild)
+        if not rebuild.is_underway and rebuild.state is not RebuildState.QUEUED:
+            self._ledger.delete(following_key(target.name, rebuild.id))
+
+    def _environments(self, target: Target, rebuild: RebuildEntry) -> tuple[dict[str, RebuiltEnvironment], str | None]:
+        """What is to be seen of each environment now, and what Azure ML does not show yet."""
+        seen: dict[str, RebuiltEnvironment] = {}
+        missing = None
+        outcomes = {run.id: self._outcome(target, run.id) for run in rebuild.runs if run.id is not None}
+        for environment in rebuild.environments:
+            outcome = outcomes.get(environment.run or 0)
+            if environment.is_settled or outcome is None:
+                continue
+            job = outcome.jobs.get(environment.path)
+            if job and job.result in _SUCCEEDED:
+                found, lacking = self._registered(target, rebuild, environment)
+                if lacking and self._is_patient(outcome):
+                    missing = lacking
+                    continue
+                seen[environment.path] = (
+                    _failed(environment, lacking) if lacking else replace(found, state=EnvironmentState.REGISTERED)
+                )
+            else:
+                seen[environment.path] = _judged(environment, job, outcome)
+        return seen, missing
+
+    def _is_patient(self, outcome: RunOutcome) -> bool:
+        return outcome.finished is None or self._clock.now() - outcome.finished < REGISTRATION_PATIENCE
+
+    def _outcome(self, target: Target, run: int) -> RunOutcome:
+        try:
+            return self._services.pipeline(target).outcome(run)
+        except NotThere:
+            return RunOutcome({}, completed=True, problem=f"run {run} is not there any more")
+
+    def _registered(
+        self, target: Target, rebuild: RebuildEntry, environment: RebuiltEnvironment
+    ) -> tuple[RebuiltEnvironment, str | None]:
+        registrations = []
+        for workspace in target.workspaces:
+            version = self._azure_ml.registered(workspace, environment.name, (REBUILD_TAG, rebuild.id))
+            if version is None:
+                return (
+                    environment,
+                    f"its job succeeded, but {workspace} has no version with the tag of rebuild {rebuild.id}",
+                )
+            registrations.append(Registration(str(workspace), version.version, dict(version.tags), version.context))
+        return replace(environment, workspaces=tuple(registrations), reason=None), None
+
+    def _finish(self, target: Target, rebuild: RebuildEntry) -> None:
+        """Write what became of it into the releases and the environments."""
+        now = self._clock.now()
+        for environment in rebuild.environments:
+            if not environment.workspaces:
+                continue
+            versions = {registration.workspace: registration.version for registration in environment.workspaces}
+
+            def carry(entry: CarriedEntry | None, versions: dict[str, str] = versions) -> CarriedEntry | None:
+                return replace(entry, registered={**entry.registered, **versions}) if entry else None
+
+            self._ledger.update(carried_key(target.name, environment.path), carry)
+        for release in rebuild.releases:
+            self._settle(target, release, rebuild)
+        states = [environment.state for environment in rebuild.environments]
+        event(
+            "rebuild_finished",
+            target=target.name,
+            rebuild=rebuild.id,
+            registered=states.count(EnvironmentState.REGISTERED),
+            failed=states.count(EnvironmentState.FAILED),
+            seconds=int((now - rebuild.created).total_seconds()),
+        )
+
+    def _settle(self, target: Target, release: ReleaseId, rebuild: RebuildEntry) -> None:
+        def settle(entry: ReleaseEntry | None) -> ReleaseEntry | None:
+            if entry is None or entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:
+                return entry
+            return entry.settled(f"rebuild {rebuild.id} finished", self._clock.now())
+
+        self._ledger.update(release_key(target.name, release), settle)
+
+
+def _judged(environment: RebuiltEnvironment, job: JobOutcome | None, outcome: RunOutcome) -> RebuiltEnvironment:
+    """What the run says about an environment that is not registered."""
+    if job is None:
+        if not outcome.completed:
+            return environment
+        if outcome.result == "canceled":
+            return _moved(environment, EnvironmentState.CANCELLED, "the run was cancelled")
+        return _failed(environment, outcome.problem or "the run ended without a job for it")
+    if job.state != "completed":
+        reached = [state for step, state in STEPS.items() if step in job.steps]
+        return _moved(environment, reached[-1], None) if reached else environment
+    if job.result in ("canceled", "abandoned"):
+        return _moved(environment, EnvironmentState.CANCELLED, "its job was cancelled")
+    return _failed(environment, job.problem or outcome.problem or f"its job {job.result}, and its log tells why")
+
+
+def _failed(environment: RebuiltEnvironment, reason: str) -> RebuiltEnvironment:
+    return _moved(environment, EnvironmentState.FAILED, reason)
+
+
+def _moved(environment: RebuiltEnvironment, state: EnvironmentState, reason: str | None) -> RebuiltEnvironment:
+    if state == environment.state or state not in ENVIRONMENT_MOVES[environment.state]:
+        return environment
+    return environment.to(state, reason=reason)
+
+
+def _later(rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment]) -> dict[str, RebuiltEnvironment]:
+    """Of what was seen, what is news: another worker may have seen more in the meantime."""
+    return {
+        environment.path: following
+        for environment in rebuild.environments
+        if (following := seen.get(environment.path)) and following.state in ENVIRONMENT_MOVES[environment.state]
+    }

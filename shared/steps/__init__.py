@@ -1,0 +1,5 @@
+"""What the rebuild pipeline's steps do: `python -m shared prepare|package|verify|register|report`.
+
+Each step is one process in one job of one environment; what a later step needs lies in the job's folder, as `Work`
+describes it. Values come from the environment variables that the template sets, never from a command's text.
+"""

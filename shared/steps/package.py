@@ -1,0 +1,137 @@
+"""Downloads the packages for the environment's Python and platform into the build context.
+
+One index only, the feed with its upstream source, signed in to by the job's own identity (`PipAuthenticate@1` sets
+PIP_INDEX_URL): a second index would let a public package of the same name win.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from shared.steps.commands import log_warning, say
+from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, target_python
+
+# glibc 2.28 is older than that of every base image Azure ML still offers. pip takes a platform literally, not as
+# "or older", so all of them are named.
+_PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(28, 16, -1)), "manylinux2014_x86_64",
+              "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64")  # fmt: skip
+# Settings of pip that a job may bring along; everything else could change which files are taken.
+_KEPT = {
+    "PIP_INDEX_URL",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "PIP_PROXY",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_TIMEOUT",
+    "PIP_RETRIES",
+}
+_INDEX_OPTION = re.compile(
+    r"^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links|--no-index|--trusted-host)\b.*$", re.MULTILINE
+)
+_NO_FILE = re.compile(r"No matching distribution found for (?P<requirement>.+)")
+_VERSIONS = re.compile(r"\(from versions: (?P<versions>[^)]*)\)")
+
+
+def package(job: Job) -> Work:
+    """Download everything that the environment installs.
+
+    Raises:
+        StepFailed: with the cause in its first line.
+    """
+    work = Work.load(job)
+    python = target_python()
+    folder = packages_folder(job)
+    shutil.rmtree(folder, ignore_errors=True)  # a wheel left over would change the context's content
+    folder.mkdir(parents=True)
+    if os.environ.get("PIP_EXTRA_INDEX_URL"):
+        log_warning(
+            "PIP_EXTRA_INDEX_URL is ignored: with a second index a public package could take a private one's place"
+        )
+    if not os.environ.get("PIP_INDEX_URL"):
+        raise StepFailed("PIP_INDEX_URL is not set: the step PipAuthenticate@1 has not signed in to the feed")
+    with tempfile.TemporaryDirectory() as scratch:
+        _copy_without_indexes(job, work, Path(scratch))
+        command = [
+            str(python), "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--progress-bar", "off",
+            "--only-binary", ":all:", "--implementation", "cp", "--python-version", work.python,
+            *(part for platform in _PLATFORMS for part in ("--platform", platform)),
+            "--dest", str(folder), *work.pip_arguments,
+        ]  # fmt: skip
+        done = subprocess.run(
+            command, cwd=scratch, env=pip_environment(os.environ), capture_output=True, text=True, check=False
+        )
+    for line in (done.stdout + done.stderr).splitlines():
+        say(line)
+    if done.returncode:
+        raise StepFailed(explain_pip(done.stdout + done.stderr, work.python))
+    work.packages = wheels_in(folder)
+    work.save(job)
+    say(f"{counted(len(work.packages))} for Python {work.python} in {folder.name}")
+    return work
+
+
+def pip_environment(variables: Mapping[str, str], *, index: bool = True) -> dict[str, str]:
+    """The variables that pip runs with: no configuration file, and of pip's and uv's own only the harmless ones.
+
+    Args:
+        variables: the step's.
+        index: whether packages may be fetched at all.
+    """
+    kept = _KEPT if index else set()
+    clean = {name: value for name, value in variables.items() if not name.startswith(("PIP_", "UV_")) or name in kept}
+    # PYTHONPATH holds this project; the environment's interpreter has to do without.
+    clean.pop("PYTHONPATH", None)
+    return {**clean, "PIP_CONFIG_FILE": os.devnull}
+
+
+def counted(number: int) -> str:
+    """A number of packages in words."""
+    return f"{number} package{'' if number == 1 else 's'}"
+
+
+def wheels_in(folder: Path) -> dict[str, str]:
+    """What a folder of wheels holds, name → version."""
+    found = {}
+    for wheel in sorted(folder.glob("*.whl")):
+        name, version, *_ = parse_wheel_filename(wheel.name)
+        found[str(name)] = str(version)
+    return found
+
+
+def _copy_without_indexes(job: Job, work: Work, scratch: Path) -> None:
+    """Copy the definition files to where pip reads them, without options that choose an index."""
+    for name in work.files:
+        text = (context_folder(job) / name).read_bytes().decode(errors="surrogateescape")
+        cleaned = _INDEX_OPTION.sub("", text)
+        if cleaned != text:
+            log_warning(f"{name} names an index of its own: the feed is asked instead")
+        copy = scratch / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(cleaned.encode(errors="surrogateescape"))
+
+
+def explain_pip(output: str, python: str) -> str:
+    """Why pip failed, in one line."""
+    if re.search(r"\b401\b|\b403\b.*(?:Forbidden|Client Error)|Credentials not correct|User for ", output):
+        return (
+            "the feed does not accept the pipeline's identity (401): give the build service the role Reader on the feed"
+        )
+    if found := _NO_FILE.search(output):
+        versions = _VERSIONS.search(output)
+        known = versions["versions"].strip() if versions else ""
+        has = f"the feed has {known}" if known and known != "none" else "the feed has no version with a wheel for it"
+        return f"no file of {found['requirement'].strip()} for Python {python} on Linux x86_64: {has}"
+    if "ResolutionImpossible" in output or "conflicting dependencies" in output:
+        causes = [line.strip() for line in output.splitlines() if " depends on " in line or "requested " in line]
+        return f"the requirements contradict each other: {'; '.join(causes[:4])}"
+    errors = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.startswith("ERROR:")]
+    if errors:
+        return f"pip: {errors[0]}"
+    lines = [line for line in output.splitlines() if line.strip()]
+    return f"pip: {lines[-1].strip() if lines else 'it failed without a word'}"

@@ -1,0 +1,239 @@
+"""Stages what will be uploaded: the build context and the environment's YAML, beside the checkout and never in it.
+
+An environment with a conda file becomes one with a build context: Azure ML builds the former by itself and cannot sign
+in to the feed; the latter brings its packages along.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
+from shared.domain.environments import Environment
+from shared.domain.rules import NO_RULES, RULES_FILE, Rules, read_rules
+from shared.domain.text import SourceText
+from shared.domain.yaml_nodes import load
+from shared.errors import InvalidConfiguration, Unreadable
+from shared.steps.commands import log_warning, say, set_variable
+from shared.steps.definition import check_definition
+from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, yaml_file
+
+_SKIPPED = {".git"}
+_DOCKERFILE = """\
+# Made from a conda file: conda's packages come from their channels, pip's from the folder beside this file.
+FROM {image}
+COPY conda.yml {files} /rebuilder/
+RUN conda env create --quiet --prefix /azureml-envs/rebuilder --file /rebuilder/conda.yml && conda clean --all --yes
+ENV PATH=/azureml-envs/rebuilder/bin:$PATH \\
+    CONDA_DEFAULT_ENV=/azureml-envs/rebuilder \\
+    AZUREML_CONDA_ENVIRONMENT_PATH=/azureml-envs/rebuilder
+COPY pip_packages /rebuilder/pip_packages
+RUN pip install --no-index --find-links /rebuilder/pip_packages --requirement /rebuilder/requirements.txt
+"""
+
+
+def prepare(job: Job) -> Work:
+    """Find the environment in the checkout, check it, and stage it.
+
+    Raises:
+        StepFailed: it is not there, not complete, or Azure ML would refuse it.
+    """
+    catalog, shelf = catalog_of(job.sources, job.commit)
+    rules = _rules(job)
+    environment = _environment(job, catalog)
+    document = _document(job, shelf)
+    check_definition(document, environment)
+    python = rules.python_for(environment.path) or environment.python
+    if python is None:
+        raise StepFailed(
+            f"the environment's Python is not known: state it in {RULES_FILE}, "
+            f'python: {{"{environment.path}": "3.10"}}'
+        )
+    work = Work(name=environment.name, python=python, private=_private(catalog, environment, rules))
+    shutil.rmtree(job.folder, ignore_errors=True)
+    if environment.context is not None:
+        _stage_context(job, environment, catalog, document, work)
+    else:
+        _stage_conda(job, environment, catalog, document, work)
+    packages_folder(job).mkdir(parents=True, exist_ok=True)
+    amlignore = context_folder(job) / ".amlignore"
+    if not amlignore.exists():
+        # Without it azure-ai-ml obeys a .gitignore, which often names the folder of the wheels.
+        amlignore.write_text("")
+    for warning in environment.warnings:
+        work.warnings.append(str(warning))
+        log_warning(str(warning))
+    work.save(job)
+    set_variable("targetPython", python)
+    say(f"{environment.name}: Python {python}, {', '.join(work.requirements)}")
+    return work
+
+
+def catalog_of(sources: Path, commit: str) -> tuple[Catalog, Shelf]:
+    """The catalog of a checkout: the same code that planned the rebuild reads it again."""
+    files = {
+        path.relative_to(sources).as_posix(): path
+        for path in _files(sources)
+        if not path.is_symlink() and not _SKIPPED.intersection(path.relative_to(sources).parts)
+    }
+    listing = Listing(commit, {path: path for path in files})
+    shelf = Shelf()
+    while isinstance(found := survey(listing, shelf), Missing):
+        shelf.raw.update({path: files[path].read_bytes() for path in found.blobs})
+    return found, shelf
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _rules(job: Job) -> Rules:
+    path = job.sources / RULES_FILE
+    try:
+        return read_rules(path.read_bytes()) if path.is_file() else NO_RULES
+    except InvalidConfiguration as problem:
+        raise StepFailed(str(problem)) from None
+
+
+def _environment(job: Job, catalog: Catalog) -> Environment:
+    for environment in catalog.environments:
+        if environment.path == job.environment:
+            if environment.problems:
+                raise StepFailed(f"cannot read {environment.problems[0]}")
+            return environment
+    broken = [problem for problem in catalog.warnings if problem.path == job.environment]
+    raise StepFailed(f"cannot read {broken[0]}" if broken else f"{job.environment} is no environment of this commit")
+
+
+def _document(job: Job, shelf: Shelf) -> dict[str, Any]:
+    try:
+        document = load(SourceText.decode(shelf.raw[job.environment]))
+    except Unreadable as problem:
+        raise StepFailed(f"cannot read {job.environment} {problem}") from None
+    if not isinstance(document, dict):
+        raise StepFailed(f"cannot read {job.environment}: it is not a map")
+    return document
+
+
+def _private(catalog: Catalog, environment: Environment, rules: Rules) -> list[str]:
+    """The packages that a rule names and a file of the environment requires."""
+    names = {
+        requirement.name
+        for use in environment.uses
+        if not use.constraint
+        for requirement in catalog.definitions[use.path].requirements
+        if requirement.name
+    }
+    return sorted(name for name in names if rules.rule_for(name, environment.name))
+
+
+def _stage_context(job: Job, environment: Environment, catalog: Catalog, document: dict[str, Any], work: Work) -> None:
+    context = PurePosixPath(environment.context or ".")
+    if environment.dockerfile is None:
+        raise StepFailed(str(environment.warnings[0]))
+    shutil.copytree(
+        job.sources / context,
+        context_folder(job),
+        symlinks=False,
+        ignore=shutil.ignore_patterns(*_SKIPPED, "pip_packages"),
+    )
+    roots = _roots(environment, catalog)
+    for use in environment.uses:
+        inside = PurePosixPath(use.path)
+        if not inside.is_relative_to(context):
+            raise StepFailed(f"{use.path} lies outside the build context {context}: the image build cannot read it")
+        work.files.append(str(inside.relative_to(context)))
+        if use.path in roots:
+            (work.constraints if use.constraint else work.requirements).append(str(inside.relative_to(context)))
+    if not work.requirements:
+        raise StepFailed(f"the build context {context} has no requirements file")
+    dockerfile = PurePosixPath(environment.dockerfile).relative_to(context)
+    if "pip_packages" not in (context_folder(job) / dockerfile).read_text(errors="replace"):
+        warning = f"{dockerfile} never uses pip_packages: the image build would ask the feed, and be refused"
+        work.warnings.append(warning)
+        log_warning(warning)
+    build = {"path": "context", "dockerfile_path": str(dockerfile)}
+    _write_yaml(job, {**document, "build": build})
+
+
+def _roots(environment: Environment, catalog: Catalog) -> set[str]:
+    """The files that the Dockerfile names itself; what they include is read through them."""
+    included: set[str] = set()
+    for use in environment.uses:
+        folder = PurePosixPath(use.path).parent
+        for include in catalog.definitions[use.path].includes:
+            included.add(_normal(folder / include.path))
+    return {use.path for use in environment.uses} - included
+
+
+def _normal(path: PurePosixPath) -> str:
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and parts:
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _stage_conda(job: Job, environment: Environment, catalog: Catalog, document: dict[str, Any], work: Work) -> None:
+    image = document.get("image")
+    if not environment.uses or not image:
+        raise StepFailed(f"{job.environment} has neither a build context nor a conda file: nothing can be packaged")
+    first, *others = environment.uses
+    definition = catalog.definitions[first.path]
+    lines = [f"{r.text} {r.options}".strip() for r in definition.requirements]
+    included = [r for use in others if not use.constraint for r in catalog.definitions[use.path].requirements]
+    constrained = [r for use in others if use.constraint for r in catalog.definitions[use.path].requirements]
+    lines += [f"{r.text} {r.options}".strip() for r in included]
+    context = context_folder(job)
+    context.mkdir(parents=True)
+    # The index that a conda file names is left out: packages are installed from the folder, without any.
+    (context / "requirements.txt").write_text("".join(f"{line}\n" for line in lines))
+    work.requirements, work.files = ["requirements.txt"], ["requirements.txt"]
+    if constrained:
+        (context / "constraints.txt").write_text("".join(f"{r.text}\n" for r in constrained))
+        (context / "requirements.txt").write_text("-c constraints.txt\n" + "".join(f"{line}\n" for line in lines))
+        work.files.append("constraints.txt")
+    conda = _conda_document(job, environment, document)
+    (context / "conda.yml").write_text(yaml.safe_dump(_without_pip_list(conda, work.python), sort_keys=False))
+    (context / "Dockerfile").write_text(_DOCKERFILE.format(image=image, files=" ".join(work.files)))
+    kept = {key: value for key, value in document.items() if key not in ("image", "conda_file")}
+    _write_yaml(job, {**kept, "build": {"path": "context"}})
+
+
+def _conda_document(job: Job, environment: Environment, document: dict[str, Any]) -> dict[str, Any]:
+    inline = document.get("conda_file")
+    if isinstance(inline, dict):
+        return inline
+    raw = (job.sources / environment.uses[0].path).read_bytes()
+    found = load(SourceText.decode(raw))
+    if not isinstance(found, dict):
+        raise StepFailed(f"{environment.uses[0].path} is no conda file")
+    return found
+
+
+def _without_pip_list(conda: dict[str, Any], python: str) -> dict[str, Any]:
+    """The conda file with the environment's own Python and without what pip installs."""
+    kept: list[Any] = [f"python={python}"]
+    has_pip = False
+    for item in conda.get("dependencies") or []:
+        if isinstance(item, str) and not _is_python(item):
+            kept.append(item)
+            has_pip = has_pip or item.split("=")[0].split(">")[0].split("<")[0].strip() == "pip"
+    if not has_pip:
+        kept.append("pip")
+    return {**conda, "dependencies": kept}
+
+
+def _is_python(item: str) -> bool:
+    name = item.strip()
+    return name.startswith("python") and (len(name) == 6 or name[6] in "=<>! ")
+
+
+def _write_yaml(job: Job, document: dict[str, Any]) -> None:
+    # PyYAML quotes what would be read as something else than text, so `version: "1.10"` stays what it is.
+    yaml_file(job).write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))

@@ -1,0 +1,111 @@
+"""Registers the environment in each workspace with azure-ai-ml, as `az ml environment create` does.
+
+`create_or_update` returning means registered, never built: Azure ML builds the image by itself, when it likes.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.jobs import COMMIT_TAG, PACKAGE_TAG, REBUILD_TAG, RUN_TAG
+from shared.domain.targets import Workspace
+from shared.steps.commands import say
+from shared.steps.work import Job, Registered, StepFailed, Work, yaml_file
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+# The SDK reads upload errors only beside its progress bar and can wait for ever. Hundreds of wheels take minutes.
+_PATIENCE_SECONDS = 20 * 60
+
+# Azure ML takes some dozens of tags; more private packages than this in one environment are named no more.
+_MOST_PACKAGE_TAGS = 30
+
+
+def register(job: Job) -> Work:
+    """Register the staged environment in every workspace.
+
+    Raises:
+        StepFailed: with what Azure ML or the SDK says, in one line.
+    """
+    work = Work.load(job)
+    if not job.workspaces:
+        raise StepFailed("no workspace is named: set the pipeline's parameter `workspaces`")
+    tags = tags_of(job, work)
+    for workspace in job.workspaces:
+        version = _in_time(lambda workspace=workspace: _register(workspace, yaml_file(job), tags))  # type: ignore[misc]
+        work.registered.append(Registered(str(workspace), version))
+        work.save(job)
+        say(f"registered {work.name} {version} in {workspace}")
+    return work
+
+
+def tags_of(job: Job, work: Work) -> dict[str, str]:
+    """What ties a registered version to the release: rebuild, run, commit, and the version of each private package."""
+    private = {name: version for name, version in work.packages.items() if name in work.private}
+    return {
+        REBUILD_TAG: job.rebuild,
+        RUN_TAG: job.run,
+        COMMIT_TAG: job.commit,
+        **{f"{PACKAGE_TAG}{name}": version for name, version in sorted(private.items())[:_MOST_PACKAGE_TAGS]},
+    }
+
+
+def _register(workspace: Workspace, file: Path, tags: dict[str, str]) -> str:
+    from azure.ai.ml import load_environment
+    from azure.core.exceptions import HttpResponseError, ResourceExistsError
+
+    try:
+        environment = load_environment(file)
+        environment.tags = {**(environment.tags or {}), **tags}
+        # Progress stays on: without it a failing upload hangs.
+        made: Any = _client(workspace).environments.create_or_update(environment)
+    except ResourceExistsError as problem:
+        raise StepFailed(
+            f"Azure ML has this version with other content already (409): {_first_line(problem)}"
+        ) from problem
+    except HttpResponseError as problem:
+        raise StepFailed(f"Azure ML answers {problem.status_code}: {_first_line(problem)}") from problem
+    except Exception as problem:
+        raise StepFailed(f"azure-ai-ml: {_first_line(problem)}") from problem
+    return str(made.version)
+
+
+def _client(workspace: Workspace) -> "MLClient":
+    from azure.ai.ml import MLClient
+    from azure.identity import DefaultAzureCredential
+
+    return MLClient(
+        DefaultAzureCredential(),
+        subscription_id=workspace.subscription,
+        resource_group_name=workspace.resource_group,
+        workspace_name=workspace.name,
+    )
+
+
+def _in_time(action: Callable[[], str]) -> str:
+    """Run something that may never end; give up after a while."""
+    outcome: list[str] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(action())
+        except BaseException as problem:  # noqa: BLE001 (it is raised again where it is waited for)
+            failure.append(problem)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    worker.join(float(os.environ.get("REBUILDER_REGISTER_SECONDS") or _PATIENCE_SECONDS))
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise StepFailed("Azure ML has not taken the environment in time; the upload of its context hangs")
+    return outcome[0]
+
+
+def _first_line(problem: BaseException) -> str:
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    return lines[0] if lines else type(problem).__name__

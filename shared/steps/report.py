@@ -1,0 +1,29 @@
+"""Shows on the run's page what became of the environment, whether it succeeded or not."""
+
+from shared.steps.commands import add_tag, say, upload_summary
+from shared.steps.work import Job, StepFailed, Work
+
+
+def report(job: Job) -> None:
+    """Write the summary of the job, and tag the build."""
+    try:
+        work = Work.load(job)
+    except StepFailed as problem:
+        say(f"{job.environment}: {problem}")
+        return
+    path = job.folder / "summary.md"
+    path.write_text(summary(job, work))
+    upload_summary(path)
+    add_tag(f"rebuild-{job.rebuild}")
+
+
+def summary(job: Job, work: Work) -> str:
+    """The summary as Markdown."""
+    lines = [f"## {work.name}", "", f"`{job.environment}` at commit `{job.commit[:8]}`, rebuild `{job.rebuild}`", ""]
+    if work.problem:
+        lines += [f"**Failed:** {work.problem}", ""]
+    lines += [f"- registered as version **{one.version}** in {one.workspace}" for one in work.registered]
+    private = [f"{name} {version}" for name, version in work.packages.items() if name in work.private]
+    lines += [f"- Python {work.python}, {len(work.packages)} packages, of them ours: {', '.join(private) or 'none'}"]
+    lines += [f"- warning: {warning}" for warning in work.warnings]
+    return "\n".join(lines) + "\n"

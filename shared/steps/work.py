@@ -1,0 +1,170 @@
+"""What one job knows of its environment, handed from step to step in a file."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.domain.targets import Workspace
+from shared.errors import InvalidConfiguration, Permanent
+
+
+class StepFailed(Permanent):
+    """The environment cannot be rebuilt; the first line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the pipeline says about the job.
+
+    Attributes:
+        environment: path of the environment's YAML, from the repository's root.
+        rebuild: the rebuild's identity.
+        run: the pipeline run's id.
+        commit: the commit that is built.
+        workspaces: where the environment is registered.
+        sources: the checkout.
+        folder: the job's own folder.
+    """
+
+    environment: str
+    rebuild: str
+    run: str
+    commit: str
+    workspaces: tuple[Workspace, ...]
+    sources: Path
+    folder: Path
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> "Job":
+        """Read the variables that pipelines/rebuild.yml sets.
+
+        Raises:
+            InvalidConfiguration: naming all that are missing or wrong.
+        """
+        names = ("REBUILDER_ENVIRONMENT", "REBUILDER_REBUILD", "REBUILDER_COMMIT", "REBUILDER_WORKSPACES",
+                 "REBUILDER_FOLDER", "BUILD_BUILDID", "BUILD_SOURCESDIRECTORY")  # fmt: skip
+        problems = [f"`{name}` is missing" for name in names if not variables.get(name, "").strip()]
+        workspaces = []
+        for text in variables.get("REBUILDER_WORKSPACES", "").split(","):
+            parts = [part.strip() for part in text.split("/")]
+            if len(parts) == 3 and all(parts):
+                workspaces.append(Workspace(*parts))
+            elif text.strip():
+                problems.append(f"workspace {text.strip()!r} is not `subscription/resource group/workspace`")
+        if problems:
+            raise InvalidConfiguration("the pipeline's variables", problems)
+        return cls(
+            environment=variables["REBUILDER_ENVIRONMENT"],
+            rebuild=variables["REBUILDER_REBUILD"],
+            run=variables["BUILD_BUILDID"],
+            commit=variables["REBUILDER_COMMIT"],
+            workspaces=tuple(workspaces),
+            sources=Path(variables["BUILD_SOURCESDIRECTORY"]),
+            folder=Path(variables["REBUILDER_FOLDER"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An environment version that Azure ML took."""
+
+    workspace: str
+    version: str
+
+
+@dataclass(slots=True)
+class Work:
+    """What has been found out and done.
+
+    Attributes:
+        name: the environment's name in Azure ML.
+        python: the Python of the environment, as `3.10`.
+        requirements: the requirements files, relative to the build context, that are installed.
+        constraints: likewise, that constrain.
+        files: all definition files, with those that they include.
+        private: packages that the rules name and a definition file requires.
+        packages: what was downloaded, name → version.
+        registered: where and as which version it was registered.
+        warnings: what a person should know.
+        problem: why it failed.
+    """
+
+    name: str
+    python: str
+    requirements: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    private: list[str] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
+    registered: list[Registered] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+    @property
+    def pip_arguments(self) -> list[str]:
+        """What pip is told to install, from within the build context."""
+        requirements = (part for name in self.requirements for part in ("--requirement", name))
+        constraints = (part for name in self.constraints for part in ("--constraint", name))
+        return [*requirements, *constraints]
+
+    def save(self, job: Job) -> None:
+        """Hand over to the next step."""
+        job.folder.mkdir(parents=True, exist_ok=True)
+        _path(job).write_bytes(_WORK.dump_json(self, indent=1))
+
+    @classmethod
+    def load(cls, job: Job) -> "Work":
+        """Take over from the step before.
+
+        Raises:
+            StepFailed: there was none.
+        """
+        try:
+            return _WORK.validate_json(_path(job).read_bytes())
+        except (OSError, ValidationError):
+            raise StepFailed("the step `prepare` has not run in this job") from None
+
+
+_WORK = TypeAdapter(Work)
+
+
+def _path(job: Job) -> Path:
+    return job.folder / "work.json"
+
+
+def context_folder(job: Job) -> Path:
+    """The build context that is verified and uploaded."""
+    return job.folder / "environment" / "context"
+
+
+def packages_folder(job: Job) -> Path:
+    """The wheels, inside the context: the Dockerfile copies this folder."""
+    return context_folder(job) / "pip_packages"
+
+
+def yaml_file(job: Job) -> Path:
+    """The environment's YAML as it is registered."""
+    return job.folder / "environment" / "environment.yml"
+
+
+def target_python(variables: Mapping[str, str] = os.environ) -> Path:
+    """The interpreter of the environment's Python, which `UsePythonVersion@0` found.
+
+    Raises:
+        StepFailed: it did not.
+    """
+    location = Path(variables.get("REBUILDER_PYTHON", ""))
+    python = location / "bin" / "python"
+    if not location.name or not python.exists():
+        raise StepFailed(f"there is no interpreter of the environment's Python in {location}")
+    return python
+
+
+def pretty(value: Any) -> str:
+    """A value as JSON, for logs."""
+    return json.dumps(value, ensure_ascii=False, indent=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from local.agent.expressions import Unknown
 
-_COMMAND = re.compile(r"^\s*##vso\[(?P<area>[a-z]+)\.(?P<event>[a-z]+)(?:\s+(?P<properties>[^\]]*))?\](?P<data>.*)$")
+_COMMAND = re.compile(r"##vso\[(?P<area>[a-z]+)\.(?P<event>[a-z]+)(?:\s+(?P<properties>[^\]]*))?\](?P<data>.*)$")
 _KNOWN = {
     "task.setvariable": {"variable", "isOutput", "isoutput"},
     "task.complete": {"result"},
@@ -34,7 +34,7 @@ def read_command(line: str) -> Command | None:
     """
     if "##vso[" not in line:
         return None
-    found = _COMMAND.match(line)
+    found = _COMMAND.search(line)
     if found is None:
         raise Unknown(f"the logging command {line.strip()!r} cannot be read")
     name = f"{found['area']}.{found['event']}"

@@ -186,6 +186,8 @@ class JobRunner:
             if command_found := read_command(line):
                 self._obey(command_found)
         status = process.wait()
+        if self.context.cancelled.is_set():
+            return
         errors = len([kind for kind, _ in self._record.issues if kind == "error"])
         if status and errors == had_error:
             raise StepProblem(f"Bash exited with code '{status}'.")

@@ -34,6 +34,7 @@ _KEPT = {
 _INDEX_OPTION = re.compile(
     r"^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links|--no-index|--trusted-host)\b.*$", re.MULTILINE
 )
+_REFUSED = re.compile(r"\b40[13] Client Error|40[13] Error, Credentials not correct")
 _NO_FILE = re.compile(r"No matching distribution found for (?P<requirement>.+)")
 _VERSIONS = re.compile(r"\(from versions: (?P<versions>[^)]*)\)")
 
@@ -57,19 +58,21 @@ def package(job: Job) -> Work:
         raise StepFailed("PIP_INDEX_URL is not set: the step PipAuthenticate@1 has not signed in to the feed")
     with tempfile.TemporaryDirectory() as scratch:
         _copy_without_indexes(job, work, Path(scratch))
+        log = Path(scratch) / "pip.log"
         command = [
             str(python), "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--progress-bar", "off",
             "--only-binary", ":all:", "--implementation", "cp", "--python-version", work.python,
             *(part for platform in _PLATFORMS for part in ("--platform", platform)),
-            "--dest", str(folder), *work.pip_arguments,
+            "--dest", str(folder), "--log", str(log), *work.pip_arguments,
         ]  # fmt: skip
         done = subprocess.run(
             command, cwd=scratch, env=pip_environment(os.environ), capture_output=True, text=True, check=False
         )
+        details = log.read_text(errors="replace") if log.exists() else ""
     for line in (done.stdout + done.stderr).splitlines():
         say(line)
     if done.returncode:
-        raise StepFailed(explain_pip(done.stdout + done.stderr, work.python))
+        raise StepFailed(explain_pip(done.stdout + done.stderr, work.python, details))
     work.packages = wheels_in(folder)
     work.save(job)
     say(f"{counted(len(work.packages))} for Python {work.python} in {folder.name}")
@@ -116,9 +119,15 @@ def _copy_without_indexes(job: Job, work: Work, scratch: Path) -> None:
         copy.write_bytes(cleaned.encode(errors="surrogateescape"))
 
 
-def explain_pip(output: str, python: str) -> str:
-    """Why pip failed, in one line."""
-    if re.search(r"\b401\b|\b403\b.*(?:Forbidden|Client Error)|Credentials not correct|User for ", output):
+def explain_pip(output: str, python: str, details: str = "") -> str:
+    """Why pip failed, in one line.
+
+    Args:
+        output: what it printed.
+        python: the environment's Python.
+        details: its own log: that the index refused it stands only there.
+    """
+    if _REFUSED.search(details):
         return (
             "the feed does not accept the pipeline's identity (401): give the build service the role Reader on the feed"
         )

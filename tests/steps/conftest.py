@@ -1,0 +1,90 @@
+"""A feed with tiny wheels, and a checkout to rebuild environments of."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from local.azure_devops.api import AUDIENCE
+from local.azure_devops.server import Organization
+from local.environments import SAMPLE, serve_repository
+from local.identity import make_token
+from local.processes import free_ports
+from local.wheels import empty_wheel
+from shared.domain.targets import Workspace
+from shared.steps.work import Job
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+DOCKERFILE = b"FROM scratch\nCOPY pip_packages /pip_packages\nRUN pip install --no-index -r requirements.txt\n"
+YAML = b"name: training\nbuild:\n  path: context\n"
+
+
+@pytest.fixture(scope="session")
+def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
+    """A feed without upstream."""
+    folder = tmp_path_factory.mktemp("feed")
+    serve_repository(SAMPLE, folder / "repository.git")
+    made = Organization(port=free_ports(1)[0], folder=folder)
+    for name, version, requires in (
+        ("our-package", "1.0", ()),
+        ("our-package", "1.1", ("our-helper>=2",)),
+        ("our-helper", "2.5", ()),
+        ("our-clash", "1.0", ("our-helper<2",)),
+        ("our-linux", "1.0", ('our-helper; python_version >= "3"',)),
+    ):
+        wheel = empty_wheel(name, version, folder / "wheels", requires=requires)
+        made.feed.publish(wheel.name, wheel.read_bytes(), silent=True)
+    later = empty_wheel("our-late", "1.0", folder / "wheels", requires_python=">=3.99")
+    made.feed.publish(later.name, later.read_bytes(), silent=True)
+    made.start()
+    yield made
+    made.stop()
+
+
+@dataclass
+class Checkout:
+    """One job's checkout."""
+
+    job: Job
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write files into the checkout."""
+        for path, raw in files.items():
+            target = self.job.sources / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(raw)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, organization: Organization, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """A checkout with one environment of this Python, signed in to the feed."""
+    tools = tmp_path / "python" / "bin"
+    tools.mkdir(parents=True)
+    (tools / "python").symlink_to(Path(sys.executable).resolve())
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", organization.feed_index(make_token(AUDIENCE)))
+    monkeypatch.setenv("REBUILDER_PYTHON", str(tmp_path / "python"))
+    job = Job(
+        environment="training/environment.yml",
+        rebuild="0123456789abcdef",
+        run="12",
+        commit="c" * 40,
+        workspaces=(Workspace("s", "ml", "training"),),
+        sources=tmp_path / "sources",
+        folder=tmp_path / "job",
+    )
+    made = Checkout(job, tmp_path)
+    made.write(
+        {
+            "rebuilder.yml": f'deliver: push\npackages: [{{match: "our-*"}}]\npython: {{"**": "{PYTHON}"}}\n'.encode(),
+            "training/environment.yml": YAML,
+            "training/context/Dockerfile": DOCKERFILE,
+            "training/context/requirements.txt": b"our-package==1.1\n",
+        }
+    )
+    return made

@@ -1,0 +1,57 @@
+import pytest
+
+from shared.domain.targets import Workspace
+from shared.errors import InvalidConfiguration
+from shared.steps.register import tags_of
+from shared.steps.report import summary
+from shared.steps.work import Job, Registered, Work
+from tests.steps.conftest import Checkout
+
+VARIABLES = {
+    "REBUILDER_ENVIRONMENT": "a/b.yml",
+    "REBUILDER_REBUILD": "0123",
+    "REBUILDER_COMMIT": "c" * 40,
+    "REBUILDER_WORKSPACES": "s/ml/training, s/ml/production",
+    "REBUILDER_FOLDER": "/tmp/job",
+    "BUILD_BUILDID": "12",
+    "BUILD_SOURCESDIRECTORY": "/tmp/sources",
+}
+
+
+def test_a_job_is_read_from_the_pipelines_variables() -> None:
+    job = Job.read(VARIABLES)
+
+    assert (job.environment, job.run) == ("a/b.yml", "12")
+    assert job.workspaces == (Workspace("s", "ml", "training"), Workspace("s", "ml", "production"))
+
+
+def test_all_missing_variables_are_named_at_once() -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Job.read({"REBUILDER_WORKSPACES": "training"})
+
+    assert len(caught.value.problems) == 7
+    assert "workspace 'training' is not `subscription/resource group/workspace`" in str(caught.value)
+
+
+def test_a_registered_version_is_tied_to_the_release_by_its_tags(checkout: Checkout) -> None:
+    work = Work("training", "3.10", private=["our-package"], packages={"our-package": "1.1", "numpy": "2.0"})
+
+    assert tags_of(checkout.job, work) == {
+        "rebuilder-rebuild": "0123456789abcdef",
+        "rebuilder-run": "12",
+        "rebuilder-commit": "c" * 40,
+        "package-our-package": "1.1",
+    }
+
+
+def test_the_summary_tells_what_became_of_the_environment(checkout: Checkout) -> None:
+    work = Work(
+        "training", "3.10", private=["our-package"], packages={"our-package": "1.1", "numpy": "2.0"},
+        registered=[Registered("ml/training", "4")], warnings=["mind this"], problem="it broke",
+    )  # fmt: skip
+
+    text = summary(checkout.job, work)
+
+    for part in ("**Failed:** it broke", "version **4** in ml/training", "2 packages, of them ours: our-package 1.1",
+                 "warning: mind this"):  # fmt: skip
+        assert part in text

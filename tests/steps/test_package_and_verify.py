@@ -1,0 +1,224 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from local.azure_devops.server import Organization
+from local.wheels import empty_wheel
+from shared.steps.package import explain_pip, package, pip_environment
+from shared.steps.prepare import prepare
+from shared.steps.verify import verify
+from shared.steps.work import StepFailed, context_folder, packages_folder
+from tests.steps.conftest import PYTHON, Checkout
+
+
+def packages(checkout: Checkout) -> list[str]:
+    return sorted(path.name for path in packages_folder(checkout.job).iterdir())
+
+
+def test_everything_that_is_needed_is_downloaded_and_installs_offline(checkout: Checkout) -> None:
+    prepare(checkout.job)
+
+    work = package(checkout.job)
+    verify(checkout.job)
+
+    assert work.packages == {"our-helper": "2.5", "our-package": "1.1"}
+    assert packages(checkout) == ["our_helper-2.5-py3-none-any.whl", "our_package-1.1-py3-none-any.whl"]
+
+
+def test_what_was_left_over_is_gone_and_a_second_download_gives_the_same(checkout: Checkout) -> None:
+    prepare(checkout.job)
+    package(checkout.job)
+    before = {path.name: path.read_bytes() for path in packages_folder(checkout.job).iterdir()}
+    (packages_folder(checkout.job) / "stale-1.0-py3-none-any.whl").write_bytes(b"stale")
+
+    package(checkout.job)
+
+    assert {path.name: path.read_bytes() for path in packages_folder(checkout.job).iterdir()} == before
+
+
+def test_an_index_that_a_file_names_is_not_asked(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    text = b"--index-url https://elsewhere.invalid/simple\n--extra-index-url https://public.invalid\nour-package==1.1\n"
+    checkout.write({"training/context/requirements.txt": text})
+    prepare(checkout.job)
+
+    package(checkout.job)
+    verify(checkout.job)
+
+    assert "requirements.txt names an index of its own" in capsys.readouterr().out
+    assert (context_folder(checkout.job) / "requirements.txt").read_bytes() == text
+
+
+def test_a_second_index_is_never_asked(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://public.invalid/simple")
+    prepare(checkout.job)
+
+    package(checkout.job)
+
+    assert "PIP_EXTRA_INDEX_URL is ignored" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("requirements", "complaint"),
+    [
+        (
+            b"our-package==9.9\n",
+            f"no file of our-package==9.9 for Python {PYTHON} on Linux x86_64: the feed has 1.0, 1.1",
+        ),
+        (
+            b"our-unknown==1.0\n",
+            f"no file of our-unknown==1.0 for Python {PYTHON} on Linux x86_64: the feed has no version",
+        ),
+        (b"our-late==1.0\n", f"no file of our-late==1.0 for Python {PYTHON} on Linux x86_64"),
+        (b"our-package==1.1\nour-clash==1.0\n", "the requirements contradict each other"),
+    ],
+)
+def test_what_the_feed_cannot_give_is_named(checkout: Checkout, requirements: bytes, complaint: str) -> None:
+    checkout.write({"training/context/requirements.txt": requirements})
+    prepare(checkout.job)
+
+    with pytest.raises(StepFailed) as caught:
+        package(checkout.job)
+
+    assert str(caught.value).startswith(complaint)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_feed_that_refuses_the_pipeline_is_named(
+    checkout: Checkout, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", organization.feed_index("an-expired-token"))
+    prepare(checkout.job)
+
+    with pytest.raises(StepFailed, match="the feed does not accept the pipeline's identity"):
+        package(checkout.job)
+
+
+def test_without_signing_in_nothing_is_downloaded(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIP_INDEX_URL")
+    prepare(checkout.job)
+
+    with pytest.raises(StepFailed, match="PipAuthenticate@1 has not signed in"):
+        package(checkout.job)
+
+
+def test_no_credential_is_written_to_the_log(
+    checkout: Checkout, organization: Organization, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", organization.feed_index("canary-token"))
+    prepare(checkout.job)
+
+    with pytest.raises(StepFailed) as caught:
+        package(checkout.job)
+
+    assert "canary-token" not in capsys.readouterr().out + str(caught.value)
+
+
+def test_an_interpreter_that_is_not_there_is_named(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(checkout.job)
+    monkeypatch.setenv("REBUILDER_PYTHON", "/nowhere/3.6")
+
+    with pytest.raises(StepFailed, match=r"there is no interpreter of the environment's Python in /nowhere/3\.6"):
+        package(checkout.job)
+
+
+def test_the_steps_have_to_run_in_their_order(checkout: Checkout) -> None:
+    with pytest.raises(StepFailed, match="the step `prepare` has not run"):
+        package(checkout.job)
+
+
+def test_a_wheel_that_is_missing_is_found_out(checkout: Checkout) -> None:
+    prepare(checkout.job)
+    package(checkout.job)
+    (packages_folder(checkout.job) / "our_helper-2.5-py3-none-any.whl").unlink()
+
+    with pytest.raises(StepFailed, match="the offline install fails: no file of our-helper>=2"):
+        verify(checkout.job)
+
+
+def test_no_setting_of_the_machine_can_make_the_proof_lie(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The missing wheel lies where PIP_FIND_LINKS, a configuration file and uv's variables point to."""
+    prepare(checkout.job)
+    package(checkout.job)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    name = "our_helper-2.5-py3-none-any.whl"
+    (packages_folder(checkout.job) / name).rename(elsewhere / name)
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(f"[global]\nfind-links = {elsewhere}\n")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(elsewhere))
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("UV_FIND_LINKS", str(elsewhere))
+    home = tmp_path / "home"
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(configuration.read_text())
+    monkeypatch.setenv("HOME", str(home))
+
+    with pytest.raises(StepFailed, match="the offline install fails"):
+        verify(checkout.job)
+
+
+def test_packages_that_do_not_fit_together_are_found_out(checkout: Checkout) -> None:
+    """A wheel whose requirement is met at download and not any more at installation."""
+    prepare(checkout.job)
+    package(checkout.job)
+    folder = packages_folder(checkout.job)
+    (folder / "our_package-1.1-py3-none-any.whl").unlink()
+    empty_wheel("our-package", "1.1", folder)
+    checkout_requirements = context_folder(checkout.job) / "requirements.txt"
+    checkout_requirements.write_text("our-package==1.1\nour-helper==9\n")
+
+    with pytest.raises(StepFailed, match="no file of our-helper==9"):
+        verify(checkout.job)
+
+
+def test_a_context_without_packages_is_found_out(checkout: Checkout) -> None:
+    prepare(checkout.job)
+
+    with pytest.raises(StepFailed, match="the build context has no packages in pip_packages"):
+        verify(checkout.job)
+
+
+def test_an_amlignore_that_keeps_wheels_out_of_the_upload_is_found_out(checkout: Checkout) -> None:
+    checkout.write({"training/context/.amlignore": b"*.whl\n"})
+    prepare(checkout.job)
+    package(checkout.job)
+
+    with pytest.raises(StepFailed, match=r"^\.amlignore keeps pip_packages/our_helper-2.5-py3-none-any.whl out"):
+        verify(checkout.job)
+
+
+def test_pip_runs_with_nothing_of_the_machines_settings() -> None:
+    variables = {
+        "PIP_INDEX_URL": "https://feed", "PIP_EXTRA_INDEX_URL": "x", "PIP_FIND_LINKS": "x", "PIP_NO_INDEX": "1",
+        "PIP_CONFIG_FILE": "x", "UV_INDEX": "x", "PATH": "/bin", "PYTHONPATH": "x", "PIP_CERT": "/ca.pem",
+    }  # fmt: skip
+
+    online, offline = pip_environment(variables), pip_environment(variables, index=False)
+
+    assert online == {
+        "PIP_INDEX_URL": "https://feed",
+        "PIP_CERT": "/ca.pem",
+        "PATH": "/bin",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+    assert offline == {"PATH": "/bin", "PIP_CONFIG_FILE": os.devnull}
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", "pip: it failed without a word"),
+        ("something odd\n\n", "pip: something odd"),
+        (
+            "ERROR: Could not open requirements file: [Errno 2] x\n",
+            "pip: Could not open requirements file: [Errno 2] x",
+        ),
+    ],
+)
+def test_whatever_pip_says_becomes_one_line(output: str, line: str) -> None:
+    assert explain_pip(output, "3.10") == line

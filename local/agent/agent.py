@@ -112,9 +112,7 @@ class Agent:
             return "skipped"
         record.begin()
         results: dict[str, str] = {}
-        jobs = {
-            job.name: timeline.add("Job", job.label, f"{stage.name}.{job.name}.__default", record) for job in stage.jobs
-        }
+        jobs = {job.name: _job_record(timeline, stage, job, record) for job in stage.jobs}
         waiting = list(stage.jobs)
         with ThreadPoolExecutor(self._parallel) as pool:
             while waiting:
@@ -124,6 +122,9 @@ class Agent:
                 done = pool.map(lambda job: self._job(build, timeline, job, jobs[job.name], variables, results), ready)
                 results.update(zip((job.name for job in ready), done, strict=True))
                 waiting = [job for job in waiting if job.name not in results]
+        for phase in (one for one in timeline.records if one.parent == record.id):
+            job = next(one for one in timeline.records if one.parent == phase.id)
+            phase.end(job.result or "skipped")
         result = "failed" if "failed" in results.values() else "canceled" if build.cancelled.is_set() else "succeeded"
         record.end(result)
         return result
@@ -186,6 +187,13 @@ class Agent:
             "System.TeamProject": self._place.project,
             "Agent.OS": "Linux",
         }
+
+
+def _job_record(timeline: Timeline, stage: StagePlan, job: JobPlan, parent: Record) -> Record:
+    """A job's record below that of its phase, as the service has it."""
+    phase = timeline.add("Phase", job.label, f"{stage.name}.{job.name}", parent)
+    phase.begin()
+    return timeline.add("Job", job.label, f"{stage.name}.{job.name}.__default", phase)
 
 
 def _goes(condition: str, depends: tuple[str, ...], before: Mapping[str, str], build: Build) -> bool:

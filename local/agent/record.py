@@ -92,19 +92,21 @@ class Timeline:
 def _described(record: Record, base: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": record.id,
-        "parentId": record.parent,
         "type": record.kind,
         "name": record.name,
         "identifier": record.identifier,
         "order": record.order,
         "state": record.state,
-        "result": record.result,
         "errorCount": sum(1 for kind, _ in record.issues if kind == "error"),
         "warningCount": sum(1 for kind, _ in record.issues if kind == "warning"),
         "attempt": 1,
         "previousAttempts": [],
         "issues": [{"type": kind, "message": message, "category": "General"} for kind, message in record.issues],
     }
+    if record.parent:
+        row["parentId"] = record.parent
+    if record.result:
+        row["result"] = record.result
     if record.started:
         row["startTime"] = record.started.isoformat().replace("+00:00", "Z")
     if record.finished:

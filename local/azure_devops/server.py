@@ -130,7 +130,7 @@ class Organization:
         """Stop serving."""
         self.hooks.stop()
         if self._server and self._thread:
-            self._server.should_exit = True
+            self._server.should_exit = self._server.force_exit = True
             self._thread.join(10)
 
     def application(self) -> Starlette:

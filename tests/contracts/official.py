@@ -111,6 +111,11 @@ DEVIATIONS = (
         "path", "project", "required", "Change  Tracking_Get Feed Change",
     ),
     Deviation(
+        "no timeline",
+        "without an id the service answers with the build's own timeline; marked `x-ms-required: false`",
+        "path", "timelineId", "required", "Timeline_Get",
+    ),
+    Deviation(
         "envelope",
         "lists come as {count, value}, in the published examples too; the description has the bare list",
         "answer", "", "envelope",
@@ -317,9 +322,10 @@ def _names(template: str) -> list[str]:
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    """Matches paths below the organisation, in any case, with or without project."""
+    """Matches paths below the organisation, in any case, with or without what may be left out of them."""
     text = re.escape(template.removeprefix("/{organization}")).replace(r"\{", "{").replace(r"\}", "}")
     text = text.replace("/{project}", "(?:/(?!_apis)([^/]+))?")
+    text = re.sub(r"/\{timelineId\}$", "(?:/([^/]+))?", text)
     return re.compile(re.sub(r"\{\w+\}", "([^/]+)", text), re.IGNORECASE)
 
 

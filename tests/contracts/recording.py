@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local.agent.record import Timeline
 from local.azure_devops.api import Recorded
 from local.azure_devops.hooks import BUILD_COMPLETED
 from local.azure_devops.server import Organization
@@ -33,6 +34,7 @@ class Stage:
         self.organization = organization
         self.azure_devops = azure_devops
         self.target = target
+        self.folder = folder
         self.repository = StandRepository(organization, azure_devops, target, folder / "clone")
         self.feed = StandFeed(organization, azure_devops, target, folder / "wheels")
         self.pipeline = StandPipeline(organization, azure_devops, target)
@@ -52,6 +54,14 @@ class Stage:
         build = self.organization.pipelines.builds[0]
         build.status, build.result = "completed", "succeeded"
         build.started = build.finished = datetime.now(UTC)
+        build.timeline = Timeline(self.folder / "run")
+        stage = build.timeline.add("Stage", "__default", "__default", None)
+        job = build.timeline.add("Job", "a/a.yml", "__default.rebuild_a.__default", stage)
+        task = build.timeline.add("Task", "Download the packages", "rebuild_a.1", job, log=True)
+        task.issues.append(("error", "no file of our-package==1.0"))
+        for record in (stage, job, task):
+            record.begin()
+            record.end("failed")
 
     def push(self) -> object:
         tip = self.repository.repository.tip()
@@ -95,6 +105,8 @@ CALLS = (
         "Builds_List",
         lambda stage: stage.pipeline.pipeline.runs_since(datetime.now(UTC) - timedelta(hours=1)),
     ),
+    Call("get_build", "Builds_Get", lambda stage: stage.pipeline.pipeline.outcome(1)),
+    Call("get_build_timeline", "Timeline_Get", lambda stage: stage.pipeline.pipeline.outcome(1)),
     Call("get_feed", "Feed  Management_Get Feed", lambda stage: stage.feed.feed.id()),
     Call("get_packages", "Artifact  Details_Get Packages", Stage.versions),
     Call("get_package_version", "Artifact  Details_Get Package Version", Stage.versions),

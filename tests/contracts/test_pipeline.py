@@ -7,7 +7,8 @@ import pytest
 
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.targets import Target
-from shared.errors import PipelineRejected, ServiceUnavailable
+from shared.errors import NotThere, PipelineRejected, ServiceUnavailable
+from shared.ports import JobOutcome
 from tests.contracts.worlds import PARAMETERS, MemoryPipeline, PipelineWorld, StandPipeline
 
 
@@ -112,3 +113,49 @@ def test_runs_of_another_branch_or_pipeline_are_not_found(
     stand_pipeline.pipeline.queue(stand_pipeline.commit, PARAMETERS)
     for other in (replace(target, branch="release"), replace(target, pipeline=8)):
         assert list(azure_devops.pipeline(other).runs_since(start)) == []
+
+
+def test_a_run_that_has_not_begun_says_nothing_of_its_jobs(world: PipelineWorld) -> None:
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+
+    outcome = world.pipeline.outcome(run.id)
+
+    assert (outcome.completed, outcome.result, outcome.jobs, outcome.problem) == (False, None, {}, None)
+    assert outcome.parameters == PARAMETERS
+
+
+def test_what_became_of_each_job_is_told_with_its_first_error(world: PipelineWorld) -> None:
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+    world.end(
+        run.id,
+        "failed",
+        {
+            "a/a.yml": JobOutcome("completed", "failed", ("Check the commit",), "no file of our-package==1.1"),
+            "b/b.yml": JobOutcome("completed", "succeeded", ("Check the commit", "Download the packages")),
+            "c/c.yml": JobOutcome("inProgress", None, ("Check the commit",)),
+        },
+    )
+
+    outcome = world.pipeline.outcome(run.id)
+
+    assert (outcome.completed, outcome.result) == (True, "failed")
+    assert outcome.finished is not None
+    assert outcome.jobs == {
+        "a/a.yml": JobOutcome("completed", "failed", ("Check the commit",), "no file of our-package==1.1"),
+        "b/b.yml": JobOutcome("completed", "succeeded", ("Check the commit", "Download the packages")),
+        "c/c.yml": JobOutcome("inProgress", None, ("Check the commit",)),
+    }
+
+
+def test_a_broken_pipeline_tells_why(world: PipelineWorld) -> None:
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+    world.end(run.id, "failed", {}, "File /nowhere.yml not found")
+
+    outcome = world.pipeline.outcome(run.id)
+
+    assert (outcome.completed, outcome.problem) == (True, "File /nowhere.yml not found")
+
+
+def test_a_run_that_is_not_there_is_not_there(world: PipelineWorld) -> None:
+    with pytest.raises(NotThere):
+        world.pipeline.outcome(4040)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from packaging.utils import canonicalize_name, canonicalize_version
 
+from local.agent.record import Timeline
 from local.azure_devops.repository import git
 from local.azure_devops.server import Organization
 from local.faults import Fault
@@ -15,7 +16,7 @@ from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.targets import Target
 from shared.errors import ServiceUnavailable
-from shared.ports import Feed, Pipeline, Repository
+from shared.ports import Feed, JobOutcome, Pipeline, Repository
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository
 from tests.fakes.clock import FakeClock
 
@@ -276,6 +277,10 @@ class PipelineWorld(Protocol):
         """Let look-ups see no run for a while."""
         ...
 
+    def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
+        """A run is over."""
+        ...
+
 
 class StandPipeline:
     """In the stand."""
@@ -295,6 +300,29 @@ class StandPipeline:
 
     def lose_next_answer(self) -> None:
         self._organization.faults.set("queue run", Fault.AFTER)
+
+    def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
+        build = self._organization.pipelines.build(run)
+        build.timeline = Timeline(self._organization.folder / "runs" / str(run))
+        stage = build.timeline.add("Stage", "__default", "__default", None)
+        if problem:
+            stage.issues.append(("error", problem))
+        for name, job in jobs.items():
+            phase = build.timeline.add("Phase", name, f"__default.{name}", stage)
+            record = build.timeline.add("Job", name, f"__default.{name}.__default", phase)
+            record.begin()
+            for step in job.steps:
+                build.timeline.add("Task", step, step, record, log=True).end("succeeded")
+            if job.problem:
+                failed = build.timeline.add("Task", "the step that failed", "failed", record, log=True)
+                failed.issues.extend(
+                    [("warning", "mind this"), ("error", f"{job.problem}\nand more"), ("error", "2nd")]
+                )
+                failed.end("failed")
+                build.timeline.add("Task", "behind it", "behind", record, log=True).end("skipped")
+            if job.result:
+                record.end(job.result)
+        build.status, build.result, build.finished = "completed", result, datetime.now(UTC)
 
     def list_late(self, look_ups: int) -> None:
         self._organization.pipelines.listed_after = look_ups
@@ -321,6 +349,10 @@ class MemoryPipeline:
 
     def lose_next_answer(self) -> None:
         self.fake.fail("queue", "after", ServiceUnavailable("the answer is lost"))
+
+    def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
+        ended = next(one for one in self.fake.runs if one.id == run)
+        ended.jobs, ended.result, ended.problem, ended.finished = dict(jobs), result, problem, self.now()
 
     def list_late(self, look_ups: int) -> None:
         self.fake.unlisted = look_ups

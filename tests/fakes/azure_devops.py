@@ -14,7 +14,7 @@ from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
 from shared.limits import CHANGES_PER_REQUEST, COMMITS_SEARCHED, RUNS_PER_LOOKUP
-from shared.ports import Change, Changes, Clock, Commit, FeedVersion, PipelineRun
+from shared.ports import Change, Changes, Clock, Commit, FeedVersion, JobOutcome, PipelineRun, RunOutcome
 from tests.fakes.faults import Faulty
 
 
@@ -235,14 +235,25 @@ class FakeFeed(Faulty):
         return entry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class FakeRun:
-    """A queued run."""
+    """A queued run.
+
+    Attributes:
+        jobs: what became of its jobs so far, by display name.
+        result: what came of it, once it is over.
+        problem: an error of the run itself.
+        finished: when it was over.
+    """
 
     id: int
     commit: str
     parameters: Mapping[str, str]
     queued: datetime
+    jobs: dict[str, JobOutcome] = field(default_factory=dict)
+    result: str | None = None
+    problem: str | None = None
+    finished: datetime | None = None
 
 
 class FakePipeline(Faulty):
@@ -292,6 +303,16 @@ class FakePipeline(Faulty):
             run = FakeRun(len(self.runs) + 1, commit, dict(parameters), self._clock.now())
             self.runs.append(run)
             return _seen(run)
+
+    def outcome(self, run: int) -> RunOutcome:
+        with self._call("outcome"):
+            for one in self.runs:
+                if one.id == run:
+                    return RunOutcome(
+                        dict(one.parameters), one.result is not None, one.result, dict(one.jobs), one.problem,
+                        one.finished,
+                    )  # fmt: skip
+            raise NotThere(f"there is no run {run}")
 
 
 def _seen(run: FakeRun) -> PipelineRun:

@@ -12,6 +12,7 @@ from shared.limits import MAX_DEQUEUE_COUNT
 from shared.ports import Subscription
 from shared.settings import Settings
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository, FakeServices
+from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.clock import FakeClock
 from tests.fakes.storage import MemoryLedgerStore, MemoryQueue
 
@@ -63,6 +64,7 @@ class World:
         self.repository = FakeRepository(SAMPLE if files is None else files)
         self.feed = FakeFeed()
         self.pipeline = FakePipeline(self.clock, self.repository)
+        self.azure_ml = FakeAzureML()
         self.settings = settings
         self.target_count = targets
         self.app = self.start()
@@ -94,6 +96,7 @@ class World:
         app.signals = self.signals
         app.rebuilds = self.rebuilds
         app.services = FakeServices(self.repository, self.pipeline, {FEED: self.feed})
+        app.azure_ml = self.azure_ml
         self.app = app
         return app
 

@@ -65,7 +65,11 @@ class AzurePipeline:
         build_client = client(self._connection, "build")
         with translated(f"looking at run {run}"):
             build = build_client.get_build(self._target.project, run)
-            timeline = build_client.get_build_timeline(self._target.project, run)
+        try:
+            with translated(f"reading the timeline of run {run}"):
+                timeline = build_client.get_build_timeline(self._target.project, run)
+        except NotThere:
+            timeline = None  # it has not begun
         if not build.definition or int(build.definition.id) != self._target.pipeline:
             raise NotThere(f"run {run} is not one of pipeline {self._target.pipeline}")
         records = list(timeline.records or ()) if timeline else []

@@ -1,0 +1,130 @@
+"""What `AzureML` promises, kept by the adapter (on the stand-in, over TLS under Azure's names) and by the fake."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from local.azure_ml.proxy import Proxy
+from local.azure_ml.server import HOSTS, Version
+from local.azure_ml.server import AzureML as StandIn
+from local.certificates import make_certificates
+from local.faults import Fault
+from local.processes import free_ports
+from shared.adapters.azure_ml import AzureMLWorkspaces
+from shared.domain.targets import Workspace
+from shared.errors import AccessDenied, NotThere, ServiceUnavailable, Throttled
+from shared.ports import AzureML
+from tests.fakes.azure_ml import FakeAzureML
+from tests.fakes.credential import StubCredential
+
+WORKSPACE = Workspace("00000000-0000-0000-0000-000000000000", "ml", "training")
+TAG = ("rebuilder-rebuild", "0123")
+
+
+class World(Protocol):
+    """A workspace, and a pipeline that registers in it."""
+
+    @property
+    def azure_ml(self) -> AzureML: ...
+
+    def register(self, name: str, tags: dict[str, str]) -> str:
+        """Register an environment; returns its version."""
+        ...
+
+
+class MemoryWorld:
+    def __init__(self) -> None:
+        self.azure_ml = FakeAzureML()
+
+    def register(self, name: str, tags: dict[str, str]) -> str:
+        return self.azure_ml.register(str(WORKSPACE), name, tags)
+
+
+class StandWorld:
+    def __init__(self, stand_in: StandIn) -> None:
+        self.stand_in = stand_in
+        self.azure_ml = AzureMLWorkspaces(StubCredential("https://management.azure.com"))
+
+    def register(self, name: str, tags: dict[str, str]) -> str:
+        versions = self.stand_in.environments["training"].setdefault(name, [])
+        number = str(len(versions) + 1)
+        build = {"contextUri": f"https://storage/{name}/"}
+        versions.append(Version(name, number, {"tags": tags, "build": build, "osType": "Linux", "isArchived": False}))
+        return number
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    folder = tmp_path_factory.mktemp("azure-ml")
+    certificates = make_certificates(folder, ("localhost", *HOSTS))
+    port, proxy_port = free_ports(2)
+    made = StandIn(port=port, certificates=certificates, workspaces=("training",))
+    proxy = Proxy(proxy_port, dict.fromkeys(HOSTS, port))
+    made.start()
+    proxy.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTPS_PROXY", proxy.url)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("REQUESTS_CA_BUNDLE", str(certificates.bundle))
+        yield made
+    proxy.stop()
+    made.stop()
+
+
+@pytest.fixture(params=["adapter", "fake"])
+def world(request: pytest.FixtureRequest) -> World:
+    if request.param == "fake":
+        return MemoryWorld()
+    made: StandIn = request.getfixturevalue("stand_in")
+    made.environments["training"].clear()
+    made.faults.clear()
+    return StandWorld(made)
+
+
+def test_an_environment_that_is_not_there_is_none(world: World) -> None:
+    assert world.azure_ml.registered(WORKSPACE, "training_environment", TAG) is None
+
+
+def test_the_version_with_the_tag_is_found_with_its_tags_and_context(world: World) -> None:
+    world.register("training_environment", {"rebuilder-rebuild": "earlier"})
+    version = world.register("training_environment", {"rebuilder-rebuild": "0123", "package-our-package": "1.1"})
+    world.register("training_environment", {})
+
+    found = world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
+
+    assert found is not None
+    assert found.version == version
+    assert found.tags["package-our-package"] == "1.1"
+    assert found.context is not None
+
+
+def test_a_version_without_the_tag_is_none_of_ours(world: World) -> None:
+    world.register("training_environment", {"rebuilder-rebuild": "another"})
+    world.register("other_environment", {"rebuilder-rebuild": "0123"})
+
+    assert world.azure_ml.registered(WORKSPACE, "training_environment", TAG) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault.UNAUTHORIZED, AccessDenied),
+        (Fault.FORBIDDEN, AccessDenied),
+        (Fault.TOO_MANY, Throttled),
+        (Fault.UNAVAILABLE, ServiceUnavailable),
+    ],
+)
+def test_faults_of_the_service_become_ours(stand_in: StandIn, fault: Fault, error: type[Exception]) -> None:
+    world = StandWorld(stand_in)
+    # The SDK tries again by itself.
+    stand_in.faults.set("list versions", fault, times=20)
+    with pytest.raises(error):
+        world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
+    stand_in.faults.clear()
+
+
+def test_a_workspace_that_is_not_there_is_not_there(stand_in: StandIn) -> None:
+    world = StandWorld(stand_in)
+    with pytest.raises(NotThere):
+        world.azure_ml.registered(Workspace("0", "ml", "nowhere"), "training_environment", TAG)

@@ -1,0 +1,256 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
+from shared.errors import AccessDenied, ServiceUnavailable
+from shared.ledger import carried_key
+from shared.limits import REGISTRATION_PATIENCE
+from shared.ports import JobOutcome
+from tests.fakes.azure_devops import FakeRun
+from tests.services.world import World
+
+DONE = JobOutcome("completed", "succeeded", ("Download the packages", "Prove the offline install"))
+TRAINING, SCORING = "training/environment.yml", "scoring/environment.yml"
+
+
+def queued() -> World:
+    """A world with one queued rebuild of `training` and `scoring`."""
+    world = World()
+    world.publish()
+    world.work()
+    assert world.rebuild().state is RebuildState.QUEUED
+    return world
+
+
+def run_of(world: World) -> FakeRun:
+    return world.pipeline.runs[-1]
+
+
+def finish(world: World, jobs: dict[str, JobOutcome], result: str = "succeeded") -> None:
+    """The pipeline's run ends."""
+    run = run_of(world)
+    run.jobs, run.result, run.finished = jobs, result, world.clock.now()
+
+
+def register(world: World, *names: str) -> None:
+    for name in names:
+        tags = {"rebuilder-rebuild": world.rebuild().id, "package-our-package": "1.1"}
+        world.azure_ml.register("ml/training", name, tags)
+
+
+def states(world: World) -> dict[str, tuple[str, str | None]]:
+    return {e.name: (e.state.value, e.reason) for e in world.rebuild().environments}
+
+
+def hook(world: World) -> None:
+    body = b'{"eventType": "build.complete", "resource": {"id": 1, "definition": {"id": 7}, "result": "succeeded"}}'
+    assert world.app.intake.accept(body).outcome == "accepted"
+    world.work()
+
+
+def test_registered_is_what_azure_ml_holds() -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training", "scoring")
+
+    hook(world)
+
+    rebuild = world.rebuild()
+    assert rebuild.state is RebuildState.FINISHED
+    assert states(world) == {"training": ("registered", None), "scoring": ("registered", None)}
+    (registration,) = rebuild.environments[0].workspaces
+    assert (registration.workspace, registration.version) == ("ml/training", "1")
+    assert registration.tags["package-our-package"] == "1.1"
+    assert world.known().state is ReleaseState.SETTLED
+    assert world.app.ledger.get(carried_key("main", TRAINING)).registered == {"ml/training": "1"}
+    assert world.app.ledger.following("main") == []
+
+
+def test_the_timer_alone_follows_a_run_to_its_end() -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training", "scoring")
+
+    world.app.follow.all()
+
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+def test_a_jobs_own_word_is_not_enough() -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training")
+
+    hook(world)
+
+    assert states(world)["training"] == ("registered", None)
+    state, reason = states(world)["scoring"]
+    assert state == "failed"
+    assert reason == f"its job succeeded, but ml/training has no version with the tag of rebuild {world.rebuild().id}"
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+def test_a_version_that_azure_ml_shows_late_is_waited_for() -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training")
+    world.app.intake.accept(b'{"eventType": "build.complete", "resource": {"id": 1, "definition": {"id": 7}}}')
+    for _ in range(3):
+        world.step()
+    assert states(world)["scoring"][0] == "queued"
+
+    register(world, "scoring")
+    world.work()
+
+    assert world.clock.now() - (run_of(world).finished or world.clock.now()) < REGISTRATION_PATIENCE
+    assert states(world)["scoring"] == ("registered", None)
+
+
+def test_a_failed_environment_says_why_and_the_others_go_on() -> None:
+    world = queued()
+    failed = JobOutcome("completed", "failed", ("Check the commit",), "no file of our-package==1.1 for Python 3.9")
+    finish(world, {TRAINING: failed, SCORING: DONE}, "failed")
+    register(world, "scoring")
+
+    hook(world)
+
+    assert states(world) == {
+        "training": ("failed", "no file of our-package==1.1 for Python 3.9"),
+        "scoring": ("registered", None),
+    }
+    assert world.rebuild().state is RebuildState.FINISHED
+    assert world.known().state is ReleaseState.SETTLED
+
+
+def test_what_was_seen_on_the_way_is_shown_and_never_more() -> None:
+    world = queued()
+    run = run_of(world)
+    run.jobs = {
+        TRAINING: JobOutcome("inProgress", None, ("Download the packages",)),
+        SCORING: JobOutcome("inProgress", None, ("Download the packages", "Prove the offline install")),
+    }
+    world.app.follow.all()
+    assert states(world) == {"training": ("packaged", None), "scoring": ("verified", None)}
+
+    run.jobs = {TRAINING: JobOutcome("pending"), SCORING: JobOutcome("inProgress", None, ("Download the packages",))}
+    world.app.follow.all()
+
+    assert states(world) == {"training": ("packaged", None), "scoring": ("verified", None)}
+    assert world.rebuild().state is RebuildState.QUEUED
+    assert world.app.ledger.following("main") == [world.rebuild().id]
+
+
+@pytest.mark.parametrize("result", ["canceled", "abandoned"])
+def test_a_cancelled_job_is_cancelled_and_not_failed(result: str) -> None:
+    world = queued()
+    finish(world, {TRAINING: JobOutcome("completed", result), SCORING: DONE}, "canceled")
+    register(world, "scoring")
+
+    hook(world)
+
+    assert states(world)["training"] == ("cancelled", "its job was cancelled")
+
+
+def test_a_run_that_was_cancelled_before_it_began_cancels_all() -> None:
+    world = queued()
+    finish(world, {}, "canceled")
+
+    hook(world)
+
+    assert {state for state, _ in states(world).values()} == {"cancelled"}
+
+
+def test_a_broken_template_fails_all_with_its_words() -> None:
+    world = queued()
+    finish(world, {}, "failed")
+    run_of(world).problem = "File /nowhere.yml not found in the repository"
+
+    hook(world)
+
+    assert set(states(world).values()) == {("failed", "File /nowhere.yml not found in the repository")}
+
+
+def test_a_run_that_was_deleted_fails_its_environments() -> None:
+    world = queued()
+    world.pipeline.runs.clear()
+
+    world.app.follow.all()
+
+    assert {reason for _, reason in states(world).values()} == {"run 1 is not there any more"}
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+def test_azure_ml_in_the_way_is_only_a_delay() -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training", "scoring")
+    world.azure_ml.fail("registered", "before", ServiceUnavailable("no answer"), times=3)
+
+    hook(world)
+
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+def test_a_workspace_that_may_not_be_read_is_reported_and_the_timer_tries_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training", "scoring")
+    world.azure_ml.fail("registered", "before", AccessDenied("our identity may not read ml/training"))
+
+    world.app.follow.all()
+    assert "our identity may not read ml/training" in caplog.text
+    world.app.follow.all()
+
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+def test_doubled_hooks_and_the_timer_see_the_same_once() -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training", "scoring")
+    hook(world)
+    before = world.rebuild()
+
+    hook(world)
+    world.app.follow.all()
+
+    assert world.rebuild() == before
+
+
+def test_a_run_that_is_none_of_ours_is_passed_over() -> None:
+    world = queued()
+    world.pipeline.runs.append(FakeRun(99, "c", {}, world.clock.now(), result="succeeded"))
+
+    world.app.follow.run(99, 7)
+    world.app.follow.run(12345, 7)
+
+    assert world.rebuild().state is RebuildState.QUEUED
+
+
+def test_a_crash_after_the_run_was_queued_leaves_it_to_be_followed() -> None:
+    """The mark is there before the run is: whatever happens in between, the timer finds it."""
+    world = World()
+    world.publish()
+    world.pipeline.fail("queue", "after", ServiceUnavailable("the answer is lost"))
+    while not world.pipeline.runs:
+        world.step()
+
+    assert world.app.ledger.following("main") == [world.rebuild().id]
+
+
+def test_after_the_end_a_rerun_is_possible_again() -> None:
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "training", "scoring")
+    hook(world)
+
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1")
+    world.work()
+
+    assert len(world.pipeline.runs) == 2
+    assert world.rebuild().state is RebuildState.QUEUED
+    assert {e.state for e in world.rebuild().environments} == {EnvironmentState.QUEUED}
+    assert world.clock.now() - world.rebuild().created < timedelta(minutes=1)

@@ -11,8 +11,8 @@ setup: ## install what the stand and the tests need, and nothing else
 run: setup ## the whole story on this machine, without Azure: make run ARGS=--once
 	@$(PYTHON) -m local run $(ARGS)
 
-test: setup ## all tests
-	@$(PYTHON) -m pytest $(ARGS)
+test: setup ## all tests, on two processors
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup ## style, types and the import rule
 	@$(PYTHON) -m ruff check .

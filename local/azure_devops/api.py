@@ -160,8 +160,8 @@ class Api:
         self, request: Request, below: str, operation: Operation, groups: dict[str, str | None]
     ) -> Response:
         fault = self.faults.next(operation.name)
-        if not is_signed_in(request) or fault is Fault.UNAUTHORIZED:
-            return HTMLResponse("", 401, {"WWW-Authenticate": "Bearer"})
+        if not is_signed_in(request):
+            return failing(Fault.UNAUTHORIZED)
         if fault is not None and fault is not Fault.AFTER:
             return failing(fault)
         project = groups.pop("project", None)
@@ -228,6 +228,8 @@ def failing(fault: Fault) -> Response:
                 "'Concurrency' in namespace 'User'.",
             )
             return JSONResponse(error.body(), 429)
+        case Fault.UNAUTHORIZED:
+            return HTMLResponse("", 401, {"WWW-Authenticate": "Bearer"})
         case Fault.FORBIDDEN:
             error = ServiceError(403, "UnauthorizedRequestException", "TF400813: The user is not authorized.")
             return JSONResponse(error.body(), 403)

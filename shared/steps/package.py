@@ -34,7 +34,8 @@ _KEPT = {
 _INDEX_OPTION = re.compile(
     r"^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links|--no-index|--trusted-host)\b.*$", re.MULTILINE
 )
-_REFUSED = re.compile(r"\b40[13] Client Error|40[13] Error, Credentials not correct")
+# In pip's own log: an index that refuses, or is in trouble, looks in its output like one that has nothing.
+_NOT_FETCHED = re.compile(r"Could not fetch URL \S+ (?P<why>.+)")
 _NO_FILE = re.compile(r"No matching distribution found for (?P<requirement>.+)")
 _VERSIONS = re.compile(r"\(from versions: (?P<versions>[^)]*)\)")
 
@@ -127,10 +128,13 @@ def explain_pip(output: str, python: str, details: str = "") -> str:
         python: the environment's Python.
         details: its own log: that the index refused it stands only there.
     """
-    if _REFUSED.search(details):
+    causes = [found["why"] for found in _NOT_FETCHED.finditer(details) if "404 Client Error" not in found["why"]]
+    if any("401 Client Error" in cause or "403 Client Error" in cause for cause in causes):
         return (
             "the feed does not accept the pipeline's identity (401): give the build service the role Reader on the feed"
         )
+    if causes:
+        return "the feed does not answer; a rerun may succeed"
     if found := _NO_FILE.search(output):
         versions = _VERSIONS.search(output)
         known = versions["versions"].strip() if versions else ""

@@ -1,7 +1,6 @@
 """One stand for all tests of this folder: its repository has an environment for each test's own package."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from local.azure_devops.repository import git
 from local.stand import Stand, StandSettings
 from local.wheels import empty_wheel
+from tests.environments import write_environment
 from tests.waiting import wait_for
 
 PACKAGES = (
@@ -17,15 +17,6 @@ PACKAGES = (
     "pkg-late", "pkg-twine",
 )  # fmt: skip
 RULES = 'deliver: push\npackages:\n  - match: "pkg-*"\n'
-
-
-def write_environment(folder: Path, name: str, requirements: str) -> None:
-    """Write one environment with a build context."""
-    context = folder / name / "docker-context"
-    context.mkdir(parents=True)
-    (folder / name / "environment.yml").write_text(f"name: {name}\nbuild:\n  path: docker-context\n")
-    (context / "Dockerfile").write_text("FROM scratch\nRUN pip install -r requirements.txt\n")
-    (context / "requirements.txt").write_text(requirements)
 
 
 @pytest.fixture(scope="session")

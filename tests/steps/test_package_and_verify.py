@@ -209,16 +209,25 @@ def test_pip_runs_with_nothing_of_the_machines_settings() -> None:
     assert offline == {"PATH": "/bin", "PIP_CONFIG_FILE": os.devnull}
 
 
+_FETCH = "2026-01-01T00:00:00,000 Could not fetch URL http://feed/simple/foo/: {} - skipping\n"
+_NOTHING = "ERROR: No matching distribution found for foo\n"
+
+
 @pytest.mark.parametrize(
-    ("output", "line"),
+    ("output", "details", "line"),
     [
-        ("", "pip: it failed without a word"),
-        ("something odd\n\n", "pip: something odd"),
-        (
-            "ERROR: Could not open requirements file: [Errno 2] x\n",
-            "pip: Could not open requirements file: [Errno 2] x",
-        ),
+        ("", "", "pip: it failed without a word"),
+        ("something odd\n\n", "", "pip: something odd"),
+        ("ERROR: Could not open requirements file: [Errno 2] x\n", "",
+         "pip: Could not open requirements file: [Errno 2] x"),
+        (_NOTHING, _FETCH.format("404 Client Error: Not Found for url: x"),
+         "no file of foo for Python 3.10 on Linux x86_64: the feed has no version with a wheel for it"),
+        (_NOTHING, _FETCH.format("401 Client Error: Unauthorized for url: x"),
+         "the feed does not accept the pipeline's identity (401): give the build service the role Reader on the feed"),
+        (_NOTHING, _FETCH.format("HTTPConnectionPool(host='x'): Max retries exceeded (too many 503 error responses)"),
+         "the feed does not answer; a rerun may succeed"),
+        (_NOTHING, _FETCH.format("connection error: x"), "the feed does not answer; a rerun may succeed"),
     ],
-)
-def test_whatever_pip_says_becomes_one_line(output: str, line: str) -> None:
-    assert explain_pip(output, "3.10") == line
+)  # fmt: skip
+def test_whatever_pip_says_becomes_one_line(output: str, details: str, line: str) -> None:
+    assert explain_pip(output, "3.10", details) == line

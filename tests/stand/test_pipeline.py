@@ -1,0 +1,248 @@
+"""From the published package to the registered environment: real pipeline, real installs, tiny local wheels."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.agent.machine import STEPS_PYTHON
+from local.azure_devops.repository import git
+from local.azure_ml.server import Version
+from local.stand import WORKSPACE, Stand, StandSettings
+from local.wheels import empty_wheel
+from tests.environments import write_environment
+from tests.stand.conftest import publish, state_of
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.stand
+
+RULES = f"""
+deliver: push
+packages: [{{match: "my-*"}}]
+python:
+  "**": "{STEPS_PYTHON}"
+  "old/*": "3.99"
+"""
+DOCKERFILE = "FROM scratch\nCOPY pip_packages /pip_packages\nRUN pip install --no-index -r requirements.txt\n"
+
+
+def write_repository(folder: Path) -> None:
+    for name in ("docker", "versioned", "ignoring", "old", "twice"):
+        write_environment(folder, name, "my-tool==1.0\nmy-library\n")
+        (folder / name / "docker-context" / "Dockerfile").write_text(DOCKERFILE)
+    write_environment(folder, "missing", "my-tool==1.0\nmy-other==9.9\n")
+    write_environment(folder, "bare", "my-tool==1.0\n")
+    (folder / "bare" / "docker-context" / "Dockerfile").unlink()
+    (folder / "versioned" / "environment.yml").write_text(
+        "name: versioned\nversion: '5'\nbuild:\n  path: docker-context\n"
+    )
+    (folder / "twice" / "environment.yml").write_text(
+        "name: twice\nimage: mcr.microsoft.com/x\nbuild:\n  path: docker-context\n"
+    )
+    (folder / "ignoring" / "docker-context" / ".amlignore").write_text("*.whl\n")
+    (folder / "conda").mkdir()
+    (folder / "conda" / "environment.yml").write_text(
+        "name: conda\nimage: mcr.microsoft.com/x\nconda_file: conda.yml\n"
+    )
+    (folder / "conda" / "conda.yml").write_text(
+        "dependencies:\n  - python>=3.10\n  - pip\n  - pip:\n"
+        "    - --index-url https://pkgs.invalid/simple\n    - my-tool==1.0\n"
+    )
+    (folder / "rebuilder.yml").write_text(RULES)
+
+
+@pytest.fixture(scope="module")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """A stand whose agent works; release 1.1 has been rebuilt, with every kind of trouble among the environments."""
+    folder = tmp_path_factory.mktemp("working")
+    write_repository(folder / "environments")
+    settings = StandSettings(
+        folder=folder / "stand",
+        repository=folder / "environments",
+        settle_seconds=0,
+        upstream=False,
+        hook_time_scale=0.1,
+    )
+    with Stand(settings) as stand:
+        stand.fire_timer()
+        # Somebody registered this version with other content.
+        stand.azure_ml.environments[WORKSPACE]["versioned"] = [Version("versioned", "6", {"image": "another"})]
+        publish(stand, "my-library", "3.0", silent=True)
+        publish(stand, "my-tool", "1.1")
+        finished(stand, "1.1")
+        yield stand
+
+
+def finished(stand: Stand, version: str, before: str | None = None) -> dict[str, Any]:
+    """Wait until a release's rebuild is finished, and is another one than before."""
+
+    def look() -> dict[str, Any] | None:
+        found = state_of(stand, "my-tool", version)
+        rebuild = found["rebuild"] if found else None
+        return found if rebuild and rebuild["state"] == "finished" and rebuild["id"] != before else None
+
+    return wait_for(look, f"my-tool {version} is rebuilt", seconds=240)
+
+
+def environments(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in found["environments"]}
+
+
+def test_environments_are_registered_with_what_ties_them_to_the_release(working: Stand) -> None:
+    found = finished(working, "1.1")
+    rows = environments(found)
+
+    for name in ("docker", "conda"):
+        assert (rows[name]["state"], rows[name]["registered_version"]) == ("registered", "1")
+        assert rows[name]["tags"] == {
+            "rebuilder-rebuild": found["rebuild"]["id"],
+            "rebuilder-run": "1",
+            "rebuilder-commit": found["rebuild"]["commit"],
+            "package-my-tool": "1.1",
+            **({"package-my-library": "3.0"} if name == "docker" else {}),
+        }
+        assert rows[name]["workspaces"][0]["workspace"] == "ml/training"
+    assert found["state"] == "settled"
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("missing", f"no file of my-other==9.9 for Python {STEPS_PYTHON} on Linux x86_64"),
+        ("bare", "its build context has no bare/docker-context/Dockerfile"),
+        ("twice", "twice/environment.yml: `build` goes with neither `image` nor `conda_file` (it has image)"),
+        ("old", "Version spec 3.99 for architecture x64 did not match any version in Agent.ToolsDirectory."),
+        ("ignoring", ".amlignore keeps pip_packages/my_library-3.0-py3-none-any.whl out of the upload"),
+        ("versioned", "Azure ML has this version with other content already (409)"),
+    ],
+)
+def test_a_failed_environment_tells_the_cause_and_leaves_the_others_alone(
+    working: Stand, name: str, cause: str
+) -> None:
+    row = environments(finished(working, "1.1"))[name]
+
+    assert row["state"] == "failed"
+    assert cause in row["reason"]
+    assert "\n" not in row["reason"]
+    assert row["registered_version"] is None
+
+
+def test_trouble_shows_up_in_the_earliest_step(working: Stand) -> None:
+    (build, *_) = working.organization.pipelines.builds
+    assert build.timeline is not None
+    failed = {}
+    for job in (record for record in build.timeline.records if record.kind == "Job"):
+        steps = [record for record in build.timeline.records if record.parent == job.id]
+        failed[job.name.split("/")[0]] = next((step.name for step in steps if step.result == "failed"), None)
+
+    assert failed == {
+        "docker": None,
+        "conda": None,
+        "bare": "Prepare the build context",
+        "twice": "Prepare the build context",
+        "old": "Find the environment's Python",
+        "missing": "Download the packages",
+        "ignoring": "Prove the offline install",
+        "versioned": "Register the environment",
+    }
+
+
+def test_the_uploaded_context_is_what_was_packaged_and_installs_offline(working: Stand, tmp_path: Path) -> None:
+    row = environments(finished(working, "1.1"))["docker"]
+    (build, *_) = working.organization.pipelines.builds
+    assert build.timeline is not None
+    artifacts = build.timeline.folder / "artifacts"
+    (published,) = [folder for folder in artifacts.iterdir() if "docker_senvironment" in folder.name]
+
+    context = working.download_context(row["context"], tmp_path / "context")
+
+    def content(folder: Path) -> dict[str, bytes]:
+        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    assert content(context) == content(published / "context")
+    assert sorted(content(context)) == [
+        ".amlignore", "Dockerfile", "pip_packages/my_library-3.0-py3-none-any.whl",
+        "pip_packages/my_tool-1.1-py3-none-any.whl", "requirements.txt",
+    ]  # fmt: skip
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    install = [str(tmp_path / "venv" / "bin" / "pip"), "--isolated", "install", "--no-index", "--quiet",
+               "--find-links", "pip_packages", "-r", "requirements.txt"]  # fmt: skip
+    subprocess.run(install, cwd=context, check=True)
+
+
+def test_the_same_content_again_is_the_same_version_with_new_tags(working: Stand) -> None:
+    before = finished(working, "1.1")["rebuild"]["id"]
+
+    answer = working.post(
+        "/api/rebuilds", {"name": "my-tool", "version": "1.1", "environments": ["docker/environment.yml"]}
+    )
+
+    assert answer.status_code == 202
+    row = environments(finished(working, "1.1", before))["docker"]
+    assert (row["state"], row["registered_version"]) == ("registered", "1")
+    assert row["tags"]["rebuilder-run"] == "2"
+
+
+def test_new_content_is_a_new_version(working: Stand) -> None:
+    wheel = empty_wheel("my-tool", "1.2", working.settings.folder / "wheels", requires=["my-library>=3"])
+    working.organization.feed.publish(wheel.name, wheel.read_bytes(), silent=True)
+    wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
+    assert working.post("/api/rebuilds", wish).status_code == 202
+
+    row = environments(finished(working, "1.2"))["docker"]
+
+    assert (row["state"], row["registered_version"], row["tags"]["package-my-tool"]) == ("registered", "2", "1.2")
+
+
+def test_an_expired_token_fails_the_registration_and_says_so(working: Stand) -> None:
+    working.token_lifetime = -10
+
+    row = rerun(working)
+
+    working.token_lifetime = 600
+    assert row["state"] == "failed"
+    assert row["reason"].startswith("Azure ML answers 401: ")
+
+
+def test_a_feed_that_refuses_the_pipeline_fails_the_environment_and_says_so(working: Stand) -> None:
+    working.organization.faults.set("index", "401", times=100)
+
+    row = rerun(working)
+
+    working.organization.faults.clear()
+    assert row["state"] == "failed"
+    assert row["reason"].startswith("the feed does not accept the pipeline's identity (401)")
+
+
+def test_a_feed_that_is_away_is_not_taken_for_an_empty_one(working: Stand) -> None:
+    working.organization.faults.set("index", "503", times=100)
+
+    row = rerun(working)
+
+    working.organization.faults.clear()
+    assert (row["state"], row["reason"]) == ("failed", "the feed does not answer; a rerun may succeed")
+
+
+def test_a_broken_template_fails_the_run_and_says_so(working: Stand, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", working.organization.clone_url, str(clone), at=tmp_path)
+    template = clone / ".rebuilder" / "pipelines" / "rebuild.yml"
+    template.write_text(template.read_text().replace("UsePythonVersion@0", "UsePythonVersion@9"))
+    git("-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "--quiet", "-am", "Break it", at=clone)
+    git("push", "--quiet", "origin", "HEAD:main", at=clone)
+
+    row = rerun(working)
+
+    assert row["state"] == "failed"
+    assert row["reason"] == "the task `UsePythonVersion@9` is not known to this agent"
+
+
+def rerun(stand: Stand) -> dict[str, Any]:
+    """Rebuild the environment `docker` once more; returns what became of it."""
+    before = finished(stand, "1.2")["rebuild"]["id"]
+    wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
+    assert stand.post("/api/rebuilds", wish).status_code == 202
+    return environments(finished(stand, "1.2", before))["docker"]

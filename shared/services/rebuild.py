@@ -8,7 +8,8 @@ whether our run is.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from shared.domain.plan import ByHand, Plan, hold_everything, make_plan
+from shared.domain.plan import ByHand, Plan
+from shared.domain.planner import hold_everything, make_plan
 from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry, Run
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import NO_RULES, RULES_FILE, Deliver

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from shared.domain.plan import Plan, unaffected_environments
+from shared.domain.plan import Plan
+from shared.domain.planner import unaffected_environments
 from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, ReleaseEntry, Step
 from shared.domain.releases import ReleaseId
 from shared.domain.targets import Target

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
+from shared.domain.environments import Environment
 from shared.domain.names import package_name
-from shared.domain.plan import ByHand, Plan, make_plan
+from shared.domain.plan import ByHand, Plan
+from shared.domain.planner import make_plan
 from shared.domain.releases import Release, ReleaseId, version_of
 from shared.domain.rules import RULES_FILE, Rules, read_rules
 from shared.domain.text import apply
@@ -57,6 +59,27 @@ def catalog_of(files: Files) -> Catalog:
     return surveyed(files)[0]
 
 
+def sole(files: Files) -> Environment:
+    """The only environment of a repository."""
+    (found,) = catalog_of(files).environments
+    return found
+
+
+def used(found: Environment) -> list[str]:
+    """The paths of the files that an environment reads, in reading order."""
+    return [use.path for use in found.uses]
+
+
+def problems(found: Environment) -> list[str]:
+    """What keeps an environment from being read in full."""
+    return [str(problem) for problem in found.problems]
+
+
+def naming(catalog: Catalog, package: str) -> list[str]:
+    """The paths of the environments that name a package."""
+    return [found.path for found in catalog.naming(package_name(package))]
+
+
 def release(name: str, version: str, *, views: Iterable[str] = (), feed: str = FEED) -> Release:
     """A release as the feed would describe it."""
     return Release(ReleaseId.of(feed, name, version), str(version_of(version)), views=tuple(views))
@@ -102,8 +125,3 @@ def verdicts(plan: Plan) -> dict[tuple[str, str], str]:
 def environment(name: str = "training", *, build: str = ".") -> str:
     """The YAML of an environment with a build context."""
     return f"name: {name}\nbuild:\n  path: {build}\n"
-
-
-def package(name: str) -> str:
-    """A normalised name, as plain text for comparisons."""
-    return str(package_name(name))

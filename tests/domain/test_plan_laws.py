@@ -1,0 +1,172 @@
+"""Laws that hold for every plan, whatever the repository, the rules and the releases."""
+
+from itertools import groupby
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.decisions import Kind
+from shared.domain.definitions.pins import Exact, pin_of
+from shared.domain.plan import ByHand
+from shared.domain.releases import version_of
+from tests.domain.repositories import catalog_of, edited, environment, plan_of, raw, rules_of
+
+_PACKAGES = st.sampled_from(("our-pkg", "our-other"))
+_VERSIONS = st.sampled_from(("0.9", "1.0", "1.0.0", "1.1", "1.2", "1.2rc1", "1.10", "2.0", "2.0.post1"))
+_LINES = st.one_of(
+    st.tuples(
+        _PACKAGES,
+        st.sampled_from(("==", "==", "==", "===", ">=")),
+        _VERSIONS,
+        st.sampled_from(
+            ("", "", "", "", "; python_version < '3.10'", "; sys_platform == 'win32'", "  # rebuilder: hold")
+        ),
+    ).map("".join),
+    st.sampled_from(("-r ../one.txt", "-r ../two.txt", "-r ../one.txt", "-c ../two.txt", "numpy==1.26", "!")),
+)
+_FILES = st.lists(_LINES, max_size=3).map("\n".join)
+_RULES = st.sampled_from(
+    (
+        'deliver: push\npackages: [{match: "*", upto: major}]\n',
+        "deliver: push\npackages: [{match: 'our-*'}]\n",
+        "deliver: push\npackages: [{match: our-pkg, prereleases: true, upto: major}]\n",
+        "deliver: push\npackages: [{match: '*', upto: major}, {match: our-pkg, environments: [a], allow: '<1.2'}]\n",
+        "deliver: push\nenvironments: {exclude: [c]}\npackages: [{match: '*', hold: ['1.1']}]\n",
+        'deliver: report\npython: {"b/*": "3.11"}\npackages: [{match: "*", upto: major}]\n',
+    )
+)
+_RELEASES = st.lists(
+    st.tuples(_PACKAGES, st.sampled_from(("1.0", "1.1", "1.2rc1", "1.2", "1.10", "2.0"))).map(" ".join),
+    min_size=1,
+    max_size=4,
+    unique=True,
+)
+
+
+@st.composite
+def repositories(draw: st.DrawFn) -> dict[str, str]:
+    """Up to three environments that share files in all sorts of ways."""
+    files = {"one.txt": draw(_FILES).replace("-r ../one.txt", "-r two.txt"), "rebuilder.yml": draw(_RULES)}
+    files["two.txt"] = "\n".join(line for line in draw(_FILES).splitlines() if not line.startswith("-"))
+    for name in draw(st.sampled_from(("a", "ab", "abc"))):
+        version = draw(st.sampled_from(("", "", "version: 3\n", "version: '1.2'\n", "version: x\n")))
+        files[f"{name}/env.yml"] = version + environment(name)
+        files[f"{name}/Dockerfile"] = "FROM x\nRUN pip install -r requirements.txt\n"
+        files[f"{name}/requirements.txt"] = draw(_FILES)
+    return files
+
+
+@given(repositories(), _RELEASES)
+def test_a_plan_of_its_own_outcome_changes_nothing(files: dict[str, str], given_releases: list[str]) -> None:
+    after = edited(files, plan_of(files, *given_releases))
+
+    assert plan_of(after, *given_releases).edits == ()
+
+
+@given(repositories(), _RELEASES, st.randoms())
+def test_the_order_of_files_and_releases_does_not_matter(
+    files: dict[str, str], given_releases: list[str], random: Random
+) -> None:
+    paths, shuffled = list(files), list(given_releases)
+    random.shuffle(paths)
+    random.shuffle(shuffled)
+
+    assert plan_of({path: files[path] for path in paths}, *shuffled) == plan_of(files, *given_releases)
+
+
+@given(repositories(), _RELEASES)
+def test_only_spans_of_versions_change_and_only_upwards(files: dict[str, str], given_releases: list[str]) -> None:
+    plan = plan_of(files, *given_releases)
+    after = edited(files, plan)
+
+    for path, edits in groupby(plan.edits, key=lambda edit: edit.path):
+        kept_before, kept_after, at, shift = [], [], 0, 0
+        for edit in edits:
+            assert version_of(edit.new) > version_of(edit.old)
+            kept_before.append(raw(files)[path][at : edit.span.start])
+            kept_after.append(after[path][at + shift : edit.span.start + shift])
+            shift += len(edit.new) - len(edit.old)
+            at = edit.span.end
+        assert kept_before == kept_after
+        assert raw(files)[path][at:] == after[path][at + shift :]
+    assert {path for path in files if after[path] != raw(files)[path]} == {edit.path for edit in plan.edits}
+
+
+@given(repositories(), _RELEASES)
+def test_no_pin_is_ever_lowered(files: dict[str, str], given_releases: list[str]) -> None:
+    before, after = catalog_of(files), catalog_of(edited(files, plan_of(files, *given_releases)))
+
+    for path, definition in before.definitions.items():
+        for old, new in zip(definition.requirements, after.definitions[path].requirements, strict=True):
+            was, now = pin_of(old), pin_of(new)
+            if isinstance(was, Exact):
+                assert isinstance(now, Exact)
+                assert now.version >= was.version
+
+
+@given(repositories(), _RELEASES)
+def test_no_reader_of_a_changed_line_stays_behind(files: dict[str, str], given_releases: list[str]) -> None:
+    plan, catalog, rules = plan_of(files, *given_releases), catalog_of(files), rules_of(files)
+    spelled = {release.id: release.spelling for release in plan.releases}
+
+    for edit in plan.edits:
+        if edit.path in catalog.sources:
+            continue  # the version of an environment, which only it reads
+        source = catalog.definitions[edit.path].source
+        (package,) = {
+            requirement.name
+            for requirement in catalog.definitions[edit.path].requirements
+            if (whole := requirement.span(source, 0, len(requirement.text)))
+            and whole.start < edit.span.start < whole.end
+        }
+        for reader in catalog.reading(edit.path):
+            if not rules.includes(reader.path):
+                assert f"{reader.path} is excluded and reads {edit.path}, which changes" in plan.warnings
+                continue
+            mine = [v for v in plan.verdicts if v.path == reader.path and v.release.package == package]
+            taken = {spelled[verdict.release] for verdict in mine if verdict.decision.kind is Kind.BUMP}
+            assert taken == {edit.new} or all(verdict.decision.kind is Kind.UNAFFECTED for verdict in mine)
+
+
+@given(repositories(), _RELEASES)
+def test_what_is_rebuilt_is_what_a_verdict_says(files: dict[str, str], given_releases: list[str]) -> None:
+    plan = plan_of(files, *given_releases)
+
+    assert {found.path for found in plan.environments} == {v.path for v in plan.verdicts if v.decision.acts}
+    assert bool(plan.edits) is bool(plan.environments)
+    assert plan.unaffected + len({verdict.path for verdict in plan.verdicts}) == len(catalog_of(files).environments)
+
+
+@given(repositories(), _RELEASES)
+def test_each_environment_acts_on_one_version_of_a_package_at_most(
+    files: dict[str, str], given_releases: list[str]
+) -> None:
+    acting = [(v.path, v.release.package) for v in plan_of(files, *given_releases).verdicts if v.decision.acts]
+
+    assert len(acting) == len(set(acting))
+
+
+@given(repositories(), _RELEASES)
+def test_by_hand_at_least_as_much_is_rebuilt_and_exactly_as_much_written(
+    files: dict[str, str], given_releases: list[str]
+) -> None:
+    automatic, by_hand = plan_of(files, *given_releases), plan_of(files, *given_releases, by_hand=ByHand(1))
+
+    assert {found.path for found in automatic.environments} <= {found.path for found in by_hand.environments}
+    assert automatic.edits == by_hand.edits
+
+
+@given(st.permutations(("1.1", "1.2", "1.10", "2.0", "0.9")), st.sampled_from(("1.0", "1.5", "0.1", "2.0")))
+def test_releases_that_arrive_one_by_one_in_any_order_lead_to_the_same_pin(order: list[str], pinned: str) -> None:
+    files: dict[str, str | bytes] = {
+        "env.yml": environment(),
+        "requirements.txt": f"our-pkg=={pinned}\n",
+        "rebuilder.yml": "deliver: push\npackages: [{match: our-pkg}]\n",
+    }
+    together = edited(files, plan_of(files, *(f"our-pkg {version}" for version in order)))
+    one_by_one = raw(files)
+    for version in order:
+        one_by_one = edited(one_by_one, plan_of(one_by_one, f"our-pkg {version}"))
+
+    assert one_by_one == together

@@ -156,7 +156,9 @@ class Rebuild:
             self._ledger.delete(waiting_key(plan.target, release.id))
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
-        return entry if entry.plan == plan.id else entry.planned(plan, self._clock.now())
+        if entry.plan == plan.id and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED):
+            return entry
+        return entry.planned(plan, self._clock.now())
 
     # Carrying out
 

@@ -115,6 +115,18 @@ def test_a_promotion_lets_a_release_be_planned_again() -> None:
     assert world.commits == ["Bump our-package 1.1"]
 
 
+def test_a_promotion_that_changes_nothing_leaves_the_release_settled() -> None:
+    world = World()
+    world.publish("our-lonely-package", "3.0")
+    world.work()
+
+    world.feed.promote("our-lonely-package", "3.0", "Prerelease")
+    world.announce("our-lonely-package", "3.0")
+    world.work()
+
+    assert world.known("our-lonely-package", "3.0").state is ReleaseState.SETTLED
+
+
 def test_each_target_has_its_own_entry() -> None:
     world = World(targets=2)
     world.publish()

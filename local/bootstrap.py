@@ -31,7 +31,7 @@ def main() -> int:
         uv = find_uv()
         python = find_python(uv, wanted_python())
         install_packages(uv, python)
-        install_azurite()
+        install_node_modules()
     except Problem as problem:
         sys.stderr.write(f"error: {problem}\n")
         return 1
@@ -110,15 +110,15 @@ def install_packages(uv: str, python: str) -> None:
     stamp.write_text(state)
 
 
-def install_azurite() -> None:
-    """Make `node_modules` hold exactly what package-lock.json locks."""
+def install_node_modules() -> None:
+    """Make `node_modules` hold exactly what package-lock.json locks: Azurite and the checker of pipeline YAML."""
     lock = PROJECT / "package-lock.json"
     stamp = PROJECT / "node_modules" / ".installed"
     state = digest(lock, "npm")
     if stamp.is_file() and stamp.read_text() == state:
         return
-    say("installing Azurite into node_modules")
-    run("npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error", what="installing Azurite")
+    say("installing Azurite and the pipeline checker into node_modules")
+    run("npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error", what="installing what package-lock.json locks")
     stamp.write_text(state)
 
 

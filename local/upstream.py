@@ -4,14 +4,21 @@ import os
 import subprocess
 import sys
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html.parser import HTMLParser
 
 import requests
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 _TIMEOUT = 60
+
+
+class UpstreamDown(Exception):
+    """The public index does not answer, or answers with an error: nobody knows what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +38,46 @@ class Upstream:
     def __init__(self, index_url: str | None = None) -> None:
         self._index = index_url
         self._session = requests.Session()
+        retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+        self._session.mount("https://", HTTPAdapter(max_retries=retry))
 
     def files(self, name: str) -> list[UpstreamFile]:
-        """The files of a package; none if the index does not know it or does not answer."""
+        """The files of a package; none if the index does not know it.
+
+        Raises:
+            UpstreamDown: nobody knows.
+        """
         index = (self._index or pip_index_url()).rstrip("/")
-        try:
-            answer = self._session.get(f"{index}/{name}/", timeout=_TIMEOUT, headers={"Accept": "text/html"})
-        except requests.RequestException:
+        page = self._get(f"{index}/{name}/", {"Accept": "text/html"})
+        if page is None:
             return []
-        if answer.status_code != 200:
-            return []
-        reader = _Links(answer.url)
-        reader.feed(answer.text)
+        reader = _Links(page.url)
+        reader.feed(page.text)
         return reader.files
 
     def download(self, name: str, filename: str) -> bytes | None:
-        """A file's bytes, or None if there is no such file."""
+        """A file's bytes, or None if there is no such file.
+
+        Raises:
+            UpstreamDown: nobody knows.
+        """
         for file in self.files(name):
             if file.name == filename:
-                answer = self._session.get(file.url, timeout=_TIMEOUT)
-                return answer.content if answer.status_code == 200 else None
+                answer = self._get(file.url, {})
+                return answer.content if answer is not None else None
         return None
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> requests.Response | None:
+        """An answer, or None if there is no such thing."""
+        try:
+            answer = self._session.get(url, timeout=_TIMEOUT, headers=headers)
+        except requests.RequestException as problem:
+            raise UpstreamDown(f"the public index does not answer: {type(problem).__name__}") from problem
+        if answer.status_code == 404:
+            return None
+        if answer.status_code != 200:
+            raise UpstreamDown(f"the public index answers {answer.status_code}")
+        return answer
 
 
 class _Links(HTMLParser):

@@ -25,7 +25,7 @@ from local.azure_devops.repository import GitRepository, smart_http
 from local.environments import PIPELINE_FOLDER
 from local.faults import Fault, Faults
 from local.identity import IdentityEndpoint
-from local.upstream import Upstream
+from local.upstream import Upstream, UpstreamDown
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _GIT = re.compile(r"/(?P<project>[^/]+)/_git/(?P<repository>[^/]+)(?P<below>/.*)?", re.IGNORECASE)
@@ -207,17 +207,19 @@ class Organization:
         return failing(Fault.UNAVAILABLE) if fault is Fault.AFTER else Response("", 202)
 
     def _get_package(self, request: Request, below: str, view: str | None) -> Response:
-        parts = below.split("/")
-        match parts:
-            case ["simple", name, ""] if name:
-                page = self.feed.page(name, view)
-                return HTMLResponse(page) if page else Response("There is no such package.", 404)
-            case ["simple", name] if name:
-                return RedirectResponse(f"{request.url.path}/", 301)
-            case ["download", name, version, filename]:
-                content = self.feed.file(name, version, filename)
-                if content is None:
-                    return Response("There is no such file.", 404)
-                return Response(content, media_type="application/octet-stream")
-            case _:
-                return Response("", 404)
+        try:
+            match below.split("/"):
+                case ["simple", name, ""] if name:
+                    page = self.feed.page(name, view)
+                    return HTMLResponse(page) if page else Response("There is no such package.", 404)
+                case ["simple", name] if name:
+                    return RedirectResponse(f"{request.url.path}/", 301)
+                case ["download", name, version, filename]:
+                    content = self.feed.file(name, version, filename)
+                    if content is None:
+                        return Response("There is no such file.", 404)
+                    return Response(content, media_type="application/octet-stream")
+                case _:
+                    return Response("", 404)
+        except UpstreamDown as problem:
+            return Response(f"The upstream source failed: {problem}.", 502)

@@ -115,11 +115,23 @@ class Shelf:
                     raise Unreadable(f"it is larger than {DEFINITION_BYTES // 1024} KiB")
                 self._read[key] = read(SourceText.decode(raw))
             except Unreadable as problem:
-                self._read[key] = problem
+                self._read[key] = Unreadable(problem.why, problem.line)  # without its traceback
         found = self._read[key]
         if isinstance(found, Unreadable):
-            raise found
+            raise Unreadable(found.why, found.line)
         return found  # type: ignore[return-value]
+
+    def words(self, blob: str) -> frozenset[str]:
+        """Every word of a blob that may be a package's name: for what cannot be read.
+
+        Raises:
+            KeyError: the blob's bytes are not here, and it was never asked for.
+        """
+        key = (blob, "words")
+        if key not in self._read:
+            raw = self.raw[blob][:DEFINITION_BYTES]
+            self._read[key] = words_of(raw.replace(b"\0", b"").decode("latin-1"))
+        return self._read[key]  # type: ignore[return-value]
 
     def trim(self, listing: "Listing", keep: Iterable[str]) -> None:
         """Forget what the listing's commit does not hold, and the bytes of all blobs but a few.
@@ -211,6 +223,9 @@ class _Surveyor:
         context = dockerfile = None
         if file.conda is not None:
             self.definitions[path] = file.conda
+            if file.conda.unreadable:
+                gathering.problems.extend(Problem(path, why, line) for line, why in file.conda.unreadable)
+                self._name_all(path)
             gathering.uses.append(Use(path))
             self._follow(path, file.conda, gathering, constraint=False, chain=(path,))
             python = file.conda.python or python
@@ -249,7 +264,10 @@ class _Surveyor:
         dockerfile = Dockerfile()
         if found in self.files:
             try:
-                dockerfile = self._blob(found, "dockerfile", read_dockerfile) or dockerfile
+                read = self._blob(found, "dockerfile", read_dockerfile)
+                if read is None:
+                    return found, dockerfile  # what it hands over is asked for when it is here
+                dockerfile = read
             except Unreadable as problem:
                 gathering.problems.append(Problem(found, problem.why, problem.line))
                 self._name_all(found)
@@ -258,14 +276,19 @@ class _Surveyor:
         else:
             gathering.warn(path, f"its build context has no {found}")
         for file, handed in _handed_over(dockerfile, list(self._below(context)), context):
-            read = read_conda if handed.conda else read_requirements
-            self._use(file, read, gathering, constraint=handed.constraint, chain=())
+            reader = read_conda if handed.conda else read_requirements
+            self._use(file, reader, gathering, constraint=handed.constraint, chain=())
         return (found if found in self.files else None), dockerfile
 
     def _name_all(self, path: str) -> None:
         """Note every name that stands in a file that cannot be read: it may be a requirement."""
-        raw = self.shelf.raw.get(self.files[path], b"")[:DEFINITION_BYTES]
-        for word in words_of(raw.replace(b"\0", b"").decode("latin-1")):
+        blob = self.files[path]
+        try:
+            words = self.shelf.words(blob)
+        except KeyError:
+            self.missing.add(blob)
+            return
+        for word in words:
             self.named[word].add(path)
 
     def _use(
@@ -334,11 +357,11 @@ class _Gathering:
 
 def _resolve(folder: str, written: str) -> str | None:
     """The path, from the root, of what a file in `folder` calls `written`; None if that is outside."""
-    found = posixpath.normpath(posixpath.join("/", folder, written.replace("\\", "/")))
-    joined = posixpath.normpath(posixpath.join(folder, written.replace("\\", "/")))
-    if joined.startswith("..") or posixpath.isabs(written):
+    path = written.replace("\\", "/")
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    if posixpath.isabs(path) or joined == ".." or joined.startswith("../"):
         return None
-    return found.strip("/")
+    return "" if joined == "." else joined
 
 
 def _handed_over(dockerfile: Dockerfile, inside: list[str], context: str) -> Iterator[tuple[str, HandedOver]]:

@@ -15,8 +15,8 @@ from shared.domain.yaml_nodes import compose, entries, get, line_of, literal, sc
 
 _SCHEMA = "environment.schema.json"
 _CONTENT = ("build", "image", "conda_file")
-_NAMED = re.compile(r"^[\"']?name[\"']?\s*:", re.MULTILINE)
-_FILLED = re.compile(r"^[\"']?(?:build|image|conda_file)[\"']?\s*:", re.MULTILINE)
+_NAMED = re.compile(r"(?:^|[\s{,])[\"']?name[\"']?\s*:")
+_FILLED = re.compile(r"(?:^|[\s{,])[\"']?(?:build|image|conda_file)[\"']?\s*:")
 _IMAGE_PYTHON = re.compile(r"(?:^|[^a-z0-9])py(?P<major>[23])[._]?(?P<minor>\d{1,2})(?=$|[^0-9])|"
                            r"(?:^|/)python:(?P<version>\d+\.\d+)(?=$|[^0-9])")  # fmt: skip
 
@@ -28,10 +28,12 @@ class ExplicitVersion:
     Attributes:
         text: as written, without quotes.
         span: its bytes, or None where they cannot be edited.
+        quoted: it stands in quotes; without them YAML reads 1.10 as 1.1.
     """
 
     text: str
     span: Span | None
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +111,29 @@ def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
     build, conda = get(root, "build"), get(root, "conda_file")
     if build is not None and not isinstance(build, yaml.MappingNode):
         wrong.append((line_of(build), "`build` is not a map with a `path`"))
-    version = get(root, "version")
-    place = literal(source, version) if version is not None else None
+        build = None
+    if build is not None and not text("path", build):
+        wrong.append((line_of(build), "`build` has no `path`"))
+    if conda is not None and not isinstance(conda, yaml.ScalarNode | yaml.MappingNode):
+        wrong.append((line_of(conda), "`conda_file` is neither a path nor a map"))
     return EnvironmentFile(
         source=source,
         name=name or "",
-        version=ExplicitVersion(text("version") or "", source.span(*place) if place else None)
-        if version is not None and scalar(version)
-        else None,
+        version=_version(source, get(root, "version"), text("version")),
         build_path=text("path", build) if build is not None else None,
         dockerfile=(text("dockerfile_path", build) if build is not None else None) or "Dockerfile",
         image=text("image"),
         conda_file=scalar(conda),
         conda=read_conda_node(source, conda) if isinstance(conda, yaml.MappingNode) else None,
-        unreadable=tuple(wrong),
+        unreadable=tuple(dict.fromkeys(wrong)),
     )
+
+
+def _version(source: SourceText, node: yaml.Node | None, text: str | None) -> ExplicitVersion | None:
+    if not isinstance(node, yaml.ScalarNode) or not text:
+        return None
+    place = literal(source, node)
+    return ExplicitVersion(text, source.span(*place) if place else None, node.style in ("'", '"'))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Names that the app, the pipeline's template and its steps have in common: of jobs, steps and tags."""
 
+import re
+
 from shared.domain.states import EnvironmentState
 
 # Job names hold letters, digits and `_` only; each other character has a code of its own, so no two paths meet.
@@ -18,6 +20,15 @@ REBUILD_TAG = "rebuilder-rebuild"
 RUN_TAG = "rebuilder-run"
 COMMIT_TAG = "rebuilder-commit"
 PACKAGE_TAG = "package-"
+
+
+# What a path may hold to travel as a pipeline parameter, in a list separated by commas.
+_SAFE_PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*")
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether an environment's path can travel to the pipeline and names a file of the repository there."""
+    return bool(_SAFE_PATH.fullmatch(path)) and ".." not in path.split("/")
 
 
 def job_name(path: str) -> str:

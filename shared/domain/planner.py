@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.catalog import Catalog
@@ -11,27 +11,35 @@ from shared.domain.decisions import Case, Decision, Kind, decide, held
 from shared.domain.definitions import Requirement
 from shared.domain.definitions.pins import Exact, can_apply, pin_of
 from shared.domain.environments import Environment, Use
+from shared.domain.jobs import is_safe_path
 from shared.domain.names import PackageName
 from shared.domain.plan import ByHand, Plan, PlannedEnvironment, Verdict
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver, Rules
-from shared.domain.text import Edit
+from shared.domain.text import Edit, Span
 from shared.errors import Unreadable
 
-# What a path may hold to travel as a pipeline parameter, in a list separated by commas.
-SAFE_PATH = re.compile(r"[A-Za-z0-9._/-]+")
-_NUMBER = re.compile(r"(?P<before>(?:\d+\.)*)(?P<last>\d+)")
+_NUMBER = re.compile(r"(?P<before>(?:[0-9]+\.)*)(?P<last>[0-9]{1,18})")
 _TEMPLATE = re.compile(r"\{\{|\$\{|\{%")
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """One environment and the version that it may get of one package."""
+    """One environment and the version that it may get of one package.
+
+    Attributes:
+        environment: the environment.
+        release: the version.
+        decision: what shall happen.
+        edits: what has to change for it.
+        counted: the places of the pins that count for the environment.
+    """
 
     environment: Environment
     release: Release
     decision: Decision
     edits: list[Edit] = field(default_factory=list)
+    counted: frozenset[tuple[str, Span]] = frozenset()
 
 
 def make_plan(
@@ -135,7 +143,19 @@ class _Planner:
             return _Candidate(environment, release, Decision(Kind.UNAFFECTED, f"does not require {package}"))
         decision, edits = self._together(environment, release, counted + constrained)
         whole = self._as_a_whole(environment, opaque, decision)
-        return _Candidate(environment, release, whole, edits if whole.kind is Kind.BUMP else [])
+        places = frozenset(self._places(counted + constrained))
+        return _Candidate(environment, release, whole, edits if whole.kind is Kind.BUMP else [], places)
+
+    def _places(self, requirements: Iterable[tuple[Use, Requirement]]) -> Iterator[tuple[str, Span]]:
+        """Where the exact pins among some requirements stand."""
+        for use, requirement in requirements:
+            try:
+                pin = pin_of(requirement)
+            except Unreadable:
+                continue
+            source = self.catalog.definitions[use.path].source
+            if isinstance(pin, Exact) and (span := requirement.span(source, pin.start, pin.end)):
+                yield use.path, span
 
     def _requirements(self, environment: Environment, package: PackageName) -> Iterable[tuple[Use, Requirement]]:
         named = self.catalog.named.get(package, frozenset())
@@ -200,7 +220,7 @@ class _Planner:
         ]
         if namesakes:
             return held(f"duplicate name: {namesakes[0]} is {environment.name!r} too")
-        if not SAFE_PATH.fullmatch(environment.path):
+        if not is_safe_path(environment.path):
             return held("path not safe: only letters, digits and . _ / - can travel to the pipeline")
         if decision.kind is Kind.BUMP and environment.version and self._risen(environment) is None:
             return held(f"version not a number: {environment.version.text}")
@@ -214,6 +234,8 @@ class _Planner:
         number = _NUMBER.fullmatch(version.text)
         if number is None or version.span is None:
             return None
+        if number["before"].count(".") == 1 and not version.quoted:
+            return None  # YAML reads it as a number: 1.9 would become 1.10, which is 1.1
         return f"{number['before']}{int(number['last']) + 1}"
 
     def _version_edit(self, environment: Environment) -> Edit | None:
@@ -228,19 +250,25 @@ class _Planner:
         choices: Mapping[tuple[str, PackageName], list[_Candidate]],
         chosen: dict[tuple[str, PackageName], int],
     ) -> None:
-        """Hold edits of shared files unless every included reader makes the same edit; until nothing changes."""
-        changed = True
-        while changed:
-            changed = False
+        """Hold edits of shared files unless every included reader makes the same edit; until nothing changes.
+
+        Higher versions are given up first, so that readers can meet at a lower one.
+        """
+        while True:
+            behind: list[tuple[tuple[str, PackageName], _Candidate, str]] = []
             for key, candidates in choices.items():
                 candidate = candidates[chosen[key]]
-                if candidate.decision.kind is not Kind.BUMP:
-                    continue
-                reason = self._who_stays_behind(candidate, key[1], choices, chosen)
-                if reason:
+                if candidate.decision.kind is Kind.BUMP:
+                    reason = self._who_stays_behind(candidate, key[1], choices, chosen)
+                    if reason:
+                        behind.append((key, candidate, reason))
+            if not behind:
+                return
+            highest = max(candidate.release.version for _, candidate, _ in behind)
+            for key, candidate, reason in behind:
+                if candidate.release.version == highest:
                     candidate.decision, candidate.edits = held(reason), []
-                    chosen[key] = _first_not_held(candidates)
-                    changed = True
+                    chosen[key] = _first_not_held(choices[key])
 
     def _who_stays_behind(
         self,
@@ -255,9 +283,9 @@ class _Planner:
                     continue
                 others = choices.get((reader.path, package))
                 if others is None:
-                    continue  # its marker, or the lack of a requirement, makes the line count for nothing there
+                    continue  # nothing requires the package there
                 other = others[chosen[reader.path, package]]
-                if other.decision.kind is Kind.UNAFFECTED or edit in other.edits:
+                if edit in other.edits or (edit.path, edit.span) not in other.counted:
                     continue
                 return f"shares {edit.path} with {reader.path}: {other.decision.reason}"
         return None
@@ -278,7 +306,10 @@ class _Planner:
                 decision = candidate.decision
                 taken = candidates[chosen[key]]
                 if at > chosen[key] and taken.decision.kind is not Kind.HELD and decision.kind is not Kind.UNAFFECTED:
-                    decision = held(f"older than {taken.release.spelling}")
+                    same = candidate.release.version == taken.release.version
+                    decision = held(
+                        f"taken from {taken.release.id.feed}" if same else f"older than {taken.release.spelling}"
+                    )
                 yield Verdict(candidate.environment.path, candidate.environment.name, candidate.release.id, decision)
 
 

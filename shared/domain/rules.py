@@ -15,7 +15,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain.names import PackageName
-from shared.domain.releases import version_of
+from shared.domain.releases import LONGEST_VERSION, version_of
 from shared.domain.text import SourceText
 from shared.domain.yaml_nodes import load
 from shared.errors import InvalidConfiguration, InvalidVersion, Unreadable
@@ -50,6 +50,8 @@ class Transitive(StrEnum):
 
 
 def _specifier(text: str) -> str:
+    if len(text) > LONGEST_VERSION:
+        raise ValueError(f"a version specifier of {len(text)} characters (at most {LONGEST_VERSION})")
     try:
         SpecifierSet(text)
     except InvalidSpecifier:

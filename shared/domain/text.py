@@ -44,7 +44,7 @@ class SourceText:
             if raw.startswith(bom):
                 return cls._checked(raw[len(bom) :], encoding, bom)
         for line in raw.split(b"\n")[:2]:
-            if line.lstrip().startswith(b"#") and (declared := _CODING.search(line)):
+            if line.startswith(b"#") and (declared := _CODING.search(line)):
                 return cls._checked(raw, declared[1].decode("ascii"), b"")
         return cls._checked(raw, "utf-8", b"")
 

@@ -3,6 +3,7 @@
 libyaml's `compose` gives marks in characters; with the byte order mark cut off in front they fit the text exactly.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,11 @@ except ImportError:  # a build of PyYAML without libyaml: slower, otherwise the 
 
 type Node = yaml.Node
 
+# No file that people write comes near; what goes beyond exists to break parsers.
+_DEEPEST = 200
+_BRACKET = re.compile(r"[\[\]{}]")
+_INDICATORS = re.compile(r"(?:[-?:] ){8,}")
+
 
 def compose(source: SourceText) -> Node | None:
     """Return the root node of a YAML text with one document, or None if it is empty.
@@ -25,7 +31,7 @@ def compose(source: SourceText) -> Node | None:
     Raises:
         Unreadable: it is not YAML, or several documents.
     """
-    with _problems_named():
+    with _problems_named(source):
         documents = list(yaml.compose_all(source.text, Loader=_Loader))
     if len(documents) > 1:
         raise Unreadable(f"it holds {len(documents)} YAML documents", documents[1].start_mark.line + 1)
@@ -38,20 +44,33 @@ def load(source: SourceText) -> object:
     Raises:
         Unreadable: it is not YAML, or several documents.
     """
-    with _problems_named():
+    with _problems_named(source):
         return yaml.load(source.text, Loader=_Loader)
 
 
 @contextmanager
-def _problems_named() -> Iterator[None]:
+def _problems_named(source: SourceText) -> Iterator[None]:
+    if _nesting(source.text) > _DEEPEST:
+        raise Unreadable("it is nested too deep")
     try:
         yield
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         raise Unreadable(f"it is not YAML: {problem.problem}", mark.line + 1 if mark else None) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as problem:
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as problem:
+        # Besides YAML's own errors those of its constructors, for values like `!!int ""`.
         why = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise Unreadable(f"it is not YAML: {why}") from None
+
+
+def _nesting(text: str) -> int:
+    """At most how deep a text nests: libyaml recurses for each level, and ends the process at many thousands."""
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    indicators = max((len(found) // 2 for found in _INDICATORS.findall(text)), default=0)
+    return max(deepest, indicators)
 
 
 def entries(node: Node | None) -> Iterator[tuple[str, Node]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.domain.jobs import is_safe_path
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration, Permanent
 
@@ -56,6 +58,12 @@ class Job:
                 workspaces.append(Workspace(*parts))
             elif text.strip():
                 problems.append(f"workspace {text.strip()!r} is not `subscription/resource group/workspace`")
+        path = variables.get("REBUILDER_ENVIRONMENT", "")
+        if path and not is_safe_path(path):
+            problems.append(f"environment {path!r} is no safe path: letters, digits and . _ / - only, without ..")
+        for name, form in (("REBUILDER_REBUILD", r"[0-9a-f]{4,64}"), ("REBUILDER_COMMIT", r"[0-9a-f]{40}")):
+            if variables.get(name) and not re.fullmatch(form, variables[name]):
+                problems.append(f"`{name}` is not what the app sends")
         if problems:
             raise InvalidConfiguration("the pipeline's variables", problems)
         return cls(

@@ -153,7 +153,10 @@ def test_a_version_of_null_is_none(written: str) -> None:
     "written", [">-\n  3", '"\\u0033"', "!!str 3", "&v 3"], ids=["folded", "escaped", "tag", "anchor"]
 )
 def test_a_version_that_is_written_in_another_way_has_no_span(written: str) -> None:
-    assert found(f"name: a\nimage: x\nversion: {written}\n").version == ExplicitVersion("3", None)
+    version = found(f"name: a\nimage: x\nversion: {written}\n").version
+
+    assert version is not None
+    assert (version.text, version.span) == ("3", None)
 
 
 def test_a_version_inside_of_something_else_is_not_the_environments() -> None:
@@ -205,3 +208,38 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 )
 def test_the_python_of_an_image_is_known_only_if_its_name_says_so(image: str, python: str | None) -> None:
     assert python_of_image(image) == python
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: training\rimage: x\r",
+        "  name: training\n  image: x\n",
+        "{name: training, image: x}\n",
+        "---\n{'name': training, \"image\": x}\n",
+    ],
+    ids=["CR", "indented", "flow", "quoted keys"],
+)
+def test_an_environment_is_known_in_every_form_of_yaml(text: str) -> None:
+    assert found(text).name == "training"
+
+
+def test_a_version_in_quotes_is_known_as_such() -> None:
+    assert [getattr(found(f"name: a\nimage: x\nversion: {written}\n").version, "quoted", None)
+            for written in ("'1.9'", '"1.9"', "1.9")] == [True, True, False]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("build: {}\n", "`build` is not a map with a `path`"),
+        ("build: {dockerfile_path: D}\n", "`build` has no `path`"),
+        ("build: {path: ''}\n", "`build` has no `path`"),
+        ("conda_file: [a]\n", "`conda_file` is neither a path nor a map"),
+    ],
+)
+def test_content_that_azure_ml_refuses_is_a_problem(text: str, why: str) -> None:
+    reasons = [reason for _, reason in found(f"$schema: {SCHEMA}\nname: a\n{text}").unreadable]
+
+    assert len(reasons) == 1
+    assert reasons[0] in (why, "`build` has no `path`")

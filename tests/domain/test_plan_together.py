@@ -197,3 +197,26 @@ class TestSeveralVersions:
             ("a/env.yml", "our-pkg 1.3"): "held(shares shared.txt with b/env.yml: rule hold 1.3)",
             ("b/env.yml", "our-pkg 1.3"): "held(rule hold 1.3)",
         }
+
+    def test_readers_meet_at_a_lower_version_if_none_may_take_the_highest(self) -> None:
+        """One is bound above by a rule, and the other's second file by a reader that is bound the same way."""
+        files = (
+            {"shared.txt": "our-pkg==1.0\n", "more.txt": "our-pkg==1.0\n"}
+            | reader("a", requirements="-r ../shared.txt\n")
+            | reader("b", requirements="-r ../shared.txt\n-r ../more.txt\n")
+            | reader("c", requirements="-r ../more.txt\n")
+        )
+        bound = rules("packages: [{match: our-pkg}, {match: our-pkg, environments: [c], hold: ['1.3']}]\n")
+        plan = plan_of(files | bound, "our-pkg 1.1", "our-pkg 1.2", "our-pkg 1.3")
+
+        assert {path for (path, _), decision in verdicts(plan).items() if decision == "bump"} == {
+            "a/env.yml", "b/env.yml", "c/env.yml",
+        }  # fmt: skip
+        assert edited(files | bound, plan)["more.txt"] == edited(files | bound, plan)["shared.txt"] == b"our-pkg==1.2\n"
+
+    def test_a_reader_whose_own_line_of_the_package_counts_is_not_asked_about_another(self) -> None:
+        shared: Tree = {"shared.txt": "our-pkg==1.0; python_version < '3.10'\n"}
+        files = shared | reader("a") | reader("b", requirements="-r ../shared.txt\nour-pkg==1.2\n")
+        plan = plan_of(files | rules('python: {"b/*": "3.11"}\npackages: [{match: our-pkg}]\n'), "our-pkg 1.1")
+
+        assert decisions(plan) == {"a/env.yml": "bump", "b/env.yml": "held(older: pins 1.2)"}

@@ -158,6 +158,12 @@ class TestReleases:
         assert overtaken.reruns == ()
         assert overtaken.planned(again, at(4)).reruns == (again.id,)
 
+    def test_a_rerun_that_was_overtaken_leaves_earlier_ones_in_place(self) -> None:
+        first, second = (plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(attempt)) for attempt in (1, 2))
+        entry = confirmed().planned(first, at(2)).settled("done", at(3)).planned(second, at(4))
+
+        assert entry.unplanned("superseded", at(5)).reruns == (first.id,)
+
     def test_an_automatic_rebuild_that_was_overtaken_takes_no_rerun_along(self) -> None:
         rerun = plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(1))
         entry = confirmed().planned(rerun, at(2)).settled("done", at(3)).planned(plan_of(ONE, "our-pkg 1.1"), at(4))

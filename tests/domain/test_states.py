@@ -68,7 +68,7 @@ def test_what_is_registered_is_never_called_failed() -> None:
 
 
 def test_an_environment_that_waits_goes_on_behind_the_queue() -> None:
-    assert {E.PLANNED, E.COMMITTED, E.QUEUED}.isdisjoint(ENVIRONMENT_MOVES[E.WAITING])
+    assert ENVIRONMENT_MOVES[E.WAITING] == {E.PACKAGED, E.VERIFIED, E.REGISTERED, E.IMAGE_BUILT, *ENDS}
 
 
 def test_a_rebuild_is_finished_by_environments_that_are_registered_or_at_an_end() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.text import SourceText
-from shared.domain.yaml_nodes import compose, entries, get, items, line_of, literal, scalar
+from shared.domain.yaml_nodes import compose, entries, get, items, line_of, literal, load, scalar
 from shared.errors import Unreadable
 
 
@@ -124,3 +124,15 @@ def test_the_line_of_a_node_is_counted_from_one() -> None:
 
     assert node is not None
     assert line_of(node) == 4
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? ", "- [", "a: [{"])
+def test_a_text_that_is_nested_too_deep_is_unreadable_and_does_not_end_the_process(opening: str) -> None:
+    with pytest.raises(Unreadable, match="nested too deep"):
+        root_of(opening * 50_000)
+
+
+@pytest.mark.parametrize("value", ["!!int ''", "!!timestamp x", "!!float ''", "!!bool x", "!!int '0x'", "2024-13-45"])
+def test_a_value_that_its_type_does_not_allow_is_unreadable(value: str) -> None:
+    with pytest.raises(Unreadable, match="it is not YAML"):
+        load(SourceText(f"a: {value}\n", "utf-8"))

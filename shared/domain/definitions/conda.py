@@ -12,6 +12,9 @@ from shared.domain.yaml_nodes import Node, compose, entries, get, items, line_of
 # `python=3.10`, `python==3.10.4`, `python 3.10.*`: the first two numbers say which Python it is.
 _PYTHON = re.compile(r"python\s*(?:==?|\s)\s*(?P<version>\d+\.\d+)(?:\.\d+|\.\*)?(?:=\S*)?")
 
+_LONGEST = 100
+_REST_OF_LINE = re.compile(r"[^\r\n]*")
+
 
 def read_conda(source: SourceText) -> Definition:
     """Read a conda file.
@@ -32,7 +35,8 @@ def read_conda_node(source: SourceText, root: Node | None) -> Definition:
     reading = Reading()
     python = None
     for item in items(dependencies):
-        if named := _PYTHON.fullmatch((scalar(item) or "").strip()):
+        text = (scalar(item) or "").strip()
+        if len(text) <= _LONGEST and (named := _PYTHON.fullmatch(text)):
             python = named["version"]
         for key, value in entries(item):
             if key == "pip":
@@ -63,6 +67,6 @@ def _read_pip_list(source: SourceText, node: Node, reading: Reading) -> None:
 
 
 def _comment_behind(source: SourceText, node: Node) -> str:
-    rest = source.text[node.end_mark.index :].splitlines()
+    rest = _REST_OF_LINE.match(source.text, node.end_mark.index)
     behind = rest[0].strip() if rest else ""
     return behind if behind.startswith("#") else ""

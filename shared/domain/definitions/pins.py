@@ -101,6 +101,9 @@ _PYTHONS = ("2.7", *(f"3.{minor}" for minor in range(5, 20)))
 
 @lru_cache(maxsize=1024)
 def _can_hold(marker: str, python: str | None) -> bool:
+    if "platform_release" in marker or "platform_version" in marker:
+        return True  # of the machine that installs, which is not known
+    patches = range(31) if "full_version" in marker or "implementation_version" in marker else range(1)
     try:
         parsed = Marker(marker)
         return any(
@@ -113,12 +116,12 @@ def _can_hold(marker: str, python: str | None) -> bool:
                     "platform_python_implementation": "CPython",
                     "implementation_name": "cpython",
                     "python_version": version,
-                    "python_full_version": f"{version}.0",
-                    "implementation_version": f"{version}.0",
+                    "python_full_version": f"{version}.{patch}",
+                    "implementation_version": f"{version}.{patch}",
                     "extra": "",
                 }
             )
-            for machine, version in product(("x86_64", "aarch64"), (python,) if python else _PYTHONS)
+            for machine, version, patch in product(("x86_64", "aarch64"), (python,) if python else _PYTHONS, patches)
         )
     except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
         return True  # what cannot be judged counts

@@ -184,3 +184,13 @@ def test_what_is_no_conda_file_or_no_requirement_is_listed(text: str, line: int 
 def test_what_is_not_yaml_is_unreadable() -> None:
     with pytest.raises(Unreadable, match="it is not YAML"):
         read("dependencies: [")
+
+
+@pytest.mark.parametrize("filler", [" ", "=", "1", "\n"])
+def test_a_long_entry_is_read_without_delay(filler: str) -> None:
+    """What makes a pattern backtrack takes hours at this length."""
+    read(f'dependencies:\n  - "python{filler * 20_000}"\n')
+
+
+def test_many_pins_are_read_without_delay() -> None:
+    assert len(read(with_pip(*(f"pkg-{at}==1.0" for at in range(4_000)))).requirements) == 4_000

@@ -76,3 +76,37 @@ def test_the_last_stages_image_is_the_image(text: str, image: str | None) -> Non
 @given(st.text(max_size=60))
 def test_any_text_is_a_dockerfile(text: str) -> None:
     assert isinstance(read(text), Dockerfile)
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        ('["pip", "install", "-r", "r.txt"]', [HandedOver("r.txt")]),
+        ('pip install -r "r.txt"', [HandedOver("r.txt")]),
+        ("bash -c 'pip install -r r.txt'", [HandedOver("r.txt")]),
+        ("<<EOF\npip install -r r.txt\nEOF", [HandedOver("r.txt")]),
+        ("<<-'END' bash\n  pip install \\\n    -c c.txt\n  END", [HandedOver("c.txt", constraint=True)]),
+    ],
+    ids=["JSON", "quotes", "shell in quotes", "here-document", "indented here-document"],
+)
+def test_files_are_found_in_every_form_of_a_command(command: str, files: list[HandedOver]) -> None:
+    assert set(files) <= set(read(f"FROM x\nRUN {command}\nCOPY a b\n").files)
+
+
+def test_a_here_document_ends_where_it_says() -> None:
+    found = read("FROM x\nRUN <<ONE\none\nONE\nCOPY our-pkg x\n")
+
+    assert "one" in found.words
+    assert "our-pkg" not in found.words
+
+
+def test_another_escape_character_joins_lines() -> None:
+    found = read("# escape=`\nFROM x\nRUN pip install `\n  -r r.txt\n")
+
+    assert list(found.files) == [HandedOver("r.txt")]
+
+
+@pytest.mark.parametrize("filler", [" ", "-r", "\\\n", "<<", "a.", "'", "RUN ", "\t\t\n"])
+def test_a_long_line_is_read_without_delay(filler: str) -> None:
+    """What makes a pattern backtrack takes hours at this length."""
+    read(f"FROM {filler * 50_000}\nRUN {filler * 50_000}\n")

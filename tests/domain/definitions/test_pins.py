@@ -148,3 +148,20 @@ def test_a_requirement_without_a_marker_counts_always(line: str) -> None:
 def test_a_marker_that_cannot_be_read_is_said_to_be() -> None:
     with pytest.raises(Unreadable):
         can_apply(requirement("our-pkg==1.0; nonsense"), None)
+
+
+def test_a_number_that_no_version_of_a_feed_has_is_foreign() -> None:
+    assert pin(f"our-pkg=={'9' * 800}") == Foreign()
+
+
+@pytest.mark.parametrize(
+    "marker",
+    ["python_full_version >= '3.10.4'", "implementation_version == '3.10.12'", "platform_release < '6'",
+     "platform_version != ''", f"python_version < '{'9' * 800}'"],
+)  # fmt: skip
+def test_a_marker_that_some_machine_may_fulfil_counts(marker: str) -> None:
+    assert can_apply(requirement(f"our-pkg==1.0; {marker}"), "3.10")
+
+
+def test_a_marker_that_no_patch_of_the_python_fulfils_does_not_count() -> None:
+    assert not can_apply(requirement("our-pkg==1.0; python_full_version >= '3.11.0'"), "3.10")

@@ -353,3 +353,46 @@ def test_a_file_of_100_000_lines_is_read_whole() -> None:
     assert len(definition.requirements) == 40_000
     assert definition.requirements[-1].line.number == 100_000
     assert definition.unreadable == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "includes"),
+    [
+        ("-r a.txt -c b.txt", [Include("a.txt", 1, constraint=False), Include("b.txt", 1, constraint=True)]),
+        ("--pre -r a.txt", [Include("a.txt", 1, constraint=False)]),
+        ("--index-url x -ra.txt", [Include("a.txt", 1, constraint=False)]),
+        ("-r 'a b.txt'", [Include("a b.txt", 1, constraint=False)]),
+        ("--requirement=a.txt --no-index", [Include("a.txt", 1, constraint=False)]),
+    ],
+)
+def test_a_line_may_hold_several_options(line: str, includes: list[Include]) -> None:
+    definition = read(f"{line}\n")
+
+    assert list(definition.includes) == includes
+    assert problem_lines(definition) == set()
+
+
+@pytest.mark.parametrize("line", ["-r", "-r 'a.txt", "-r a.txt --what", "--pre=yes", "-r a.txt b.txt"])
+def test_a_line_of_options_that_pip_refuses_is_a_problem(line: str) -> None:
+    assert problem_lines(read(f"{line}\n")) == {1}
+
+
+@pytest.mark.parametrize(
+    "line", ["our_pkg-1.0-py3-none-any.whl", "./our_pkg-1.0-py3-none-any.whl", "wheels/our-pkg-1.0.tar.gz"]
+)
+def test_a_file_is_a_direct_reference_to_its_package(line: str) -> None:
+    found = only(line)
+
+    assert (found.name, found.direct) == ("our-pkg", True)
+
+
+@pytest.mark.parametrize("filler", [" ", "a", "a,", "==1,", "[a", "-1", "- ", "\\", "#", "a-1."])
+def test_a_line_that_is_longer_than_any_requirement_is_read_without_delay(filler: str) -> None:
+    """What makes a pattern backtrack takes hours at this length."""
+    for start in ("our-pkg", "-r ", ""):
+        read(f"{start}{filler * 50_000}\n")
+
+
+@pytest.mark.parametrize("line", [f"our-pkg=={'9' * 5000}", f"our-pkg; python_version < '{'9' * 5000}'"])
+def test_a_line_that_is_longer_than_any_requirement_is_a_problem(line: str) -> None:
+    assert problem_lines(read(f"{line}\n")) == {1}

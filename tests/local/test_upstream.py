@@ -1,0 +1,101 @@
+"""The public index behind the feed: what it lacks and what it fails to tell are two things."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from local.azure_devops.server import Organization
+from local.processes import free_ports
+from local.upstream import Upstream, UpstreamDown
+
+WHEEL = b"a wheel"
+NAME = "left_pad-1.0-py3-none-any.whl"
+PAGE = f"""
+<a href="../../files/{NAME}#sha256={hashlib.sha256(WHEEL).hexdigest()}" data-requires-python="&gt;=3.9">{NAME}</a>
+<a href="../../files/left_pad-1.1-py3-none-any.whl" data-yanked="broken">left_pad-1.1-py3-none-any.whl</a>
+<a href="../../files/left_pad-1.0.tar.gz">left_pad-1.0.tar.gz</a>
+<a href="../../files/left_pad.exe">left_pad.exe</a>
+"""
+
+
+class Index:
+    """A simple index with one package, that can be made to fail."""
+
+    def __init__(self) -> None:
+        self.failing: int | None = None
+        index = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                known = {"/simple/left-pad/": PAGE.encode(), f"/files/{NAME}": WHEEL}
+                content = known.get(self.path)
+                self.send_response(index.failing or (404 if content is None else 200))
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(content or b"")
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/simple/"
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    made = Index()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_files_are_listed_without_what_is_yanked_or_unknown(index: Index) -> None:
+    files = Upstream(index.url).files("left-pad")
+
+    assert [(f.name, f.version, f.requires_python) for f in files] == [
+        (NAME, "1.0", ">=3.9"),
+        ("left_pad-1.0.tar.gz", "1.0", ""),
+    ]
+    assert files[0].sha256 == hashlib.sha256(WHEEL).hexdigest()
+    assert Upstream(index.url).download("left-pad", NAME) == WHEEL
+
+
+def test_what_the_index_lacks_is_nothing(index: Index) -> None:
+    assert Upstream(index.url).files("right-pad") == []
+    assert Upstream(index.url).download("left-pad", "left_pad-9-py3-none-any.whl") is None
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 503])
+def test_a_failing_index_is_no_answer(index: Index, status: int) -> None:
+    index.failing = status
+
+    with pytest.raises(UpstreamDown, match=str(status)):
+        Upstream(index.url).files("left-pad")
+
+
+def test_an_index_that_is_not_there_is_no_answer() -> None:
+    with pytest.raises(UpstreamDown, match="does not answer"):
+        Upstream(f"http://127.0.0.1:{free_ports(1)[0]}/simple/").files("left-pad")
+
+
+def test_the_feed_says_so_instead_of_having_no_such_package(index: Index, tmp_path: Path) -> None:
+    organization = Organization(port=free_ports(1)[0], folder=tmp_path, upstream=Upstream(index.url))
+    organization.start()
+    page = f"{organization.feed_index(organization.feed_password)}left-pad/"
+    try:
+        index.failing = 500
+        failed = requests.get(page, timeout=10)
+        index.failing = None
+        listed = requests.get(page, timeout=10)
+    finally:
+        organization.stop()
+
+    assert (failed.status_code, failed.text) == (502, "The upstream source failed: the public index answers 500.")
+    assert listed.status_code == 200
+    assert NAME in listed.text

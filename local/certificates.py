@@ -5,6 +5,7 @@ identifiers.
 """
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,8 @@ class Certificates:
     """Files in PEM.
 
     Attributes:
-        bundle: the stand's authority together with the usual ones: what a process of the stand trusts.
+        bundle: the stand's authority together with those that this machine trusts, which behind a proxy that inspects
+            are more than the usual ones: what a process of the stand trusts.
         certificate: the servers' certificate.
         key: its private key.
     """
@@ -72,7 +74,8 @@ def make_certificates(folder: Path, names: tuple[str, ...] = ("localhost",)) -> 
     )
     made = Certificates(folder / "trusted.pem", folder / "stand.pem", folder / "stand.key")
     pem = serialization.Encoding.PEM
-    made.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + authority.public_bytes(pem))
+    trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or certifi.where()
+    made.bundle.write_bytes(Path(trusted).read_bytes() + b"\n" + authority.public_bytes(pem))
     made.certificate.write_bytes(leaf.public_bytes(pem))
     made.key.write_bytes(leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     made.key.chmod(0o600)

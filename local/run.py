@@ -177,7 +177,7 @@ def _wheel(wish: Wish, story: Story) -> Path:
     found = public_wheel(wish.name, wish.version, folder)
     if found:
         return found
-    story.line("stand", f"there is no public wheel of {wish.name} {wish.version}: an empty one takes its place")
+    story.line("stand", f"found no public wheel of {wish.name} {wish.version}: an empty one takes its place")
     return empty_wheel(wish.name, wish.version, folder)
 
 

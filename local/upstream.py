@@ -70,7 +70,7 @@ class Upstream:
     def _get(self, url: str, headers: Mapping[str, str]) -> requests.Response | None:
         """An answer, or None if there is no such thing."""
         try:
-            answer = self._session.get(url, timeout=_TIMEOUT, headers=headers)
+            answer = self._session.get(url, timeout=_TIMEOUT, headers=headers, verify=pip_certificates() or True)
         except requests.RequestException as problem:
             raise UpstreamDown(f"the public index does not answer: {type(problem).__name__}") from problem
         if answer.status_code == 404:
@@ -113,12 +113,20 @@ class _Links(HTMLParser):
 @lru_cache(maxsize=1)
 def pip_index_url() -> str:
     """The index that pip is configured to use, or its own default."""
-    if stated := os.environ.get("PIP_INDEX_URL"):
-        return stated
-    configured = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    if configured:
+    if configured := _pip_setting("index-url"):
         return configured
     default = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     return subprocess.run([sys.executable, "-c", default], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@lru_cache(maxsize=1)
+def pip_certificates() -> str:
+    """File with the authorities that pip is configured to trust, as behind a proxy that inspects; empty if none."""
+    return _pip_setting("cert")
+
+
+def _pip_setting(name: str) -> str:
+    if stated := os.environ.get(f"PIP_{name.replace('-', '_').upper()}"):
+        return stated
+    asked = [sys.executable, "-m", "pip", "config", "get", f"global.{name}"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()

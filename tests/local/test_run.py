@@ -9,6 +9,7 @@ import pytest
 
 from local.azure_devops.repository import git
 from tests.environments import write_environment
+from tests.local.index import Index
 from tests.local.running import run
 
 pytestmark = pytest.mark.stand
@@ -47,7 +48,8 @@ def test_an_environment_that_is_not_registered_ends_it_with_one_line(tmp_path: P
     report = tmp_path / "seen.json"
     arguments = ["--json", str(report), "--repository", str(environments), "--release", "my-tool==3.1"]
 
-    done = run(tmp_path, "--once", *arguments, PIP_NO_INDEX="1", PIP_INDEX_URL="http://127.0.0.1:1/simple")
+    with Index() as nothing:
+        done = run(tmp_path, "--once", *arguments, PIP_NO_INDEX="1", PIP_INDEX_URL=nothing.url)
 
     assert done.returncode == 1
     assert done.stderr.startswith(

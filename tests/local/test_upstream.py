@@ -1,9 +1,7 @@
 """The public index behind the feed: what it lacks and what it fails to tell are two things."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import requests
 from local.azure_devops.server import Organization
 from local.processes import free_ports
 from local.upstream import Upstream, UpstreamDown
+from tests.local.index import Index
 
 WHEEL = b"a wheel"
 NAME = "left_pad-1.0-py3-none-any.whl"
@@ -23,36 +22,10 @@ PAGE = f"""
 """
 
 
-class Index:
-    """A simple index with one package, that can be made to fail."""
-
-    def __init__(self) -> None:
-        self.failing: int | None = None
-        index = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                known = {"/simple/left-pad/": PAGE.encode(), f"/files/{NAME}": WHEEL}
-                content = known.get(self.path)
-                self.send_response(index.failing or (404 if content is None else 200))
-                self.send_header("Content-Type", "text/html")
-                self.end_headers()
-                self.wfile.write(content or b"")
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/simple/"
-
-
 @pytest.fixture
 def index() -> Iterator[Index]:
-    made = Index()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with Index({"/simple/left-pad/": PAGE.encode(), f"/files/{NAME}": WHEEL}) as made:
+        yield made
 
 
 def test_files_are_listed_without_what_is_yanked_or_unknown(index: Index) -> None:

@@ -2,8 +2,10 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -66,16 +68,25 @@ def _perform(step: Callable[[Job], object]) -> None:
         job = Job.read(os.environ)
         step(job)
     except RebuilderError as problem:
-        log_error(str(problem))
-        say(f"error: {problem}")
-        if job is not None:
-            with suppress(StepFailed):
+        _fail(job, str(problem))
+    except Exception as problem:  # noqa: BLE001 (the last place where it can become one line)
+        say(traceback.format_exc())
+        _fail(job, f"this should not have happened: {type(problem).__name__}: {problem}")
+
+
+def _fail(job: Job | None, why: str) -> NoReturn:
+    log_error(why)
+    say(f"error: {why}")
+    if job is not None:
+        with suppress(OSError):
+            try:
                 work = Work.load(job)
-                work.problem = work.problem or str(problem)
-                work.save(job)
-        sys.stdout.flush()
-        # A thread of the SDK may hang in an upload: nothing is waited for.
-        os._exit(1)
+            except StepFailed:
+                work = Work(name=job.environment)
+            work.problem = work.problem or why
+            work.save(job)
+    # A thread of the SDK may hang in an upload: nothing is waited for.
+    os._exit(1)
 
 
 if __name__ == "__main__":

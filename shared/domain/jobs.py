@@ -14,13 +14,14 @@ STEPS = {
     "Prove the offline install": EnvironmentState.VERIFIED,
 }
 
-
 # Tags of a registered environment version that tie it to the release.
 REBUILD_TAG = "rebuilder-rebuild"
 RUN_TAG = "rebuilder-run"
 COMMIT_TAG = "rebuilder-commit"
 PACKAGE_TAG = "package-"
 
+# How a job's error begins that found a version of a later run in Azure ML, and registered nothing over it.
+SUPERSEDED = "superseded by run "
 
 # What a path may hold to travel as a pipeline parameter, in a list separated by commas.
 _SAFE_PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*")

@@ -89,7 +89,11 @@ ENVIRONMENT_MOVES: Mapping[EnvironmentState, frozenset[EnvironmentState]] = {
     _E.REGISTERED: frozenset({_E.IMAGE_BUILT}),
     _E.IMAGE_BUILT: frozenset(),
     _E.WAITING: frozenset(_WAY[3:]) | _ENDS,
-    **dict.fromkeys(_ENDS, frozenset()),
+    # Somebody may run the failed jobs of a run again, and Azure ML shows what came of it.
+    _E.FAILED: frozenset({_E.REGISTERED}),
+    _E.CANCELLED: frozenset({_E.REGISTERED}),
+    _E.SUPERSEDED: frozenset(),
+    _E.DUPLICATE: frozenset(),
 }
 
 # What an environment has to be for its rebuild to be finished.

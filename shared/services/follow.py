@@ -7,7 +7,7 @@ seen in each workspace.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from shared.domain.jobs import REBUILD_TAG, STEPS
+from shared.domain.jobs import REBUILD_TAG, STEPS, SUPERSEDED
 from shared.domain.rebuilds import CarriedEntry, RebuildEntry, RebuiltEnvironment, Registration, ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
@@ -56,7 +56,7 @@ class Follow:
                 continue
             rebuild = self._ledger.read(rebuild_key(target.name, outcome.parameters.get("rebuild", "none")))
             if rebuild and any(mine.id == run for mine in rebuild.runs):
-                self._look(target, rebuild)
+                self._look(target, rebuild, again=run)
 
     def all(self) -> None:
         """Look at every rebuild whose runs are not over. One that cannot be looked at holds up no other."""
@@ -68,9 +68,10 @@ class Follow:
                 except (Permanent, Transient) as problem:
                     alert("rebuild_not_followed", target=target.name, rebuild=rebuild_id, why=problem)
 
-    def _look(self, target: Target, rebuild: RebuildEntry) -> None:
-        if rebuild.state is RebuildState.QUEUED:
-            seen, missing = self._environments(target, rebuild)
+    def _look(self, target: Target, rebuild: RebuildEntry, again: int | None = None) -> None:
+        """Look at a rebuild; `again` is a run whose failed jobs a person may have run again."""
+        if rebuild.state in (RebuildState.QUEUED, RebuildState.FINISHED):
+            seen, missing = self._environments(target, rebuild, again)
             now = self._clock.now()
             key = rebuild_key(target.name, rebuild.id)
             rebuild = self._ledger.update(key, lambda e: e.seen(_later(e, seen), now) if e else e) or rebuild
@@ -81,26 +82,31 @@ class Follow:
         if not rebuild.is_underway and rebuild.state is not RebuildState.QUEUED:
             self._ledger.delete(following_key(target.name, rebuild.id))
 
-    def _environments(self, target: Target, rebuild: RebuildEntry) -> tuple[dict[str, RebuiltEnvironment], str | None]:
+    def _environments(
+        self, target: Target, rebuild: RebuildEntry, again: int | None
+    ) -> tuple[dict[str, RebuiltEnvironment], str | None]:
         """What is to be seen of each environment now, and what Azure ML does not show yet."""
         seen: dict[str, RebuiltEnvironment] = {}
         missing = None
-        outcomes = {run.id: self._outcome(target, run.id) for run in rebuild.runs if run.id is not None}
-        for environment in rebuild.environments:
-            outcome = outcomes.get(environment.run or 0)
-            if environment.is_settled or outcome is None:
+        open_now = [e for e in rebuild.environments if not e.is_settled or (e.run == again and _may_succeed_yet(e))]
+        outcomes = {run: self._outcome(target, run) for run in {e.run for e in open_now if e.run is not None}}
+        for environment in open_now:
+            if environment.run is None:
                 continue
+            outcome = outcomes[environment.run]
             job = outcome.jobs.get(environment.path)
-            if job and job.result in _SUCCEEDED:
-                found, lacking = self._registered(target, rebuild, environment)
-                if lacking and self._is_patient(outcome):
-                    missing = lacking
-                    continue
-                seen[environment.path] = (
-                    _failed(environment, lacking) if lacking else replace(found, state=EnvironmentState.REGISTERED)
-                )
+            if not outcome.completed and (job is None or job.state != "completed"):
+                seen[environment.path] = _on_its_way(environment, job)
+                continue
+            found, lacking = self._registered(target, rebuild, environment, succeeded=_has_succeeded(job))
+            if lacking is None:
+                seen[environment.path] = _moved(found, EnvironmentState.REGISTERED, None)
+            elif not _has_succeeded(job):
+                seen[environment.path] = _not_registered(found, job, outcome)
+            elif self._is_patient(outcome):
+                missing = lacking
             else:
-                seen[environment.path] = _judged(environment, job, outcome)
+                seen[environment.path] = _failed(found, lacking)
         return seen, missing
 
     def _is_patient(self, outcome: RunOutcome) -> bool:
@@ -113,18 +119,28 @@ class Follow:
             return RunOutcome({}, completed=True, problem=f"run {run} is not there any more")
 
     def _registered(
-        self, target: Target, rebuild: RebuildEntry, environment: RebuiltEnvironment
+        self, target: Target, rebuild: RebuildEntry, environment: RebuiltEnvironment, *, succeeded: bool
     ) -> tuple[RebuiltEnvironment, str | None]:
+        """The environment with every workspace that holds it, and what a workspace lacks.
+
+        A job that failed or is gone may have registered something before: each workspace counts by itself.
+        """
         registrations = []
+        lacking = None
         for workspace in target.workspaces:
-            version = self._azure_ml.registered(workspace, environment.name, (REBUILD_TAG, rebuild.id))
+            try:
+                version = self._azure_ml.registered(workspace, environment.name, (REBUILD_TAG, rebuild.id))
+            except Permanent:
+                if succeeded:
+                    raise
+                version = None  # the job's own error says more
             if version is None:
-                return (
-                    environment,
-                    f"its job succeeded, but {workspace} has no version with the tag of rebuild {rebuild.id}",
+                lacking = (
+                    lacking or f"its job succeeded, but {workspace} has no version with the tag of rebuild {rebuild.id}"
                 )
-            registrations.append(Registration(str(workspace), version.version, dict(version.tags), version.context))
-        return replace(environment, workspaces=tuple(registrations), reason=None), None
+            else:
+                registrations.append(Registration(str(workspace), version.version, dict(version.tags), version.context))
+        return replace(environment, workspaces=tuple(registrations)), lacking
 
     def _finish(self, target: Target, rebuild: RebuildEntry) -> None:
         """Write what became of it into the releases and the environments."""
@@ -159,19 +175,31 @@ class Follow:
         self._ledger.update(release_key(target.name, release), settle)
 
 
-def _judged(environment: RebuiltEnvironment, job: JobOutcome | None, outcome: RunOutcome) -> RebuiltEnvironment:
-    """What the run says about an environment that is not registered."""
-    if job is None:
-        if not outcome.completed:
-            return environment
+def _has_succeeded(job: JobOutcome | None) -> bool:
+    return job is not None and job.result in _SUCCEEDED
+
+
+def _may_succeed_yet(environment: RebuiltEnvironment) -> bool:
+    return EnvironmentState.REGISTERED in ENVIRONMENT_MOVES[environment.state]
+
+
+def _on_its_way(environment: RebuiltEnvironment, job: JobOutcome | None) -> RebuiltEnvironment:
+    """How far a job has come that is not over."""
+    reached = [state for step, state in STEPS.items() if job and step in job.steps]
+    return _moved(environment, reached[-1], None) if reached else environment
+
+
+def _not_registered(environment: RebuiltEnvironment, job: JobOutcome | None, outcome: RunOutcome) -> RebuiltEnvironment:
+    """What became of an environment whose job is over and did not succeed."""
+    if job is None or job.state != "completed":
         if outcome.result == "canceled":
             return _moved(environment, EnvironmentState.CANCELLED, "the run was cancelled")
-        return _failed(environment, outcome.problem or "the run ended without a job for it")
-    if job.state != "completed":
-        reached = [state for step, state in STEPS.items() if step in job.steps]
-        return _moved(environment, reached[-1], None) if reached else environment
-    if job.result in ("canceled", "abandoned"):
+        what = "the run ended without a job for it" if job is None else "the run ended before its job did"
+        return _failed(environment, outcome.problem or what)
+    if job.result in ("canceled", "abandoned") or (job.result == "skipped" and outcome.result == "canceled"):
         return _moved(environment, EnvironmentState.CANCELLED, "its job was cancelled")
+    if job.problem and job.problem.startswith(SUPERSEDED):
+        return _moved(environment, EnvironmentState.SUPERSEDED, job.problem)
     return _failed(environment, job.problem or outcome.problem or f"its job {job.result}, and its log tells why")
 
 

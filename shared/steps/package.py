@@ -31,9 +31,6 @@ _KEPT = {
     "PIP_TIMEOUT",
     "PIP_RETRIES",
 }
-_INDEX_OPTION = re.compile(
-    r"^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links|--no-index|--trusted-host)\b.*$", re.MULTILINE
-)
 # In pip's own log: an index that refuses, or is in trouble, looks in its output like one that has nothing.
 _NOT_FETCHED = re.compile(r"Could not fetch URL \S+ (?P<why>.+)")
 _NO_FILE = re.compile(r"No matching distribution found for (?P<requirement>.+)")
@@ -58,16 +55,22 @@ def package(job: Job) -> Work:
     if not os.environ.get("PIP_INDEX_URL"):
         raise StepFailed("PIP_INDEX_URL is not set: the step PipAuthenticate@1 has not signed in to the feed")
     with tempfile.TemporaryDirectory() as scratch:
-        _copy_without_indexes(job, work, Path(scratch))
         log = Path(scratch) / "pip.log"
         command = [
-            str(python), "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--progress-bar", "off",
-            "--only-binary", ":all:", "--implementation", "cp", "--python-version", work.python,
+            # -I: nothing that lies in the context can take pip's place.
+            str(python), "-I", "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
+            "--progress-bar", "off", "--only-binary", ":all:", "--implementation", "cp",
+            "--python-version", work.python,
             *(part for platform in _PLATFORMS for part in ("--platform", platform)),
-            "--dest", str(folder), "--log", str(log), *work.pip_arguments,
+            "--dest", str(folder), "--log", str(log), *work.written(Path(scratch)),
         ]  # fmt: skip
         done = subprocess.run(
-            command, cwd=scratch, env=pip_environment(os.environ), capture_output=True, text=True, check=False
+            command,
+            cwd=context_folder(job),
+            env=pip_environment(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         details = log.read_text(errors="replace") if log.exists() else ""
     for line in (done.stdout + done.stderr).splitlines():
@@ -106,18 +109,6 @@ def wheels_in(folder: Path) -> dict[str, str]:
         name, version, *_ = parse_wheel_filename(wheel.name)
         found[str(name)] = str(version)
     return found
-
-
-def _copy_without_indexes(job: Job, work: Work, scratch: Path) -> None:
-    """Copy the definition files to where pip reads them, without options that choose an index."""
-    for name in work.files:
-        text = (context_folder(job) / name).read_bytes().decode(errors="surrogateescape")
-        cleaned = _INDEX_OPTION.sub("", text)
-        if cleaned != text:
-            log_warning(f"{name} names an index of its own: the feed is asked instead")
-        copy = scratch / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(cleaned.encode(errors="surrogateescape"))
 
 
 def explain_pip(output: str, python: str, details: str = "") -> str:

@@ -5,7 +5,7 @@ in to the feed; the latter brings its packages along.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +18,8 @@ from shared.domain.text import SourceText
 from shared.domain.yaml_nodes import load
 from shared.errors import InvalidConfiguration, Unreadable
 from shared.steps.commands import log_warning, say, set_variable
-from shared.steps.definition import check_definition
+from shared.steps.definition import check_definition, check_with_sdk
+from shared.steps.wanted import wanted
 from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, yaml_file
 
 _SKIPPED = {".git"}
@@ -63,12 +64,13 @@ def prepare(job: Job) -> Work:
     if not amlignore.exists():
         # Without it azure-ai-ml obeys a .gitignore, which often names the folder of the wheels.
         amlignore.write_text("")
-    for warning in environment.warnings:
-        work.warnings.append(str(warning))
-        log_warning(str(warning))
+    check_with_sdk(yaml_file(job), environment)
+    work.warnings[:0] = map(str, environment.warnings)
+    for warning in work.warnings:
+        log_warning(warning)
     work.save(job)
     set_variable("targetPython", python)
-    say(f"{environment.name}: Python {python}, {', '.join(work.requirements)}")
+    say(f"{environment.name}: Python {python}, {', '.join(work.files)}")
     return work
 
 
@@ -92,6 +94,8 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _rules(job: Job) -> Rules:
     path = job.sources / RULES_FILE
+    if path.is_symlink():
+        raise StepFailed(f"{RULES_FILE} is a link: the app reads no links, so put the file itself there")
     try:
         return read_rules(path.read_bytes()) if path.is_file() else NO_RULES
     except InvalidConfiguration as problem:
@@ -134,29 +138,59 @@ def _stage_context(job: Job, environment: Environment, catalog: Catalog, documen
     context = PurePosixPath(environment.context or ".")
     if environment.dockerfile is None:
         raise StepFailed(str(environment.warnings[0]))
-    shutil.copytree(
-        job.sources / context,
-        context_folder(job),
-        symlinks=False,
-        ignore=shutil.ignore_patterns(*_SKIPPED, "pip_packages"),
-    )
+    try:
+        work.dockerfile = str(PurePosixPath(environment.dockerfile).relative_to(context))
+    except ValueError:
+        raise StepFailed(f"{environment.dockerfile} lies outside the build context {context}") from None
+    shutil.copytree(job.sources / context, context_folder(job), ignore=_left_out(job.sources, context))
+    lines = wanted(catalog, environment, context_folder(job))
+    work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
     roots = _roots(environment, catalog)
     for use in environment.uses:
         inside = PurePosixPath(use.path)
         if not inside.is_relative_to(context):
             raise StepFailed(f"{use.path} lies outside the build context {context}: the image build cannot read it")
         work.files.append(str(inside.relative_to(context)))
-        if use.path in roots:
+        if inside.suffix in (".yml", ".yaml"):
+            work.conda = True
+        elif use.path in roots:
             (work.constraints if use.constraint else work.requirements).append(str(inside.relative_to(context)))
-    if not work.requirements:
+    if not work.files:
         raise StepFailed(f"the build context {context} has no requirements file")
-    dockerfile = PurePosixPath(environment.dockerfile).relative_to(context)
-    if "pip_packages" not in (context_folder(job) / dockerfile).read_text(errors="replace"):
-        warning = f"{dockerfile} never uses pip_packages: the image build would ask the feed, and be refused"
-        work.warnings.append(warning)
-        log_warning(warning)
-    build = {"path": "context", "dockerfile_path": str(dockerfile)}
-    _write_yaml(job, {**document, "build": build})
+    if "pip_packages" not in (context_folder(job) / work.dockerfile).read_text(errors="replace"):
+        work.warnings.append(
+            f"{work.dockerfile} never uses pip_packages: the image build would ask the feed, and be refused"
+        )
+    _write_yaml(job, {**document, "build": {"path": "context", "dockerfile_path": work.dockerfile}})
+
+
+def _left_out(sources: Path, context: PurePosixPath) -> Callable[[str, list[str]], set[str]]:
+    """What is not copied, for `copytree`, which follows links: so each link is looked at first.
+
+    Raises (the function that is returned):
+        StepFailed: a link leads out of the repository, or nowhere. What lies there is not ours to upload.
+    """
+    root, top = sources.resolve(), sources / context
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        here = Path(folder)
+        above = {parent.resolve() for parent in (here, *here.parents) if parent.is_relative_to(sources)}
+        for path in (*([top] if here == top else []), *(here / name for name in names)):
+            if not path.is_symlink() and path != top:
+                continue
+            shown = path.relative_to(sources).as_posix()
+            try:
+                real = path.resolve(strict=True)
+            except (OSError, RuntimeError):
+                raise StepFailed(f"{shown} is a link that leads nowhere") from None
+            if not real.is_relative_to(root) or _SKIPPED.intersection(real.relative_to(root).parts):
+                raise StepFailed(f"{shown} is a link that leads out of the repository")
+            if path != top and real in above:
+                raise StepFailed(f"{shown} is a link to a folder that holds it")
+        # Wheels that somebody left in the repository are no part of what is packaged now.
+        return {name for name in names if name in _SKIPPED or (here == top and name == "pip_packages")}
+
+    return left_out
 
 
 def _roots(environment: Environment, catalog: Catalog) -> set[str]:
@@ -183,20 +217,15 @@ def _stage_conda(job: Job, environment: Environment, catalog: Catalog, document:
     image = document.get("image")
     if not environment.uses or not image:
         raise StepFailed(f"{job.environment} has neither a build context nor a conda file: nothing can be packaged")
-    first, *others = environment.uses
-    definition = catalog.definitions[first.path]
-    lines = [f"{r.text} {r.options}".strip() for r in definition.requirements]
-    included = [r for use in others if not use.constraint for r in catalog.definitions[use.path].requirements]
-    constrained = [r for use in others if use.constraint for r in catalog.definitions[use.path].requirements]
-    lines += [f"{r.text} {r.options}".strip() for r in included]
+    lines = wanted(catalog, environment, None)
+    work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
     context = context_folder(job)
     context.mkdir(parents=True)
-    # The index that a conda file names is left out: packages are installed from the folder, without any.
-    (context / "requirements.txt").write_text("".join(f"{line}\n" for line in lines))
+    installed = ["-c constraints.txt"] if lines.constraints else []
+    _write_lines(context / "requirements.txt", [*installed, *lines.requirements])
     work.requirements, work.files = ["requirements.txt"], ["requirements.txt"]
-    if constrained:
-        (context / "constraints.txt").write_text("".join(f"{r.text}\n" for r in constrained))
-        (context / "requirements.txt").write_text("-c constraints.txt\n" + "".join(f"{line}\n" for line in lines))
+    if lines.constraints:
+        _write_lines(context / "constraints.txt", lines.constraints)
         work.files.append("constraints.txt")
     conda = _conda_document(job, environment, document)
     (context / "conda.yml").write_text(yaml.safe_dump(_without_pip_list(conda, work.python), sort_keys=False))
@@ -232,6 +261,10 @@ def _without_pip_list(conda: dict[str, Any], python: str) -> dict[str, Any]:
 def _is_python(item: str) -> bool:
     name = item.strip()
     return name.startswith("python") and (len(name) == 6 or name[6] in "=<>! ")
+
+
+def _write_lines(file: Path, lines: Iterable[str]) -> None:
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _write_yaml(job: Job, document: dict[str, Any]) -> None:

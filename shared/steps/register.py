@@ -6,10 +6,9 @@
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.jobs import COMMIT_TAG, PACKAGE_TAG, REBUILD_TAG, RUN_TAG
+from shared.domain.jobs import COMMIT_TAG, PACKAGE_TAG, REBUILD_TAG, RUN_TAG, SUPERSEDED
 from shared.domain.targets import Workspace
 from shared.steps.commands import say
 from shared.steps.work import Job, Registered, StepFailed, Work, yaml_file
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
 # The SDK reads upload errors only beside its progress bar and can wait for ever. Hundreds of wheels take minutes.
 _PATIENCE_SECONDS = 20 * 60
+
+# How often a version is chosen anew that somebody else took meanwhile.
+_ATTEMPTS = 3
 
 # Azure ML takes some dozens of tags; more private packages than this in one environment are named no more.
 _MOST_PACKAGE_TAGS = 30
@@ -35,7 +37,7 @@ def register(job: Job) -> Work:
         raise StepFailed("no workspace is named: set the pipeline's parameter `workspaces`")
     tags = tags_of(job, work)
     for workspace in job.workspaces:
-        version = _in_time(lambda workspace=workspace: _register(workspace, yaml_file(job), tags))  # type: ignore[misc]
+        version = _in_time(lambda workspace=workspace: _register(job, workspace, work.name, tags))  # type: ignore[misc]
         work.registered.append(Registered(str(workspace), version))
         work.save(job)
         say(f"registered {work.name} {version} in {workspace}")
@@ -53,24 +55,65 @@ def tags_of(job: Job, work: Work) -> dict[str, str]:
     }
 
 
-def _register(workspace: Workspace, file: Path, tags: dict[str, str]) -> str:
+def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -> str:
     from azure.ai.ml import load_environment
     from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
     try:
-        environment = load_environment(file)
-        environment.tags = {**(environment.tags or {}), **tags}
-        # Progress stays on: without it a failing upload hangs.
-        made: Any = _client(workspace).environments.create_or_update(environment)
-    except ResourceExistsError as problem:
-        raise StepFailed(
-            f"Azure ML has this version with other content already (409): {_first_line(problem)}"
-        ) from problem
+        client = _client(workspace)
+        for attempt in range(1, _ATTEMPTS + 1):
+            if earlier := _registered_before(client, job, name, workspace):
+                return earlier
+            environment = load_environment(yaml_file(job))
+            chosen = environment.version
+            environment.tags = {**(environment.tags or {}), **tags}
+            try:
+                # Progress stays on: without it a failing upload hangs.
+                made: Any = client.environments.create_or_update(environment)
+                return str(made.version)
+            except ResourceExistsError as problem:
+                if chosen is not None:
+                    raise StepFailed(
+                        f"Azure ML has version {chosen} with other content already (409): {_first_line(problem)}"
+                    ) from problem
+                if attempt == _ATTEMPTS:
+                    raise
+                # The SDK chose the next version, and somebody else took it at the same time.
+                say(f"another version of {name} was registered at the same time: looking again")
+    except StepFailed:
+        raise
     except HttpResponseError as problem:
         raise StepFailed(f"Azure ML answers {problem.status_code}: {_first_line(problem)}") from problem
     except Exception as problem:
         raise StepFailed(f"azure-ai-ml: {_first_line(problem)}") from problem
-    return str(made.version)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _registered_before(client: "MLClient", job: Job, name: str, workspace: Workspace) -> str | None:
+    """The version that an earlier try of this rebuild registered, or None if there is none.
+
+    Raises:
+        StepFailed: a later run has registered a version; this one's, older, must not become the newest.
+    """
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        known = list(client.environments.list(name=name))
+    except ResourceNotFoundError as problem:
+        if "workspace" in str(problem).casefold():
+            raise
+        return None
+    later = 0
+    for version in known:
+        tags = version.tags or {}
+        if tags.get(REBUILD_TAG) == job.rebuild:
+            say(f"{name} {version.version} in {workspace} was registered by an earlier try of this rebuild")
+            return str(version.version)
+        if str(tags.get(RUN_TAG, "")).isdigit():
+            later = max(later, int(tags[RUN_TAG]))
+    if job.run.isdigit() and later > int(job.run):
+        raise StepFailed(f"{SUPERSEDED}{later}: it has registered a version of {name} in {workspace} since")
+    return None
 
 
 def _client(workspace: Workspace) -> "MLClient":

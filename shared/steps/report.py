@@ -24,6 +24,9 @@ def summary(job: Job, work: Work) -> str:
         lines += [f"**Failed:** {work.problem}", ""]
     lines += [f"- registered as version **{one.version}** in {one.workspace}" for one in work.registered]
     private = [f"{name} {version}" for name, version in work.packages.items() if name in work.private]
-    lines += [f"- Python {work.python}, {len(work.packages)} packages, of them ours: {', '.join(private) or 'none'}"]
+    if work.python:
+        lines += [
+            f"- Python {work.python}, {len(work.packages)} packages, of them ours: {', '.join(private) or 'none'}"
+        ]
     lines += [f"- warning: {warning}" for warning in work.warnings]
     return "\n".join(lines) + "\n"

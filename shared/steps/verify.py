@@ -7,13 +7,18 @@ that could bring a package from elsewhere; then `pip check`. It proves the insta
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pathspec
 
-from shared.steps.commands import say
+from shared.steps.commands import log_warning, say
 from shared.steps.package import counted, explain_pip, pip_environment, wheels_in
 from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, target_python
+
+# Nobody listens there.
+_NO_WAY_OUT = "http://127.0.0.1:9"
 
 
 def verify(job: Job) -> Work:
@@ -27,13 +32,15 @@ def verify(job: Job) -> Work:
     wheels = wheels_in(packages_folder(job))
     if not wheels:
         raise StepFailed("the build context has no packages in pip_packages")
-    _check_ignored(job)
+    _check_upload(job, work)
     with tempfile.TemporaryDirectory() as scratch:
         venv = Path(scratch) / "venv"
-        _run([str(python), "-m", "venv", str(venv)], Path(scratch), "an empty virtual environment cannot be made")
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "--isolated", "--disable-pip-version-check"]
-        folder = str(packages_folder(job))
-        install = [*pip, "install", "--no-index", "--find-links", folder, "--quiet", *work.pip_arguments]
+        _run([str(python), "-I", "-m", "venv", str(venv)], Path(scratch), "an empty virtual environment cannot be made")
+        # -I: nothing that lies in the context can take pip's place. The proxy answers nothing: the way out is blocked.
+        pip = [str(venv / "bin" / "python"), "-I", "-m", "pip", "--isolated", "--disable-pip-version-check",
+               "--proxy", _NO_WAY_OUT, "--retries", "0"]  # fmt: skip
+        install = [*pip, "install", "--no-index", "--find-links", str(packages_folder(job)), "--quiet"]
+        install += _installed(work, Path(scratch))
         done = _pip(install, context_folder(job))
         if done.returncode:
             raise StepFailed(f"the offline install fails: {explain_pip(done.stdout + done.stderr, work.python)}")
@@ -45,21 +52,46 @@ def verify(job: Job) -> Work:
     return work
 
 
-def _check_ignored(job: Job) -> None:
-    """Nothing that the image build needs may be kept out of the upload (azure-ai-ml obeys `.amlignore`)."""
+def _installed(work: Work, scratch: Path) -> list[str]:
+    """What pip is told to install: the context's own files, since the image build reads those."""
+    requirements = [part for name in work.requirements for part in ("--requirement", name)]
+    constraints = [part for name in work.constraints for part in ("--constraint", name)]
+    # pip cannot read a conda file, so what that one adds comes from the lists that were written for the download.
+    return [*requirements, *constraints, *(work.written(scratch) if work.conda else [])]
+
+
+def _check_upload(job: Job, work: Work) -> None:
+    """Nothing that the image build needs may be kept out of the upload, or out of Docker's sight."""
+    from azure.ai.ml._utils._asset_utils import get_ignore_file  # its own rule is what counts
+
     context = context_folder(job)
-    lines = (context / ".amlignore").read_text(errors="replace").splitlines()
-    ignored = pathspec.GitIgnoreSpec.from_lines(lines)
-    lost = [
-        path.relative_to(context).as_posix()
-        for path in sorted(context.rglob("*"))
-        if path.is_file() and ignored.match_file(path.relative_to(context).as_posix())
-    ]
-    needed = [
-        path for path in lost if path.startswith("pip_packages/") or path.endswith((".txt", "Dockerfile", ".yml"))
-    ]
-    if needed:
-        raise StepFailed(f".amlignore keeps {needed[0]} out of the upload, which the image build needs")
+    needed = [work.dockerfile, *work.files, *(f"pip_packages/{file.name}" for file in packages_folder(job).iterdir())]
+    try:
+        ignored = get_ignore_file(context)
+        lost = [path for path in needed if ignored.is_file_excluded(context / path)]
+    except (OSError, ValueError) as problem:
+        raise StepFailed(f".amlignore cannot be followed: {problem}") from None
+    if lost:
+        raise StepFailed(f".amlignore keeps {lost[0]} out of the upload, which the image build needs")
+    for path in _unseen_by_docker(context, needed):
+        log_warning(f".dockerignore keeps {path} from the image build, which needs it")
+        break
+
+
+def _unseen_by_docker(context: Path, needed: list[str]) -> Iterator[str]:
+    """Patterns of .dockerignore begin at the context's root (docs.docker.com, "Build context")."""
+    file = context / ".dockerignore"
+    if not file.is_file():
+        return
+    rules = []
+    for line in map(str.strip, file.read_text(encoding="utf-8-sig", errors="replace").splitlines()):
+        if line and not line.startswith("#"):
+            sign, path = ("!", line[1:]) if line.startswith("!") else ("", line)
+            rooted = f"{sign}/{path.strip('/')}"
+            rules += [rooted, f"{rooted}/**"]  # a folder stands for all that is in it
+    with suppress(ValueError):
+        spec = pathspec.PathSpec.from_lines("gitignore", rules)
+        yield from (path for path in needed if path.startswith("pip_packages/") and spec.match_file(path))
 
 
 def _run(command: list[str], folder: Path, what: str) -> None:

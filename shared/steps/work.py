@@ -92,9 +92,13 @@ class Work:
     Attributes:
         name: the environment's name in Azure ML.
         python: the Python of the environment, as `3.10`.
+        dockerfile: the Dockerfile, relative to the build context.
         requirements: the requirements files, relative to the build context, that are installed.
         constraints: likewise, that constrain.
         files: all definition files, with those that they include.
+        conda: whether a conda file of the build context installs packages too, which the other files do not name.
+        wanted: what is downloaded, as lines for pip.
+        limits: what constrains the download, as lines for pip.
         private: packages that the rules name and a definition file requires.
         packages: what was downloaded, name → version.
         registered: where and as which version it was registered.
@@ -103,22 +107,29 @@ class Work:
     """
 
     name: str
-    python: str
+    python: str = ""
+    dockerfile: str = "Dockerfile"
     requirements: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    conda: bool = False
+    wanted: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)
     packages: dict[str, str] = field(default_factory=dict)
     registered: list[Registered] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problem: str | None = None
 
-    @property
-    def pip_arguments(self) -> list[str]:
-        """What pip is told to install, from within the build context."""
-        requirements = (part for name in self.requirements for part in ("--requirement", name))
-        constraints = (part for name in self.constraints for part in ("--constraint", name))
-        return [*requirements, *constraints]
+    def written(self, folder: Path) -> list[str]:
+        """Write what is wanted into files, and return what makes pip read them."""
+        arguments = []
+        for option, lines in (("requirement", self.wanted), ("constraint", self.limits)):
+            if lines:
+                file = folder / f"{option}s.txt"
+                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                arguments += [f"--{option}", str(file)]
+        return arguments
 
     def save(self, job: Job) -> None:
         """Hand over to the next step."""

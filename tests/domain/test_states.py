@@ -58,9 +58,14 @@ def test_an_environment_never_goes_back(at: int) -> None:
     assert ENVIRONMENT_MOVES[WAY[at]].isdisjoint(WAY[: at + 1])
 
 
-@pytest.mark.parametrize("end", [*ENDS, E.IMAGE_BUILT])
+@pytest.mark.parametrize("end", [E.SUPERSEDED, E.DUPLICATE, E.IMAGE_BUILT])
 def test_an_environment_never_leaves_its_end(end: EnvironmentState) -> None:
     assert not ENVIRONMENT_MOVES[end]
+
+
+@pytest.mark.parametrize("end", [E.FAILED, E.CANCELLED])
+def test_a_failed_job_that_was_run_again_can_only_be_registered(end: EnvironmentState) -> None:
+    assert ENVIRONMENT_MOVES[end] == {E.REGISTERED}
 
 
 def test_what_is_registered_is_never_called_failed() -> None:

@@ -12,14 +12,17 @@ class Index:
 
     Attributes:
         failing: the status that it answers everything with, or None.
+        asked: the paths that somebody asked for.
     """
 
     def __init__(self, contents: Mapping[str, bytes] | None = None) -> None:
         self.failing: int | None = None
+        self.asked: list[str] = []
         index, known = self, contents or {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                index.asked.append(self.path)
                 content = known.get(self.path)
                 self.send_response(index.failing or (404 if content is None else 200))
                 self.send_header("Content-Type", "text/html")

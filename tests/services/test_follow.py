@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.jobs import SUPERSEDED
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger import carried_key
@@ -178,6 +179,110 @@ def test_a_run_that_was_deleted_fails_its_environments() -> None:
     world.app.follow.all()
 
     assert {reason for _, reason in states(world).values()} == {"run 1 is not there any more"}
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+def test_a_failed_job_that_a_person_runs_again_is_registered_after_all() -> None:
+    world = queued()
+    finish(world, {TRAINING: JobOutcome("completed", "failed", (), "the feed does not answer"), SCORING: DONE})
+    register(world, "scoring")
+    hook(world)
+    assert world.rebuild().state is RebuildState.FINISHED
+
+    run_of(world).jobs = {TRAINING: DONE, SCORING: DONE}
+    register(world, "training")
+    hook(world)
+
+    assert states(world)["training"] == ("registered", None)
+    assert world.app.ledger.get(carried_key("main", TRAINING)).registered == {"ml/training": "1"}
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+@pytest.mark.parametrize(
+    "job", [JobOutcome("completed", "failed", (), "a later step"), JobOutcome("completed", "canceled")]
+)
+def test_what_azure_ml_holds_counts_more_than_how_the_job_ended(job: JobOutcome) -> None:
+    world = queued()
+    finish(world, {TRAINING: job, SCORING: DONE}, "failed")
+    register(world, "training", "scoring")
+
+    hook(world)
+
+    assert states(world)["training"] == ("registered", None)
+
+
+def test_what_azure_ml_holds_of_a_deleted_run_is_registered() -> None:
+    world = queued()
+    register(world, "training")
+    world.pipeline.runs.clear()
+
+    world.app.follow.all()
+
+    assert states(world) == {
+        "training": ("registered", None),
+        "scoring": ("failed", "run 1 is not there any more"),
+    }
+
+
+def test_a_workspace_that_cannot_be_read_hides_no_jobs_error() -> None:
+    world = queued()
+    failed = JobOutcome("completed", "failed", (), "no file of our-package==1.1")
+    finish(world, {TRAINING: failed, SCORING: failed}, "failed")
+    world.azure_ml.fail("registered", "before", AccessDenied("our identity may not read ml/training"), times=2)
+
+    hook(world)
+
+    assert set(states(world).values()) == {("failed", "no file of our-package==1.1")}
+
+
+def test_one_workspace_that_holds_it_is_recorded_though_another_does_not() -> None:
+    world = World(workspaces=("training", "serving"))
+    world.publish()
+    world.work()
+    failed = JobOutcome("completed", "failed", (), "Azure ML answers 403")
+    finish(world, {TRAINING: failed, SCORING: failed}, "failed")
+    register(world, "training")
+
+    hook(world)
+
+    training = next(e for e in world.rebuild().environments if e.name == "training")
+    assert (training.state, training.reason) == (EnvironmentState.FAILED, "Azure ML answers 403")
+    assert [(r.workspace, r.version) for r in training.workspaces] == [("ml/training", "1")]
+
+
+@pytest.mark.parametrize("state", ["pending", "inProgress"])
+def test_a_run_that_is_over_has_no_job_under_way(state: str) -> None:
+    world = queued()
+    finish(world, {TRAINING: JobOutcome(state), SCORING: JobOutcome("completed", "skipped")}, "canceled")
+
+    hook(world)
+
+    assert states(world) == {
+        "training": ("cancelled", "the run was cancelled"),
+        "scoring": ("cancelled", "its job was cancelled"),
+    }
+    assert world.rebuild().state is RebuildState.FINISHED
+
+
+def test_a_job_that_died_with_its_agent_is_failed() -> None:
+    world = queued()
+    finish(world, {TRAINING: JobOutcome("inProgress"), SCORING: DONE}, "failed")
+    register(world, "scoring")
+
+    hook(world)
+
+    assert states(world)["training"] == ("failed", "the run ended before its job did")
+
+
+def test_an_older_run_that_gave_way_is_superseded() -> None:
+    world = queued()
+    why = f"{SUPERSEDED}9: it has registered a version of training in ml/training since"
+    finish(world, {TRAINING: JobOutcome("completed", "failed", (), why), SCORING: DONE}, "failed")
+    register(world, "scoring")
+
+    hook(world)
+
+    assert states(world)["training"] == ("superseded", why)
     assert world.rebuild().state is RebuildState.FINISHED
 
 

@@ -1,7 +1,7 @@
 """The whole product on fakes: built by its own composition root, with a clock that a test moves."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
@@ -56,7 +56,14 @@ class World:
         crashes: messages that a function failed on, with the error; the platform gives them back.
     """
 
-    def __init__(self, files: Mapping[str, bytes] | None = None, *, targets: int = 1, **settings: str) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        targets: int = 1,
+        workspaces: Iterable[str] = ("training",),
+        **settings: str,
+    ) -> None:
         self.clock = FakeClock()
         self.store = MemoryLedgerStore()
         self.signals = MemoryQueue(self.clock)
@@ -67,6 +74,7 @@ class World:
         self.azure_ml = FakeAzureML()
         self.settings = settings
         self.target_count = targets
+        self.workspaces = tuple(workspaces)
         self.app = self.start()
 
     def start(self) -> App:
@@ -77,7 +85,7 @@ class World:
             "repository": "environments",
             "pipeline": 7,
             "feeds": [FEED],
-            "workspaces": [{"subscription": "s", "resource_group": "ml", "name": "training"}],
+            "workspaces": [{"subscription": "s", "resource_group": "ml", "name": name} for name in self.workspaces],
         }
         names = ["main", "second"][: self.target_count]
         app = App(

@@ -72,6 +72,15 @@ class Include:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a requirements file that stands on a line of its own; what is included is an `Include`."""
+
+    name: str
+    value: str | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something in a file that cannot be read, in one line for a person."""
 
@@ -91,6 +100,7 @@ class Definition:
         source: its text.
         requirements: in the order of the file.
         includes: likewise.
+        options: likewise; none of them is asked when pins are decided about.
         unreadable: lines that cannot be read, as (line, why).
         compiled: the file says that pip-compile or uv wrote it.
         python: for a conda file the exact version of Python it asks for.
@@ -99,6 +109,7 @@ class Definition:
     source: SourceText
     requirements: tuple[Requirement, ...] = ()
     includes: tuple[Include, ...] = ()
+    options: tuple[Option, ...] = ()
     unreadable: tuple[tuple[int | None, str], ...] = ()
     compiled: bool = False
     python: str | None = None

@@ -45,6 +45,7 @@ def read_conda_node(source: SourceText, root: Node | None) -> Definition:
         source=source,
         requirements=tuple(reading.requirements),
         includes=tuple(reading.includes),
+        options=tuple(reading.options),
         unreadable=tuple(reading.unreadable),
         python=python,
     )

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from shared.domain.definitions import Definition, Include, Line, Requirement
+from shared.domain.definitions import Definition, Include, Line, Option, Requirement
 from shared.domain.names import PackageName, package_name
 from shared.domain.text import SourceText
 from shared.errors import InvalidName
@@ -25,7 +25,8 @@ _REQUIREMENT = re.compile(
     rf"(?:(?P<direct>@\s*\S+)|{_CLAUSES}|\(\s*{_CLAUSES}\s*\))?\s*(?:;.*)?",
     re.DOTALL,
 )
-_TEMPLATE = re.compile(r"\{\{|\$\{|\{%|<%|%\(")
+# What a template engine or a shell would put something else for.
+TEMPLATE = re.compile(r"\{\{|\$\{|\{%|<%|%\(")
 _EGG = re.compile(rf"[#&]egg=(?P<name>{_NAME})")
 _ARCHIVE = re.compile(
     rf"(?:^|[/\\])(?P<name>{_NAME}?)-\d[^/\\\s]*\.(?:whl|zip|tar\.gz|tar\.bz2|tgz)(?:[#?].*)?$", re.IGNORECASE
@@ -51,6 +52,7 @@ class Reading:
 
     requirements: list[Requirement] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
+    options: list[Option] = field(default_factory=list)
     unreadable: list[tuple[int | None, str]] = field(default_factory=list)
 
     def add(self, line: Line, trailing: str = "") -> None:
@@ -85,6 +87,7 @@ class Reading:
         while words:
             option, value = _option(words.pop(0))
             if option in _FLAGS and value is None:
+                self.options.append(Option(option, None, line.number))
                 continue
             if option not in _WITH_VALUE:
                 self.unreadable.append((line.number, f"{_shown(option)} is not an option of requirements files"))
@@ -97,6 +100,8 @@ class Reading:
             elif option in _EDITABLE:
                 _, name = _identify(value)
                 self.requirements.append(Requirement(name, line, body, offset, direct=True))
+            else:
+                self.options.append(Option(option, value, line.number))
 
 
 def _option(word: str) -> tuple[str, str | None]:
@@ -116,6 +121,7 @@ def read_requirements(source: SourceText) -> Definition:
         source=source,
         requirements=tuple(reading.requirements),
         includes=tuple(reading.includes),
+        options=tuple(reading.options),
         unreadable=tuple(reading.unreadable),
         compiled=bool(_COMPILED.search(source.text[:2000])),
     )
@@ -160,12 +166,12 @@ def _identify(text: str) -> tuple[bool, PackageName | None]:
     if (match := _ARCHIVE.search(text)) and "@" not in text:
         return True, _name(match["name"])
     if match := _REQUIREMENT.fullmatch(text):
-        return bool(match["direct"] or _TEMPLATE.search(text)), _name(match["name"])
+        return bool(match["direct"] or TEMPLATE.search(text)), _name(match["name"])
     if match := _EGG.search(text):
         return True, _name(match["name"])
     if "://" in text or "/" in text or "\\" in text or text.startswith("."):
         return True, None
-    if _TEMPLATE.search(text):
+    if TEMPLATE.search(text):
         named = re.match(_NAME, text)
         return True, _name(named[0]) if named else None
     return False, None

@@ -1,0 +1,101 @@
+"""What pip is told to download: the requirements of an environment's files, and nothing that leads past the feed.
+
+pip gets lists that are written from what was read, never the files themselves: a file can name other indexes in more
+ways than anybody can filter out of its text, and pip replaces `${NAME}` in it by the job's variables.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.domain.catalog import Catalog
+from shared.domain.definitions import Definition, Option, Requirement
+from shared.domain.definitions.requirements import TEMPLATE
+from shared.domain.environments import Environment
+from shared.steps.work import StepFailed
+
+_INDEXES = {"-i", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "--trusted-host"}
+_PLACES = {"-f", "--find-links"}
+_KEPT = {"--pre", "--prefer-binary", "--require-hashes"}
+_FILE = re.compile(r"[\w.+/-]+\.whl", re.ASCII)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """Lines for pip.
+
+    Attributes:
+        requirements: what is installed, with the options that belong to it.
+        constraints: what constrains it.
+        warnings: what a person should know.
+    """
+
+    requirements: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def wanted(catalog: Catalog, environment: Environment, context: Path | None) -> Wanted:
+    """Collect what an environment's files ask for.
+
+    Args:
+        catalog: of the checkout.
+        environment: one of its environments.
+        context: the build context's folder, for wheels that lie in it.
+
+    Raises:
+        StepFailed: a line leads to another place than the feed and the build context.
+    """
+    found = Wanted()
+    flags: dict[str, None] = {}
+    for use in environment.uses:
+        definition = catalog.definitions[use.path]
+        for flag in _options(use.path, definition, found):
+            flags[flag] = None
+        lines = found.constraints if use.constraint else found.requirements
+        for requirement in definition.requirements:
+            _refuse_what_leads_elsewhere(use.path, requirement, context)
+            line = f"{requirement.text} {requirement.options}".strip()
+            if line not in lines:
+                lines.append(line)
+    found.requirements[:0] = flags
+    return found
+
+
+def _options(path: str, definition: Definition, found: Wanted) -> Iterator[str]:
+    for include in definition.includes:
+        if "://" in include.path:
+            raise StepFailed(
+                f"{path} line {include.line}: {include.path} is not in the repository: an offline install cannot "
+                "read it; keep a copy beside this file"
+            )
+    for option in definition.options:
+        if option.name in _KEPT:
+            yield option.name
+        elif option.name in _PLACES and "://" in (option.value or ""):
+            raise StepFailed(f"{_at(path, option)}: {option.name} leads to another place than the feed: remove it")
+        elif option.name in _INDEXES:
+            warning = f"{path} names an index of its own: the feed is asked instead"
+            if warning not in found.warnings:
+                found.warnings.append(warning)
+
+
+def _refuse_what_leads_elsewhere(path: str, requirement: Requirement, context: Path | None) -> None:
+    where = f"{path} line {requirement.line.number}"
+    if TEMPLATE.search(requirement.text + requirement.options):
+        raise StepFailed(f"{where}: it holds a variable, and nobody can say what that stands for")
+    if not requirement.direct:
+        return
+    if context is not None and _FILE.fullmatch(requirement.text):
+        file = (context / requirement.text).resolve()
+        if file.is_file() and file.is_relative_to(context.resolve()):
+            return
+    raise StepFailed(
+        f"{where}: {requirement.text!r} is taken from another place than the feed; only packages of the feed and "
+        "wheels inside the build context install offline"
+    )
+
+
+def _at(path: str, option: Option) -> str:
+    return f"{path} line {option.line}"

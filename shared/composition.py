@@ -156,10 +156,13 @@ class App:
         return Repair(
             ledger=self.ledger,
             signals=self.signals,
+            rebuilds=self.rebuilds,
             services=self.services,
             targets=self.targets,
             hooks=hooks,
             follow=lambda: self.follow,
+            clock=self.clock,
+            settle_time=self.settings.settle_time,
         )
 
     @cached_property

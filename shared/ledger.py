@@ -222,7 +222,7 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 def _encoded[E](key: Key[E], entry: E) -> bytes:
     body = _adapter(key.kind).dump_python(entry, mode="json")
-    return json.dumps({"schema": SCHEMA, "entry": body}, ensure_ascii=False, indent=1).encode()
+    return json.dumps({"schema": SCHEMA, "entry": body}, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
 
 
 def _decoded[E](key: Key[E], raw: bytes) -> E:

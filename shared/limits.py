@@ -49,6 +49,9 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 TRIES = 30
 
+# Work that nobody has touched for so long is taken up by the timer: longer than the longest pause between tries.
+STANDSTILL = timedelta(minutes=15)
+
 # How long Azure ML is asked for a version that a successful job says it has registered.
 REGISTRATION_PATIENCE = timedelta(minutes=10)
 

@@ -1,6 +1,11 @@
 """Logs events, not sentences: a fact in snake_case and what belongs to it. Never bodies, headers or secrets."""
 
+import json
 import logging
+import re
+
+# What needs no quotes.
+_PLAIN = re.compile(r"[A-Za-z0-9._:/@+!~-]+")
 
 _LOGGER = logging.getLogger("rebuilder")
 
@@ -20,6 +25,6 @@ def _line(fact: str, context: dict[str, object]) -> str:
 
 
 def _quoted(value: object) -> str:
-    # One event is one line, whatever a name or an error from outside holds.
-    text = str(value).replace("\r", " ").replace("\n", " ")
-    return f'"{text}"' if " " in text or "=" in text or not text else text
+    # One event is one line and each value stays one, whatever a name or an error from outside holds.
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)

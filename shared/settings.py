@@ -31,6 +31,8 @@ def _service_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("is not an address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("holds more than an address: no user, password, query or fragment")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise ValueError("is not https: tokens are sent there")
     return text.rstrip("/")
@@ -40,8 +42,8 @@ def _feeds(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         try:
             FeedName.parse(name)
-        except InvalidInput as problem:
-            raise ValueError(str(problem)) from None
+        except InvalidInput:
+            raise ValueError("is not a list of `project/feed`, or `feed` for one of the organisation") from None
     return names
 
 
@@ -62,7 +64,7 @@ type _Address = Annotated[str, AfterValidator(_service_address)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True)
 
 
 class WorkspaceSettings(_Strict):

@@ -39,7 +39,9 @@ def hook(request: func.HttpRequest) -> func.HttpResponse:
         return _hook(request)
     except Exception as problem:
         # 503 and not 500: only then the sender tries again.
-        if not isinstance(problem, Transient):
+        if isinstance(problem, Transient):
+            alert("hook_put_off", why=problem)
+        else:
             _LOGGER.exception("hook_failed")
         return _answer(503, {"error": "try again later"}, {"Retry-After": "30"})
 
@@ -188,7 +190,7 @@ def _text(message: func.QueueMessage) -> str:
 
 def _answer(status: int, body: object, headers: dict[str, str] | None = None) -> func.HttpResponse:
     return func.HttpResponse(
-        json.dumps(body, ensure_ascii=False, indent=2) + "\n",
+        json.dumps(body, indent=2) + "\n",
         status_code=status,
         mimetype="application/json",
         headers=headers,

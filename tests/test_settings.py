@@ -56,7 +56,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("REBUILDER_TARGETS", "not json", "Invalid JSON"),
         ("REBUILDER_TARGETS", "[]", "is an empty list"),
         ("REBUILDER_TARGETS", json.dumps([TARGET, TARGET]), "two targets are named 'main'"),
-        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "feeds": ["a/b/c"]}]), "is not a feed"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "feeds": ["a/b/c"]}]), "is not a list of `project/feed`"),
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "feeds": []}]), "feeds"),
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "organization": "http://dev.azure.com/x"}]), "is not https"),
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "name": "../x"}]), "name"),

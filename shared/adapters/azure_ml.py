@@ -33,7 +33,7 @@ class AzureMLWorkspaces:
                     context = environment.build.path if environment.build else None
                     return RegisteredVersion(str(environment.version), dict(environment.tags), context)
         except ResourceNotFoundError as problem:
-            if "workspace" in str(problem).casefold():
+            if "workspace" in str(problem).replace(name, "").casefold():
                 raise NotThere(f"{what}: {str(problem).splitlines()[0]}") from problem
             return None
         except HttpResponseError as problem:

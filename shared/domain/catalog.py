@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.definitions import Definition, Problem
 from shared.domain.definitions.conda import read_conda
-from shared.domain.definitions.dockerfile import Dockerfile, HandedOver, read_dockerfile, words_of
+from shared.domain.definitions.dockerfile import PACKAGES_FOLDER, Dockerfile, HandedOver, read_dockerfile, words_of
 from shared.domain.definitions.requirements import read_requirements
 from shared.domain.environments import (
     Environment,
@@ -273,6 +273,9 @@ class _Surveyor:
                 self._name_all(found)
             for word in dockerfile.words:
                 self.named[word].add(found)
+            if not dockerfile.packaged:
+                what = f"it never uses {PACKAGES_FOLDER}: the image build would ask the feed, and be refused"
+                gathering.warn(found, what)
         else:
             gathering.warn(path, f"its build context has no {found}")
         for file, handed in _handed_over(dockerfile, list(self._below(context)), context):

@@ -13,6 +13,8 @@ from shared.domain.definitions.conda import read_conda_node
 from shared.domain.text import SourceText, Span
 from shared.domain.yaml_nodes import compose, entries, get, line_of, literal, scalar
 
+_NUMBER = re.compile(r"(?P<before>(?:[0-9]+\.)*)(?P<last>[0-9]{1,18})")
+_TEMPLATE = re.compile(r"\{\{|\$\{|\{%")
 _SCHEMA = "environment.schema.json"
 _CONTENT = ("build", "image", "conda_file")
 _NAMED = re.compile(r"(?:^|[\s{,])[\"']?name[\"']?\s*:")
@@ -34,6 +36,22 @@ class ExplicitVersion:
     text: str
     span: Span | None
     quoted: bool = False
+
+    def __str__(self) -> str:
+        """As written, with what keeps it from being raised if that does not show."""
+        number = _NUMBER.fullmatch(self.text)
+        return f"{self.text} without quotes, which YAML misreads" if number and not self.risen() else self.text
+
+    def risen(self) -> str | None:
+        """The version after this one; the same where template text fills it in; None if there is none."""
+        if _TEMPLATE.search(self.text):
+            return self.text
+        number = _NUMBER.fullmatch(self.text)
+        if number is None or self.span is None:
+            return None
+        if number["before"].count(".") == 1 and not self.quoted:
+            return None  # YAML reads it as a number: 1.9 would become 1.10, which is 1.1
+        return f"{number['before']}{int(number['last']) + 1}"
 
 
 @dataclass(frozen=True, slots=True)

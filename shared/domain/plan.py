@@ -1,6 +1,7 @@
 """The plan: a decision for every environment about every release in hand, against one commit, and the edits."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 from shared.domain.decisions import Decision
 from shared.domain.releases import Release, ReleaseId
@@ -49,6 +50,7 @@ class Plan:
         environments: those that are rebuilt.
         warnings: what a person should know.
         attempt: 0 for automatic plans; a person's reruns of the same releases count up.
+        asked_for: the only environments that a person's rerun means, as they were asked for; empty for all.
     """
 
     id: str
@@ -62,6 +64,11 @@ class Plan:
     environments: tuple[PlannedEnvironment, ...] = ()
     warnings: tuple[str, ...] = ()
     attempt: int = 0
+    asked_for: tuple[str, ...] = ()
+
+    def again(self) -> "Plan":
+        """The same plan under the identity that comes after this one: its rebuild is over, and it is due anew."""
+        return replace(self, id=hashlib.sha256(f"{self.id} again".encode()).hexdigest()[: len(self.id)])
 
     @property
     def writes(self) -> bool:
@@ -83,12 +90,12 @@ class ByHand:
 
     Attributes:
         attempt: number of the rerun, from 1.
-        environments: paths of the only environments that are meant; empty for all.
+        environments: the only environments that are meant, by path or name; empty for all.
     """
 
     attempt: int
     environments: tuple[str, ...] = ()
 
-    def means(self, path: str) -> bool:
+    def means(self, path: str, name: str) -> bool:
         """Whether an environment was asked for."""
-        return not self.environments or path in self.environments
+        return not self.environments or path in self.environments or name in self.environments

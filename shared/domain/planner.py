@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.domain.buildable import obstacle, outside
 from shared.domain.catalog import Catalog
 from shared.domain.decisions import Case, Decision, Kind, decide, held
 from shared.domain.definitions import Requirement
@@ -18,9 +19,6 @@ from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver, Rules
 from shared.domain.text import Edit, Span
 from shared.errors import Unreadable
-
-_NUMBER = re.compile(r"(?P<before>(?:[0-9]+\.)*)(?P<last>[0-9]{1,18})")
-_TEMPLATE = re.compile(r"\{\{|\$\{|\{%")
 
 
 @dataclass(slots=True)
@@ -90,6 +88,7 @@ class _Planner:
         self.releases = releases
         self.by_hand = by_hand
         self.warnings: list[str] = []
+        self.spelled = Counter(environment.path.casefold() for environment in catalog.environments)
 
     def plan(self) -> Plan:
         by_package: dict[PackageName, list[Release]] = {}
@@ -115,7 +114,15 @@ class _Planner:
                 edits.add(edit)
         for environment in environments.values():
             self.warnings.extend(str(warning) for warning in environment.warnings)
+            if why := outside(environment, *(use.path for use in environment.uses)):
+                self.warnings.append(f"{environment.path}: {why}")
+            if not self._python(environment):
+                self.warnings.append(
+                    f"{environment.path}: its Python is not known, so nothing that depends on it was checked, and the "
+                    f'pipeline will ask for it; state it in rebuilder.yml, python: {{"{environment.path}": "3.10"}}'
+                )
         self._warn_of_excluded_readers(edits)
+        self._warn_of_unknown_wishes()
         return _finished(
             target=self.target,
             catalog=self.catalog,
@@ -132,7 +139,7 @@ class _Planner:
     def _candidate(self, environment: Environment, release: Release) -> _Candidate:
         """Decide about one environment and one release by what stands in its own files."""
         package = release.id.package
-        python = self.rules.python_for(environment.path) or environment.python
+        python = self._python(environment)
         counted: list[tuple[Use, Requirement]] = []
         constrained: list[tuple[Use, Requirement]] = []
         for use, requirement in self._requirements(environment, package):
@@ -145,6 +152,9 @@ class _Planner:
         whole = self._as_a_whole(environment, opaque, decision)
         places = frozenset(self._places(counted + constrained))
         return _Candidate(environment, release, whole, edits if whole.kind is Kind.BUMP else [], places)
+
+    def _python(self, environment: Environment) -> str | None:
+        return self.rules.python_for(environment.path) or environment.python
 
     def _places(self, requirements: Iterable[tuple[Use, Requirement]]) -> Iterator[tuple[str, Span]]:
         """Where the exact pins among some requirements stand."""
@@ -205,7 +215,7 @@ class _Planner:
         """What the environment itself adds to the decision about its requirements."""
         if not self.rules.includes(environment.path):
             return held("excluded: rebuilder.yml leaves this environment out")
-        if self.by_hand and not self.by_hand.means(environment.path):
+        if self.by_hand and not self.by_hand.means(environment.path, environment.name):
             return held("not asked for: the rerun names other environments")
         if opaque:
             return held(opaque)
@@ -220,26 +230,25 @@ class _Planner:
         ]
         if namesakes:
             return held(f"duplicate name: {namesakes[0]} is {environment.name!r} too")
+        if why := obstacle(environment):
+            return held(f"cannot be rebuilt: {why}")
+        if self.spelled[environment.path.casefold()] > 1:
+            return held("path not unique: pipelines do not tell it from another one that differs in capitals only")
         if not is_safe_path(environment.path):
             return held("path not safe: only letters, digits and . _ / - can travel to the pipeline")
-        if decision.kind is Kind.BUMP and environment.version and self._risen(environment) is None:
-            return held(f"version not a number: {environment.version.text}")
+        if decision.kind is Kind.BUMP and environment.version and environment.version.risen() is None:
+            return held(f"version not a number: {environment.version}")
         return decision
 
-    def _risen(self, environment: Environment) -> str | None:
-        """The explicit version after this one; the same where template text fills it in; None if there is none."""
-        version = environment.version
-        if version is None or _TEMPLATE.search(version.text):
-            return version.text if version else None
-        number = _NUMBER.fullmatch(version.text)
-        if number is None or version.span is None:
-            return None
-        if number["before"].count(".") == 1 and not version.quoted:
-            return None  # YAML reads it as a number: 1.9 would become 1.10, which is 1.1
-        return f"{number['before']}{int(number['last']) + 1}"
+    def _warn_of_unknown_wishes(self) -> None:
+        known = {text for environment in self.catalog.environments for text in (environment.path, environment.name)}
+        for asked in self.by_hand.environments if self.by_hand else ():
+            if asked not in known:
+                self.warnings.append(f"the rerun asks for {asked!r}, which is neither an environment's path nor a name")
 
     def _version_edit(self, environment: Environment) -> Edit | None:
-        version, risen = environment.version, self._risen(environment)
+        version = environment.version
+        risen = version.risen() if version else None
         if version is None or version.span is None or risen is None or risen == version.text:
             return None
         source = self.catalog.sources[environment.path]
@@ -370,4 +379,5 @@ def _finished(
         environments=environments,
         warnings=(*warnings, *(str(problem) for problem in catalog.warnings)),
         attempt=attempt,
+        asked_for=asked_for,
     )

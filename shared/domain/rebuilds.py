@@ -70,6 +70,11 @@ class ReleaseEntry:
         """The feed has it."""
         return self._to(ReleaseState.CONFIRMED, at, "confirmed on the feed", release=release)
 
+    def reread(self, release: Release, at: datetime) -> "ReleaseEntry":
+        """The feed says something else of it than before, such as another view."""
+        what = f"read again on the feed: in {', '.join(release.views) or 'no view'}"
+        return replace(self, release=release, history=(*self.history, Step(at, what)))
+
     def signalled_again(self, source: Source, at: datetime) -> "ReleaseEntry":
         """Somebody asks for it anew: it is looked up on the feed again."""
         return self._to(ReleaseState.SIGNALLED, at, f"signalled by {source}")
@@ -233,7 +238,9 @@ class RebuildEntry:
         return self.state in (RebuildState.PLANNED, RebuildState.PROPOSED, RebuildState.COMMITTED)
 
     def committed(self, commit: str, what: str, at: datetime) -> "RebuildEntry":
-        """Its edits are on the branch."""
+        """Its edits are on the branch. Said twice, by two workers or after a lost answer, it is the same."""
+        if self.commit == commit:
+            return self
         return self._to(
             RebuildState.COMMITTED,
             at,
@@ -247,7 +254,9 @@ class RebuildEntry:
         return replace(self, runs=self._runs(number, claimed=at))
 
     def run_queued(self, number: int, run: int, url: str | None, what: str, at: datetime) -> "RebuildEntry":
-        """A run is in the pipeline's queue; the rebuild is queued when all of them are."""
+        """A run is in the pipeline's queue; the rebuild is queued when all of them are. Said twice it is the same."""
+        if any(r.number == number and r.id is not None for r in self.runs):
+            return self
         runs = self._runs(number, id=run, url=url)
         mine = next(r.environments for r in runs if r.number == number)
         changed = replace(
@@ -278,15 +287,35 @@ class RebuildEntry:
 
     def superseded(self, why: str, at: datetime) -> "RebuildEntry":
         """Somebody moved the branch before it changed anything."""
+        if self.state is RebuildState.SUPERSEDED:
+            return self
         return self._ended(RebuildState.SUPERSEDED, EnvironmentState.SUPERSEDED, why, at)
 
     def failed(self, reason: str, at: datetime) -> "RebuildEntry":
-        """It cannot be carried out as a whole."""
-        return self._ended(RebuildState.FAILED, EnvironmentState.FAILED, reason, at)
+        """It cannot be carried out any further; what runs already goes on, and is followed."""
+        if self.state is RebuildState.FAILED:
+            return self
+        if all(run.id is None for run in self.runs):
+            return self._ended(RebuildState.FAILED, EnvironmentState.FAILED, reason, at)
+        return self._to(
+            RebuildState.QUEUED,
+            at,
+            f"queued in part: {reason}",
+            environments=tuple(
+                e.to(EnvironmentState.FAILED, reason=reason) if e.run is None else e for e in self.environments
+            ),
+        )
 
     def parked(self, reason: str, at: datetime) -> "RebuildEntry":
         """Beyond what we can do by ourselves; nothing is known to be wrong with its environments."""
+        if self.state is RebuildState.PARKED:
+            return self
         return self._to(RebuildState.PARKED, at, f"parked: {reason}", reason=reason)
+
+    def resumed(self, at: datetime) -> "RebuildEntry":
+        """It was parked, and somebody asks for it again."""
+        state = RebuildState.COMMITTED if self.commit else RebuildState.PLANNED
+        return self._to(state, at, "resumed", reason=None)
 
     def _ended(self, state: RebuildState, each: EnvironmentState, reason: str, at: datetime) -> "RebuildEntry":
         return self._to(

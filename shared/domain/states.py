@@ -6,7 +6,7 @@ This is the only list of states: code, ledger, API and pages use these words.
 from collections.abc import Mapping
 from enum import StrEnum
 
-from shared.errors import RebuilderError
+from shared.errors import Conflict
 
 
 class ReleaseState(StrEnum):
@@ -53,8 +53,8 @@ class EnvironmentState(StrEnum):
     DUPLICATE = "duplicate"
 
 
-class IllegalMove(RebuilderError):
-    """A state that may not follow the present one: a fault of this program."""
+class IllegalMove(Conflict):
+    """A state that may not follow the present one: another worker has gone on meanwhile, so look again."""
 
 
 _R, _B, _E = ReleaseState, RebuildState, EnvironmentState
@@ -64,7 +64,7 @@ RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     _R.SIGNALLED: frozenset({_R.CONFIRMED, _R.REFUSED, _R.PARKED}),
     _R.CONFIRMED: frozenset({_R.PLANNED, _R.SETTLED, _R.REFUSED, _R.PARKED}),
     _R.PLANNED: frozenset({_R.PLANNED, _R.CONFIRMED, _R.SETTLED, _R.PARKED}),
-    _R.SETTLED: frozenset({_R.SIGNALLED, _R.CONFIRMED, _R.PLANNED}),
+    _R.SETTLED: frozenset({_R.SIGNALLED, _R.CONFIRMED, _R.PLANNED, _R.SETTLED}),
     _R.REFUSED: frozenset({_R.SIGNALLED}),
     _R.PARKED: frozenset({_R.SIGNALLED}),
 }

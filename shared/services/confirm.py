@@ -13,16 +13,21 @@ from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
 from shared.domain.states import ReleaseState
 from shared.domain.targets import Target
-from shared.errors import Permanent, Transient
+from shared.errors import Conflict, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger, WaitingEntry, release_key, waiting_key
 from shared.limits import FEED_PATIENCE
 from shared.log import alert, event
 from shared.ports import Clock, FeedVersion, Queue, Services
 from shared.services.notifications import looks_like_guid
+from shared.services.rerun import is_planned
 
 
 class NotVisibleYet(Transient):
     """The feed does not show the version yet: it is looked for again later."""
+
+
+class StillRebuilt(Transient):
+    """The feed says something new of a version that is being rebuilt: that is planned when the rebuild is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +61,28 @@ class Confirm:
         """Confirm what a signal hints at.
 
         Raises:
-            NotVisibleYet: some target's feed does not show the version; the others are dealt with.
-            Transient: a service does not answer.
+            NotVisibleYet: some target's feed does not show the version.
+            RebuilderError: a service does not answer, or refuses. In both cases the other targets are dealt with.
         """
-        waiting: NotVisibleYet | None = None
+        problems: list[RebuilderError] = []
         watched = False
         for target in self._targets:
             if signal.target not in (None, target.name):
                 continue
-            feed = self._feed_of(target, signal.feed)
-            if feed is None:
-                continue
-            watched = True
             try:
+                feed = self._feed_of(target, signal.feed)
+                if feed is None:
+                    continue
+                watched = True
                 self._confirm(target, feed, signal)
-            except NotVisibleYet as later:
-                waiting = later
+            except RebuilderError as problem:
+                watched = True
+                problems.append(problem)
         if not watched:
             event("signal_ignored", feed=signal.feed, why="no target watches this feed")
-        if waiting:
-            raise waiting
+        if problems:
+            # One that may work later counts most: the signal comes again, and finds done what is done.
+            raise next((p for p in problems if isinstance(p, Transient | Conflict)), problems[0])
 
     def _feed_of(self, target: Target, text: str) -> FeedName | None:
         if looks_like_guid(text):
@@ -92,13 +99,14 @@ class Confirm:
             self._ledger.create(key, entry)
             entry = self._ledger.get(key)
             event("release_signalled", target=target.name, release=release, source=signal.source)
-        if signal.attempt and len(entry.reruns) >= signal.attempt:
+        if signal.attempt and is_planned(self._ledger, entry, signal.attempt, signal.environments):
             event("rerun_known", target=target.name, release=release, attempt=signal.attempt)
             self._wake(entry, signal)  # the rebuild may have been cut short
             return
-        if entry.state is ReleaseState.PLANNED and not signal.attempt:
-            return  # it is on its way: a duplicate changes nothing
         found = self._look(target, feed, release, entry)
+        if entry.state is ReleaseState.PLANNED and not signal.attempt:
+            self._wait_for_the_rebuild(entry, found)
+            return
         if found is None:
             self._not_visible(entry, signal)
             return
@@ -119,6 +127,11 @@ class Confirm:
             raise
         return _judged(release, found) if found else None
 
+    def _wait_for_the_rebuild(self, entry: ReleaseEntry, found: Release | _Refusal | None) -> None:
+        """A duplicate changes nothing while a release is on its way; a promotion does, and must not be lost."""
+        if isinstance(found, Release) and entry.release and set(found.views) - set(entry.release.views):
+            raise StillRebuilt(f"{entry.id} is being rebuilt; that it is in {', '.join(found.views)} now is seen after")
+
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
         now = self._clock.now()
@@ -137,6 +150,8 @@ class Confirm:
                     return present.confirmed(found, now)
                 case ReleaseState.REFUSED | ReleaseState.PARKED:
                     return present.signalled_again(signal.source, now).confirmed(found, now)
+                case ReleaseState.CONFIRMED if present.release != found:
+                    return present.reread(found, now)  # promoted before it was planned
                 case ReleaseState.SETTLED | ReleaseState.PLANNED if signal.attempt:
                     return present.confirmed(found, now)
                 case ReleaseState.SETTLED if present.release is None or present.release.views != found.views:

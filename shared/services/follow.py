@@ -12,7 +12,7 @@ from shared.domain.rebuilds import CarriedEntry, RebuildEntry, RebuiltEnvironmen
 from shared.domain.releases import ReleaseId
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target
-from shared.errors import NotThere, Permanent, Transient
+from shared.errors import NotThere, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger, carried_key, following_key, rebuild_key, release_key
 from shared.limits import REGISTRATION_PATIENCE
 from shared.log import alert, event
@@ -65,12 +65,12 @@ class Follow:
                 try:
                     rebuild = self._ledger.get(rebuild_key(target.name, rebuild_id))
                     self._look(target, rebuild)
-                except (Permanent, Transient) as problem:
+                except RebuilderError as problem:
                     alert("rebuild_not_followed", target=target.name, rebuild=rebuild_id, why=problem)
 
     def _look(self, target: Target, rebuild: RebuildEntry, again: int | None = None) -> None:
         """Look at a rebuild; `again` is a run whose failed jobs a person may have run again."""
-        if rebuild.state in (RebuildState.QUEUED, RebuildState.FINISHED):
+        if rebuild.state in (RebuildState.QUEUED, RebuildState.FINISHED, RebuildState.PARKED):
             seen, missing = self._environments(target, rebuild, again)
             now = self._clock.now()
             key = rebuild_key(target.name, rebuild.id)
@@ -79,7 +79,7 @@ class Follow:
                 raise NotRegisteredYet(missing)
         if rebuild.state is RebuildState.FINISHED:
             self._finish(target, rebuild)
-        if not rebuild.is_underway and rebuild.state is not RebuildState.QUEUED:
+        if not rebuild.is_underway and all(e.is_settled or e.run is None for e in rebuild.environments):
             self._ledger.delete(following_key(target.name, rebuild.id))
 
     def _environments(
@@ -151,7 +151,10 @@ class Follow:
             versions = {registration.workspace: registration.version for registration in environment.workspaces}
 
             def carry(entry: CarriedEntry | None, versions: dict[str, str] = versions) -> CarriedEntry | None:
-                return replace(entry, registered={**entry.registered, **versions}) if entry else None
+                # A later rebuild may have taken the environment over meanwhile: then this is not what it carries.
+                if entry is None or entry.rebuild != rebuild.id:
+                    return entry
+                return replace(entry, registered={**entry.registered, **versions})
 
             self._ledger.update(carried_key(target.name, environment.path), carry)
         for release in rebuild.releases:

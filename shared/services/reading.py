@@ -1,6 +1,7 @@
 """Reads the repository: the catalog and the rules at one commit."""
 
 from dataclasses import dataclass
+from threading import RLock
 
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
 from shared.domain.rules import RULES_FILE, Rules, read_rules
@@ -31,9 +32,15 @@ class Reader:
         self._services = services
         self._shelves: dict[str, Shelf] = {}
         self._latest: dict[str, Snapshot] = {}
+        # Queue messages and requests are served by several threads of one process.
+        self._locks: dict[str, RLock] = {}
 
     def snapshot(self, target: Target, commit: str) -> Snapshot:
         """Read the environments at a commit; only blobs never seen before are fetched."""
+        with self._lock(target):
+            return self._snapshot(target, commit)
+
+    def _snapshot(self, target: Target, commit: str) -> Snapshot:
         known = self._latest.get(target.name)
         if known and known.listing.commit == commit:
             return known
@@ -60,10 +67,14 @@ class Reader:
     def raw(self, target: Target, snapshot: Snapshot, path: str) -> bytes:
         """The bytes of a file at a snapshot's commit."""
         blob = snapshot.listing.files[path]
-        shelf = self._shelves.setdefault(target.name, Shelf())
-        if blob not in shelf.raw:
-            self._fetch(self._services.repository(target), shelf, frozenset({blob}))
-        return shelf.raw[blob]
+        with self._lock(target):
+            shelf = self._shelves.setdefault(target.name, Shelf())
+            if blob not in shelf.raw:
+                self._fetch(self._services.repository(target), shelf, frozenset({blob}))
+            return shelf.raw[blob]
+
+    def _lock(self, target: Target) -> RLock:
+        return self._locks.setdefault(target.name, RLock())
 
     def _fetch(self, repository: Repository, shelf: Shelf, blobs: frozenset[str]) -> None:
         fetched = repository.blobs(sorted(blobs))

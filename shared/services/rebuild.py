@@ -16,7 +16,7 @@ from shared.domain.rules import NO_RULES, RULES_FILE, Deliver
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.domain.text import apply
-from shared.errors import BranchMoved, InvalidConfiguration, NotKnown, Permanent, Transient
+from shared.errors import BranchMoved, InvalidConfiguration, NotKnown, Permanent, Throttled, Transient
 from shared.ledger import (
     FollowingEntry,
     Ledger,
@@ -35,6 +35,7 @@ from shared.log import alert, event
 from shared.messages import Rerun, Turn
 from shared.ports import Clock, PipelineRun, Services
 from shared.services.reading import Reader, Snapshot
+from shared.services.rerun import is_planned
 
 # The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
 PARAMETER_SCHEMA = "1"
@@ -114,8 +115,9 @@ class Rebuild:
         releases = self._releases_in_hand(target, rerun)
         if not releases:
             return None
-        by_hand = ByHand(rerun.attempt, rerun.environments) if rerun else None
-        plan = self.draft(target, releases, by_hand).plan
+        if not rerun and (parked := self._parked(target, releases)):
+            return parked
+        plan = self._unused(self.draft(target, releases, self._by_hand(target, rerun)).plan)
         self._ledger.create(plan_key(target.name, plan.id), plan)
         event(
             "plan_made",
@@ -128,11 +130,36 @@ class Rebuild:
         )
         return plan
 
+    def _by_hand(self, target: Target, rerun: Rerun | None) -> ByHand | None:
+        if rerun is None:
+            return None
+        done = self._ledger.get(release_key(target.name, rerun.release)).reruns
+        return ByHand(len(done) + 1, rerun.environments)
+
+    def _parked(self, target: Target, releases: Iterable[Release]) -> Plan | None:
+        """The plan of a parked rebuild whose commit is on the branch: it is resumed, since nothing is left to edit."""
+        for release in releases:
+            entry = self._ledger.get(release_key(target.name, release.id))
+            rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
+            if rebuild and rebuild.state is RebuildState.PARKED and rebuild.commit:
+                self._change(rebuild, self._resumed)
+                return self._ledger.get(plan_key(target.name, rebuild.id))
+        return None
+
+    def _resumed(self, rebuild: RebuildEntry) -> RebuildEntry:
+        return rebuild.resumed(self._clock.now()) if rebuild.state is RebuildState.PARKED else rebuild
+
+    def _unused(self, plan: Plan) -> Plan:
+        """A plan that equals one whose rebuild is over gets an identity of its own."""
+        while (rebuild := self._ledger.read(rebuild_key(plan.target, plan.id))) and not rebuild.is_underway:
+            plan = plan.again()
+        return plan
+
     def _releases_in_hand(self, target: Target, rerun: Rerun | None) -> list[Release]:
         if rerun:
             entry = self._ledger.get(release_key(target.name, rerun.release))
-            open_now = self._is_open(target, rerun) and entry.state is ReleaseState.CONFIRMED
-            return [entry.release] if open_now and entry.release else []
+            seen = entry.state in (ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED)
+            return [entry.release] if seen and entry.release and self._is_open(target, rerun) else []
         releases = []
         for release in self._ledger.waiting(target.name):
             waiting = self._ledger.read(release_key(target.name, release))
@@ -144,7 +171,8 @@ class Rebuild:
 
     def _is_open(self, target: Target, rerun: Rerun) -> bool:
         """Whether a rerun has not led to a plan yet that stands."""
-        return len(self._ledger.get(release_key(target.name, rerun.release)).reruns) < rerun.attempt
+        entry = self._ledger.get(release_key(target.name, rerun.release))
+        return not is_planned(self._ledger, entry, rerun.attempt, rerun.environments)
 
     def _has_work(self, target: Target, rerun: Rerun | None) -> bool:
         return self._is_open(target, rerun) if rerun else bool(self._ledger.waiting(target.name))
@@ -156,7 +184,8 @@ class Rebuild:
             self._ledger.delete(waiting_key(plan.target, release.id))
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
-        if entry.plan == plan.id and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED):
+        # A worker that planned while another one carried out what waits comes too late: that plan stands.
+        if entry.state is not ReleaseState.CONFIRMED and (entry.plan == plan.id or not plan.attempt):
             return entry
         return entry.planned(plan, self._clock.now())
 
@@ -183,7 +212,7 @@ class Rebuild:
         key = rebuild_key(target.name, rebuild_id)
         self._ledger.create(key, RebuildEntry.of(plan, self._clock.now()))
         rebuild = self._ledger.get(key)
-        if rebuild.state is RebuildState.PLANNED:
+        if rebuild.is_underway:
             self._take_up(plan)
         try:
             if rebuild.state is RebuildState.PLANNED:
@@ -239,13 +268,13 @@ class Rebuild:
         for run in rebuild.runs:
             if run.id is not None:
                 continue
-            rebuild = self._claim(rebuild, run)
-            try:
-                queued, what = self._find_or_queue(target, rebuild, run)
-            except Exception:
-                # Another try may follow at once: it looks for this run before it queues one.
-                self._change(rebuild, lambda entry, number=run.number: entry.claimed(number, None))  # type: ignore[misc]
-                raise
+            queued, what = self._found(target, rebuild, run), "found"
+            if queued is None:
+                rebuild = self._claim(rebuild, run)
+                if self._is_queued(rebuild, run):
+                    continue
+                queued, what = self._queued(target, rebuild, run), "queued"
+            what = f"{what} run {queued.id}"
             event("run_queued", target=target.name, rebuild=rebuild.id, run=queued.id, how=what)
             rebuild = self._change(
                 rebuild,
@@ -261,14 +290,19 @@ class Rebuild:
 
         def claim(entry: RebuildEntry) -> RebuildEntry:
             present = next(r for r in entry.runs if r.number == run.number)
+            if present.id is not None:
+                return entry
             if present.claimed and now - present.claimed < CLAIM_LIFETIME:
                 raise Transient(f"another worker is queueing run {run.number} of rebuild {entry.id}")
             return entry.claimed(run.number, now)
 
         return self._change(rebuild, claim)
 
-    def _find_or_queue(self, target: Target, rebuild: RebuildEntry, run: Run) -> tuple[PipelineRun, str]:
-        """Adopt the run of an earlier try whose answer was lost, or queue one."""
+    def _is_queued(self, rebuild: RebuildEntry, run: Run) -> bool:
+        return any(present.number == run.number and present.id is not None for present in rebuild.runs)
+
+    def _found(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun | None:
+        """The run of an earlier try whose answer was lost."""
         pipeline = self._services.pipeline(target)
         wanted = (rebuild.id, str(run.number))
         found = [
@@ -276,11 +310,17 @@ class Rebuild:
             for candidate in pipeline.runs_since(rebuild.created - CLOCK_SKEW)
             if (candidate.parameters.get("rebuild"), candidate.parameters.get("run")) == wanted
         ]
-        if found:
-            oldest = min(found, key=lambda candidate: candidate.id)
-            return oldest, f"found run {oldest.id}"
-        queued = pipeline.queue(rebuild.commit or rebuild.base, run_parameters(rebuild, run))
-        return queued, f"queued run {queued.id}"
+        return min(found, key=lambda candidate: candidate.id, default=None)
+
+    def _queued(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun:
+        commit = rebuild.commit or rebuild.base
+        try:
+            return self._services.pipeline(target).queue(commit, run_parameters(rebuild, run))
+        except (Permanent, Throttled):
+            # Nothing was queued for sure, so the next try need not wait. After any other error the claim stays: the
+            # run may be there, and shown late.
+            self._change(rebuild, lambda entry: entry.claimed(run.number, None))
+            raise
 
     # Recording
 

@@ -3,18 +3,24 @@
 Also the answer to hooks that tell nothing but "something was published".
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
 
 from shared import messages
+from shared.domain.rebuilds import Step
 from shared.domain.releases import FeedName
 from shared.domain.signals import ReleaseSignal, Source
 from shared.domain.targets import Target
-from shared.errors import Permanent
-from shared.ledger import FeedEntry, Ledger, feed_key
-from shared.limits import CHANGE_PAGES
+from shared.errors import Permanent, RebuilderError, Transient
+from shared.ledger import FeedEntry, Ledger, feed_key, rebuild_key, release_key, turn_key
+from shared.limits import CHANGE_PAGES, STANDSTILL
 from shared.log import alert, event
-from shared.ports import Hooks, Queue, Services
+from shared.ports import Clock, Hooks, Queue, Services
 from shared.services.follow import Follow
+
+# Where function_app.py takes notifications in: subscriptions that send elsewhere are none of ours.
+HOOKS_PATH = "/api/hooks"
 
 
 class Repair:
@@ -25,36 +31,59 @@ class Repair:
         *,
         ledger: Ledger,
         signals: Queue,
+        rebuilds: Queue,
         services: Services,
         targets: Iterable[Target],
         hooks: Iterable[Hooks],
         follow: Callable[[], Follow],
+        clock: Clock,
+        settle_time: timedelta,
     ) -> None:
         self._ledger = ledger
         self._signals = signals
+        self._rebuilds = rebuilds
+        self._clock = clock
+        self._settle_time = settle_time
         self._services = services
         self._targets = tuple(targets)
         self._hooks = tuple(hooks)
         self._follow = follow
 
     def run(self) -> None:
-        """Everything the timer does. A feed that cannot be read does not keep the others from being read."""
+        """Everything the timer does. What cannot be done keeps nothing else from being done.
+
+        Raises:
+            RebuilderError: the first problem, after everything else.
+        """
+        problems = []
+        for work in (self._read_change_logs, self._resume, self._follow_runs, self._report_hooks):
+            try:
+                work()
+            except RebuilderError as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
+
+    def _read_change_logs(self) -> None:
         self.read_change_logs(Source.TIMER)
-        self._follow_runs()
-        self.report_hooks_that_are_off()
 
     def read_change_logs(self, source: Source) -> None:
         """Signal every version that was published to a watched feed since the last look.
 
         Raises:
-            Transient: a service does not answer.
+            Transient: a service does not answer; the other feeds were read.
         """
+        later: Transient | None = None
         for target in self._targets:
             for feed in target.feeds:
                 try:
                     self._read_change_log(target, feed, source)
+                except Transient as problem:
+                    later = later or problem
                 except Permanent as problem:
                     alert("change_log_not_read", target=target.name, feed=feed, why=problem)
+        if later:
+            raise later
 
     def _read_change_log(self, target: Target, feed: FeedName, source: Source) -> None:
         key = feed_key(target.name, feed)
@@ -80,17 +109,39 @@ class Repair:
             if entry is None or not page.more or page.token <= token:
                 return
 
+    def _resume(self) -> None:
+        """Wake targets whose work stands still: a message was lost, or its target was not configured for a while."""
+        for target in self._targets:
+            if self._stands_still(target):
+                self._rebuilds.send(messages.encode(messages.Turn(target.name)))
+                event("target_woken", target=target.name)
+
+    def _stands_still(self, target: Target) -> bool:
+        turn = self._ledger.read(turn_key(target.name))
+        if turn and turn.rebuild:
+            rebuild = self._ledger.read(rebuild_key(target.name, turn.rebuild))
+            return rebuild is None or self._is_old(rebuild.history, STANDSTILL)
+        for release in self._ledger.waiting(target.name):
+            entry = self._ledger.read(release_key(target.name, release))
+            if entry and self._is_old(entry.history, STANDSTILL + self._settle_time):
+                return True
+        return False
+
+    def _is_old(self, history: Sequence[Step], age: timedelta) -> bool:
+        return bool(history) and self._clock.now() - history[-1].at > age
+
     def _follow_runs(self) -> None:
         """Look at runs whose end no hook told; Azure ML's SDK is loaded only if there are some."""
         if any(self._ledger.following(target.name) for target in self._targets):
             self._follow().all()
 
-    def report_hooks_that_are_off(self) -> None:
-        """Tell of subscriptions that the service has switched off; switching them on is not our right."""
+    def _report_hooks(self) -> None:
+        """Tell of our subscriptions that the service has switched off; switching them on is not our right."""
         for hooks in self._hooks:
             try:
                 for subscription in hooks.subscriptions():
-                    if subscription.status not in ("enabled", "onProbation"):
+                    mine = urlsplit(subscription.url or "").path == HOOKS_PATH
+                    if mine and subscription.status not in ("enabled", "onProbation"):
                         alert("hook_is_off", subscription=subscription.id, status=subscription.status)
             except Permanent as problem:
                 event("hooks_not_readable", why=problem)

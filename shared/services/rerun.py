@@ -10,7 +10,7 @@ from shared.domain.signals import ReleaseSignal, Source
 from shared.domain.states import EnvironmentState, RebuildState
 from shared.domain.targets import Target
 from shared.errors import Busy, InvalidInput, NotKnown
-from shared.ledger import Ledger, rebuild_key, release_key
+from shared.ledger import Ledger, plan_key, rebuild_key, release_key
 from shared.log import event
 from shared.ports import Queue
 
@@ -22,12 +22,21 @@ class Accepted:
     Attributes:
         target: for which target.
         release: of which release.
-        attempt: its number; asking twice before it began is one rerun.
+        attempt: its number; asking twice for the same before it began is one rerun.
     """
 
     target: str
     release: ReleaseId
     attempt: int
+
+
+def is_planned(ledger: Ledger, entry: ReleaseEntry, attempt: int, environments: tuple[str, ...]) -> bool:
+    """Whether a rerun that was asked for as this attempt has led to a plan.
+
+    Two that were asked for at the same time bear the same number: what tells them apart are their environments.
+    """
+    plans = [ledger.read(plan_key(entry.target, plan)) for plan in entry.reruns[attempt - 1 :]]
+    return any(plan is not None and plan.asked_for == environments for plan in plans)
 
 
 class Reruns:

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from shared.domain.buildable import obstacle
+from shared.domain.environments import Environment
 from shared.domain.plan import Plan
 from shared.domain.planner import unaffected_environments
 from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, ReleaseEntry, Step
@@ -120,7 +122,7 @@ class Status:
                     "path": environment.path,
                     "name": environment.name,
                     "decision": "unaffected",
-                    "reason": f"does not name {release.package}",
+                    "reason": _why_unaffected(environment, release),
                     "state": None,
                     "run": None,
                     **_registration(None),
@@ -128,6 +130,12 @@ class Status:
                 for environment in unaffected_environments(plan, catalog, release)
             ]
         return sorted(rows, key=lambda row: str(row["path"]))
+
+
+def _why_unaffected(environment: Environment, release: ReleaseId) -> str:
+    why = f"requires no {release.package} from the feed"
+    hurdle = str(environment.problems[0]) if environment.problems else obstacle(environment)
+    return f"{why}, as far as it can be read ({hurdle})" if hurdle else why
 
 
 def _registration(environment: RebuiltEnvironment | None) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared import messages
+from shared.domain.rebuilds import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, UnreadableSignal
-from shared.domain.states import ReleaseState
+from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import Conflict, InvalidInput, RebuilderError, Transient
 from shared.ledger import (
     Ledger,
@@ -159,9 +160,11 @@ class Worker:
             if signal.target in (None, target):
                 try:
                     release = ReleaseId.of(signal.feed, signal.name, signal.version)
-                    self._park_release(target, release, why, {ReleaseState.SIGNALLED})
-                except RebuilderError as problem:
+                except InvalidInput as problem:
                     alert("release_not_parked", target=target, why=problem)
+                    return
+                # What cannot be written down is raised: the platform keeps the message.
+                self._park_release(target, release, why, {ReleaseState.SIGNALLED})
 
     def _give_turn_up(self, turn: Turn, why: str) -> None:
         alert("turn_parked", target=turn.target, why=why)
@@ -169,7 +172,7 @@ class Worker:
             return
         try:
             self._park_turn(turn, why)
-        except RebuilderError as problem:
+        except InvalidInput as problem:
             alert("turn_not_parked", target=turn.target, why=problem)
 
     def _park_turn(self, turn: Turn, why: str) -> None:
@@ -177,9 +180,11 @@ class Worker:
         now = self._clock.now()
         held = self._ledger.read(turn_key(turn.target))
         if held and held.rebuild:
-            self._ledger.update(
+            rebuild = self._ledger.update(
                 rebuild_key(turn.target, held.rebuild), lambda e: e.parked(why, now) if e and e.is_underway else e
             )
+            for release in rebuild.releases if rebuild and rebuild.state is RebuildState.PARKED else ():
+                self._park_release(turn.target, release, why, {ReleaseState.PLANNED}, held.rebuild)
             self._ledger.update(turn_key(turn.target), lambda e: TurnEntry() if e == held else e)
             return
         waiting = [turn.rerun.release] if turn.rerun else self._ledger.waiting(turn.target)
@@ -187,11 +192,17 @@ class Worker:
             self._park_release(turn.target, release, why, {ReleaseState.CONFIRMED})
             self._ledger.delete(waiting_key(turn.target, release))
 
-    def _park_release(self, target: str, release: ReleaseId, why: str, states: set[ReleaseState]) -> None:
+    def _park_release(
+        self, target: str, release: ReleaseId, why: str, states: set[ReleaseState], rebuild: str | None = None
+    ) -> None:
         now = self._clock.now()
-        self._ledger.update(
-            release_key(target, release), lambda e: e.parked(why, now) if e and e.state in states else e
-        )
+
+        def park(entry: ReleaseEntry | None) -> ReleaseEntry | None:
+            if entry is None or entry.state not in states or (rebuild and entry.rebuild != rebuild):
+                return entry
+            return entry.parked(why, now)
+
+        self._ledger.update(release_key(target, release), park)
 
 
 def _tried[M: (Signal, Turn)](message: M, tries: int) -> M:

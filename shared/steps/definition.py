@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.domain.buildable import name_obstacle
 from shared.domain.environments import Environment
 from shared.steps.work import StepFailed
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,30}")
 _IMAGE = re.compile(r"[^\s'\"\\]+")
 _CONTENT = ("build", "image", "conda_file")
@@ -64,10 +64,8 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 def _problems(document: dict[str, Any]) -> list[str]:
     found = []
     name, version = document.get("name"), document.get("version")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        found.append(f"`name` {name!r} is not a name that Azure ML takes")
-    elif name.casefold().startswith("azureml"):
-        found.append("`name` begins with AzureML, which is kept for Microsoft's own")
+    if why := name_obstacle(name if isinstance(name, str) else str(name)):
+        found.append(why)
     if isinstance(version, float):
         found.append(f"`version` {version} is a number with a point: write it in quotes, or 1.10 becomes 1.1")
     elif version is not None and (isinstance(version, bool) or not isinstance(version, str | int)):

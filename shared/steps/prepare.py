@@ -11,7 +11,9 @@ from typing import Any
 
 import yaml
 
+from shared.domain.buildable import obstacle, outside
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
+from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
 from shared.domain.environments import Environment
 from shared.domain.rules import NO_RULES, RULES_FILE, Rules, read_rules
 from shared.domain.text import SourceText
@@ -47,6 +49,8 @@ def prepare(job: Job) -> Work:
     environment = _environment(job, catalog)
     document = _document(job, shelf)
     check_definition(document, environment)
+    if why := obstacle(environment) or outside(environment, *(use.path for use in environment.uses)):
+        raise StepFailed(why)
     python = rules.python_for(environment.path) or environment.python
     if python is None:
         raise StepFailed(
@@ -136,20 +140,13 @@ def _private(catalog: Catalog, environment: Environment, rules: Rules) -> list[s
 
 def _stage_context(job: Job, environment: Environment, catalog: Catalog, document: dict[str, Any], work: Work) -> None:
     context = PurePosixPath(environment.context or ".")
-    if environment.dockerfile is None:
-        raise StepFailed(str(environment.warnings[0]))
-    try:
-        work.dockerfile = str(PurePosixPath(environment.dockerfile).relative_to(context))
-    except ValueError:
-        raise StepFailed(f"{environment.dockerfile} lies outside the build context {context}") from None
+    work.dockerfile = str(PurePosixPath(environment.dockerfile or "").relative_to(context))
     shutil.copytree(job.sources / context, context_folder(job), ignore=_left_out(job.sources, context))
     lines = wanted(catalog, environment, context_folder(job))
     work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
     roots = _roots(environment, catalog)
     for use in environment.uses:
         inside = PurePosixPath(use.path)
-        if not inside.is_relative_to(context):
-            raise StepFailed(f"{use.path} lies outside the build context {context}: the image build cannot read it")
         work.files.append(str(inside.relative_to(context)))
         if inside.suffix in (".yml", ".yaml"):
             work.conda = True
@@ -157,10 +154,6 @@ def _stage_context(job: Job, environment: Environment, catalog: Catalog, documen
             (work.constraints if use.constraint else work.requirements).append(str(inside.relative_to(context)))
     if not work.files:
         raise StepFailed(f"the build context {context} has no requirements file")
-    if "pip_packages" not in (context_folder(job) / work.dockerfile).read_text(errors="replace"):
-        work.warnings.append(
-            f"{work.dockerfile} never uses pip_packages: the image build would ask the feed, and be refused"
-        )
     _write_yaml(job, {**document, "build": {"path": "context", "dockerfile_path": work.dockerfile}})
 
 
@@ -188,7 +181,7 @@ def _left_out(sources: Path, context: PurePosixPath) -> Callable[[str, list[str]
             if path != top and real in above:
                 raise StepFailed(f"{shown} is a link to a folder that holds it")
         # Wheels that somebody left in the repository are no part of what is packaged now.
-        return {name for name in names if name in _SKIPPED or (here == top and name == "pip_packages")}
+        return {name for name in names if name in _SKIPPED or (here == top and name == PACKAGES_FOLDER)}
 
     return left_out
 
@@ -214,9 +207,6 @@ def _normal(path: PurePosixPath) -> str:
 
 
 def _stage_conda(job: Job, environment: Environment, catalog: Catalog, document: dict[str, Any], work: Work) -> None:
-    image = document.get("image")
-    if not environment.uses or not image:
-        raise StepFailed(f"{job.environment} has neither a build context nor a conda file: nothing can be packaged")
     lines = wanted(catalog, environment, None)
     work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
     context = context_folder(job)
@@ -229,7 +219,7 @@ def _stage_conda(job: Job, environment: Environment, catalog: Catalog, document:
         work.files.append("constraints.txt")
     conda = _conda_document(job, environment, document)
     (context / "conda.yml").write_text(yaml.safe_dump(_without_pip_list(conda, work.python), sort_keys=False))
-    (context / "Dockerfile").write_text(_DOCKERFILE.format(image=image, files=" ".join(work.files)))
+    (context / "Dockerfile").write_text(_DOCKERFILE.format(image=document["image"], files=" ".join(work.files)))
     kept = {key: value for key, value in document.items() if key not in ("image", "conda_file")}
     _write_yaml(job, {**kept, "build": {"path": "context"}})
 

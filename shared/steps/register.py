@@ -100,7 +100,7 @@ def _registered_before(client: "MLClient", job: Job, name: str, workspace: Works
     try:
         known = list(client.environments.list(name=name))
     except ResourceNotFoundError as problem:
-        if "workspace" in str(problem).casefold():
+        if "workspace" in str(problem).replace(name, "").casefold():
             raise
         return None
     later = 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
 from shared.domain.jobs import is_safe_path
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration, Permanent
@@ -163,7 +164,7 @@ def context_folder(job: Job) -> Path:
 
 def packages_folder(job: Job) -> Path:
     """The wheels, inside the context: the Dockerfile copies this folder."""
-    return context_folder(job) / "pip_packages"
+    return context_folder(job) / PACKAGES_FOLDER
 
 
 def yaml_file(job: Job) -> Path:

@@ -24,6 +24,9 @@ packages:
   - {match: "*", upto: major}
 """
 
+# A build context that can be rebuilt.
+DOCKERFILE = "FROM python:3.10\nCOPY pip_packages /pip_packages\nRUN pip install -r requirements.txt\n"
+
 
 def raw(files: Files) -> dict[str, bytes]:
     """The files as bytes."""

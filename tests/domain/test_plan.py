@@ -10,6 +10,7 @@ from shared.domain.planner import hold_everything, make_plan, unaffected_environ
 from shared.domain.releases import ReleaseId
 from shared.domain.rules import NO_RULES, Deliver
 from tests.domain.repositories import (
+    DOCKERFILE,
     catalog_of,
     decisions,
     edited,
@@ -21,8 +22,6 @@ from tests.domain.repositories import (
     rules_of,
     verdicts,
 )
-
-DOCKERFILE = "FROM x\nRUN pip install -r requirements.txt\n"
 
 
 def one(requirements: str | bytes = "our-pkg==1.0\n", *, head: str = "", folder: str = "e") -> dict[str, str | bytes]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.decisions import Kind
-from shared.domain.definitions.pins import Exact, pin_of
+from shared.domain.definitions.pins import Exact, can_apply, pin_of
 from shared.domain.plan import ByHand
 from shared.domain.releases import version_of
 from tests.domain.repositories import catalog_of, edited, environment, plan_of, raw, rules_of
@@ -114,17 +114,19 @@ def test_no_reader_of_a_changed_line_stays_behind(files: dict[str, str], given_r
         if edit.path in catalog.sources:
             continue  # the version of an environment, which only it reads
         source = catalog.definitions[edit.path].source
-        (package,) = {
-            requirement.name
+        (edited_line,) = [
+            requirement
             for requirement in catalog.definitions[edit.path].requirements
             if (whole := requirement.span(source, 0, len(requirement.text)))
             and whole.start < edit.span.start < whole.end
-        }
+        ]
         for reader in catalog.reading(edit.path):
             if not rules.includes(reader.path):
                 assert f"{reader.path} is excluded and reads {edit.path}, which changes" in plan.warnings
                 continue
-            mine = [v for v in plan.verdicts if v.path == reader.path and v.release.package == package]
+            if not can_apply(edited_line, rules.python_for(reader.path) or reader.python):
+                continue  # its marker says that this reader never installs it
+            mine = [v for v in plan.verdicts if v.path == reader.path and v.release.package == edited_line.name]
             taken = {spelled[verdict.release] for verdict in mine if verdict.decision.kind is Kind.BUMP}
             assert taken == {edit.new} or all(verdict.decision.kind is Kind.UNAFFECTED for verdict in mine)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.domain.repositories import decisions, edited, environment, plan_of, verdicts
+from tests.domain.repositories import DOCKERFILE, decisions, edited, environment, plan_of, verdicts
 
 Tree = dict[str, str | bytes]
 
@@ -11,7 +11,7 @@ def reader(name: str, *, requirements: str = "-r ../shared.txt\n") -> Tree:
     """An environment that reads the shared file."""
     return {
         f"{name}/env.yml": environment(name),
-        f"{name}/Dockerfile": "FROM x\nRUN pip install -r requirements.txt\n",
+        f"{name}/Dockerfile": DOCKERFILE,
         f"{name}/requirements.txt": requirements,
     }
 
@@ -71,7 +71,12 @@ class TestSharedFiles:
 
     def test_a_reader_for_which_the_line_does_not_count_does_not_hold(self) -> None:
         shared = {"shared.txt": "our-pkg==1.0; python_version < '3.10'\n"}
-        files = shared | reader("a") | reader("b") | rules('python: {"b/*": "3.11"}\npackages: [{match: our-pkg}]\n')
+        files = (
+            shared
+            | reader("a")
+            | reader("b")
+            | rules('python: {"a/*": "3.9", "b/*": "3.11"}\npackages: [{match: our-pkg}]\n')
+        )
         plan = plan_of(files, "our-pkg 1.1")
 
         assert decisions(plan) == {"a/env.yml": "bump"}
@@ -87,7 +92,10 @@ class TestSharedFiles:
         plan = plan_of(files | rules("environments: {exclude: [old]}\npackages: [{match: our-pkg}]\n"), "our-pkg 1.1")
 
         assert decisions(plan)["a/env.yml"] == "bump"
-        assert plan.warnings == ("old/env.yml is excluded and reads shared.txt, which changes",)
+        assert plan.warnings == (
+            "a/env.yml: shared.txt lies outside the build context a: the image build cannot read it",
+            "old/env.yml is excluded and reads shared.txt, which changes",
+        )
 
     def test_excluded_readers_of_files_that_stay_are_not_named(self) -> None:
         files = SHARED | reader("a", requirements="our-pkg==1.0\n") | reader("old")
@@ -105,18 +113,19 @@ class TestSharedFiles:
 
     def test_two_environments_of_one_context_share_its_files(self) -> None:
         files: Tree = {"x.yml": environment("x"), "y.yml": environment("y"), "requirements.txt": "our-pkg==1.0\n",
-                       "Dockerfile": "FROM x\n"}  # fmt: skip
+                       "Dockerfile": DOCKERFILE}  # fmt: skip
 
         assert decisions(plan_of(files, "our-pkg 1.1")) == {"x.yml": "bump", "y.yml": "bump"}
 
     def test_warnings_of_environments_that_are_rebuilt_are_said_once(self) -> None:
         files: Tree = {
             "e.yml": environment("e"),
+            "Dockerfile": "FROM python:3.10\nRUN pip install -r requirements.txt\n",
             "requirements.txt": "-r https://host.test/x.txt\nour-pkg==1.0\nb==1\n",
         }
 
         assert plan_of(files, "our-pkg 1.1", "b 2").warnings == (
-            "e.yml: its build context has no Dockerfile",
+            "Dockerfile: it never uses pip_packages: the image build would ask the feed, and be refused",
             "requirements.txt line 1: 'https://host.test/x.txt' is not in the repository and not read",
         )
 
@@ -217,6 +226,8 @@ class TestSeveralVersions:
     def test_a_reader_whose_own_line_of_the_package_counts_is_not_asked_about_another(self) -> None:
         shared: Tree = {"shared.txt": "our-pkg==1.0; python_version < '3.10'\n"}
         files = shared | reader("a") | reader("b", requirements="-r ../shared.txt\nour-pkg==1.2\n")
-        plan = plan_of(files | rules('python: {"b/*": "3.11"}\npackages: [{match: our-pkg}]\n'), "our-pkg 1.1")
+        plan = plan_of(
+            files | rules('python: {"a/*": "3.9", "b/*": "3.11"}\npackages: [{match: our-pkg}]\n'), "our-pkg 1.1"
+        )
 
         assert decisions(plan) == {"a/env.yml": "bump", "b/env.yml": "held(older: pins 1.2)"}

@@ -21,11 +21,11 @@ from shared.domain.releases import ReleaseId
 from shared.domain.signals import Source
 from shared.domain.states import EnvironmentState, IllegalMove, RebuildState, ReleaseState
 from shared.limits import ENVIRONMENTS_PER_RUN
-from tests.domain.repositories import Files, environment, plan_of, release
+from tests.domain.repositories import DOCKERFILE, Files, environment, plan_of, release
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RELEASE = release("our-pkg", "1.1")
-ONE: Files = {"env.yml": environment("training"), "requirements.txt": "our-pkg==1.0\n"}
+ONE: Files = {"env.yml": environment("training"), "Dockerfile": DOCKERFILE, "requirements.txt": "our-pkg==1.0\n"}
 
 
 def at(minutes: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Ends the process at any call of any port: the crash-point sweep's tool."""
+"""Ends the process, or lets another worker in, at any call of any port: the sweeps' tool."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,16 +19,27 @@ class Crashes:
         self.count = 0
         self._at: int | None = None
         self._when: Literal["before", "after"] = "before"
+        self._intruder: Callable[[], None] | None = None
         for part in (world.store, world.signals, world.rebuilds, world.repository, world.feed, world.pipeline):
             part._call = self._counting(part, part._call)  # type: ignore[method-assign,assignment]
 
     def at(self, call: int, when: Literal["before", "after"]) -> None:
         """Crash at this call, counted from now, before or after its effect."""
-        self.count, self._at, self._when = 0, call, when
+        self.count, self._at, self._when, self._intruder = 0, call, when, None
+
+    def let_in(self, call: int, when: Literal["before", "after"], intruder: Callable[[], None]) -> None:
+        """Let somebody else work at this call, before or after its effect."""
+        self.count, self._at, self._when, self._intruder = 0, call, when, intruder
 
     def off(self) -> None:
         """Crash no more."""
         self._at = None
+
+    def _strike(self, where: str) -> None:
+        self._at = None
+        if self._intruder is None:
+            raise Crash(where)
+        self._intruder()
 
     def _counting(
         self, part: Faulty, inner: Callable[[str], AbstractContextManager[None]]
@@ -38,10 +49,10 @@ class Crashes:
             self.count += 1
             mine = self.count == self._at
             if mine and self._when == "before":
-                raise Crash(f"before call {self.count}: {type(part).__name__}.{method}")
+                self._strike(f"before call {self.count}: {type(part).__name__}.{method}")
             with inner(method):
                 yield
-            if mine:
-                raise Crash(f"after call {self.count}: {type(part).__name__}.{method}")
+            if mine and self._when == "after":
+                self._strike(f"after call {self.count}: {type(part).__name__}.{method}")
 
         return call

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.domain.states import ReleaseState
+from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
+from shared.ledger import rebuild_key, release_key
 from shared.limits import FEED_PATIENCE
 from tests.services.world import World
 
@@ -86,7 +88,7 @@ def test_a_deleted_version_is_refused() -> None:
     assert (world.known().state, world.known().reason) == (ReleaseState.REFUSED, "deleted from the feed")
 
 
-def test_a_duplicate_of_a_planned_release_asks_nobody() -> None:
+def test_a_duplicate_of_a_planned_release_changes_nothing() -> None:
     world = World()
     world.publish()
     world.work()
@@ -96,8 +98,60 @@ def test_a_duplicate_of_a_planned_release_asks_nobody() -> None:
     world.announce("OUR.package", "1.1.0")
     world.work()
 
-    assert world.feed.calls == []
     assert world.known() == before
+    assert world.rebuilds.waiting == []
+
+
+VIEW = b'deliver: push\npackages:\n  - {match: "our-*", view: Release}\n'
+
+
+def test_a_promotion_before_the_plan_is_made_counts() -> None:
+    """Publish, then promote at once: the usual order, all within the settle time."""
+    world = World({**World().repository.files(), "rebuilder.yml": VIEW})
+    world.publish()
+    world.step()
+    world.feed.promote("our-package", "1.1", "Release")
+
+    world.announce()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert world.known().release is not None
+    assert "Release" in world.known().release.views  # type: ignore[union-attr]
+
+
+def test_a_promotion_during_a_rebuild_is_planned_after_it() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    world.feed.promote("our-package", "1.1", "Release")
+    world.announce()
+    for _ in range(3):
+        world.step()
+    assert world.known().state is ReleaseState.PLANNED
+
+    rebuild = world.rebuild()
+    done = replace(rebuild, state=RebuildState.FINISHED)
+    world.app.ledger.update(rebuild_key("main", rebuild.id), lambda _: done)
+    world.app.ledger.update(
+        release_key("main", rebuild.releases[0]), lambda e: e.settled("over", world.clock.now()) if e else e
+    )
+    world.work()
+
+    assert world.known().release is not None
+    assert "Release" in world.known().release.views  # type: ignore[union-attr]
+    assert world.known().state is ReleaseState.SETTLED
+
+
+def test_a_target_that_refuses_does_not_hide_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(targets=2)
+    world.feed.fail("version", "before", AccessDenied("the feed may not be read"))
+    world.publish()
+
+    world.work()
+
+    assert world.known(target="main").state is ReleaseState.PARKED
+    assert world.known(target="second").state is ReleaseState.PLANNED
 
 
 def test_a_promotion_lets_a_release_be_planned_again() -> None:

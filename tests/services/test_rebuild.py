@@ -1,12 +1,14 @@
+from collections.abc import Mapping
 from datetime import timedelta
 from itertools import product
 
 import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
-from shared.errors import AccessDenied, ServiceUnavailable, Throttled
+from shared.errors import AccessDenied, PipelineRejected, ServiceUnavailable, Throttled
 from shared.ledger import TurnEntry, carried_key, plan_key, turn_key
-from shared.limits import CLAIM_LIFETIME, ENVIRONMENTS_PER_RUN, PLANS_PER_MESSAGE
+from shared.limits import CLAIM_LIFETIME, ENVIRONMENTS_PER_RUN, PLANS_PER_MESSAGE, TRIES
+from shared.ports import PipelineRun
 from tests.services.crashes import Crash, Crashes
 from tests.services.world import RULES, SAMPLE, World, environment
 
@@ -243,6 +245,96 @@ def test_a_branch_that_takes_no_pushes_fails_the_rebuild_and_frees_the_turn() ->
     assert world.commits == ["Bump our-package 1.2"]
 
 
+def test_what_failed_at_this_very_tip_can_be_done_there_later() -> None:
+    world = World()
+    world.repository.protected = True
+    world.publish()
+    world.work()
+    first = world.rebuild()
+    world.repository.protected = False
+
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1")
+    world.work()
+    world.feed.promote("our-package", "1.1", "Release")
+    world.announce()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert world.rebuild().id != first.id
+    assert world.rebuild().state is RebuildState.QUEUED
+
+
+def test_a_promotion_after_a_failed_push_makes_a_new_rebuild_of_the_same_plan() -> None:
+    world = World()
+    world.repository.protected = True
+    world.publish()
+    world.work()
+    first = world.rebuild()
+    world.repository.protected = False
+
+    world.feed.promote("our-package", "1.1", "Release")
+    world.announce()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert (world.rebuild().id != first.id, world.rebuild().state) == (True, RebuildState.QUEUED)
+
+
+def test_a_run_that_is_refused_fails_only_what_is_not_queued_yet() -> None:
+    names = [f"env{number:03}" for number in range(ENVIRONMENTS_PER_RUN + 1)]
+    world = World(
+        {"rebuilder.yml": RULES, **{k: v for n in names for k, v in environment(n, b"our-package==1.0\n").items()}}
+    )
+    original = world.pipeline.queue
+
+    def refuse_the_second(commit: str, parameters: Mapping[str, str]) -> PipelineRun:
+        if parameters["run"] == "2":
+            raise PipelineRejected("the queue is full")
+        return original(commit, parameters)
+
+    world.pipeline.queue = refuse_the_second  # type: ignore[method-assign]
+    world.publish()
+
+    world.work()
+
+    rebuild = world.rebuild()
+    states = [environment.state for environment in rebuild.environments]
+    assert rebuild.state is RebuildState.QUEUED
+    assert states.count(EnvironmentState.QUEUED) == ENVIRONMENTS_PER_RUN
+    assert [e.reason for e in rebuild.environments if e.state is EnvironmentState.FAILED] == ["the queue is full"]
+    assert world.app.ledger.following("main") == [rebuild.id]
+    assert world.app.ledger.read(turn_key("main")) == TurnEntry(None)
+
+
+def test_a_run_whose_answer_is_lost_and_that_is_shown_late_is_not_queued_twice() -> None:
+    world = World()
+    world.pipeline.fail("queue", "after", ServiceUnavailable("the answer is lost"))
+    world.pipeline.unlisted = 3
+    world.publish()
+
+    world.work()
+
+    assert len(world.pipeline.runs) == 1
+    assert world.rebuild().state is RebuildState.QUEUED
+
+
+def test_a_parked_rebuild_goes_on_when_somebody_asks_again() -> None:
+    world = World()
+    world.pipeline.fail("queue", "before", ServiceUnavailable("away"), times=TRIES + 1)
+    world.publish()
+    world.work()
+    assert world.rebuild().state is RebuildState.PARKED
+    assert world.known().state is ReleaseState.PARKED
+    world.pipeline.faults.clear()
+
+    world.announce()
+    world.work()
+
+    assert world.rebuild().state is RebuildState.QUEUED
+    assert (len(world.commits), len(world.pipeline.runs)) == (1, 1)
+    assert world.known().state is ReleaseState.PLANNED
+
+
 def test_a_pipeline_that_refuses_fails_the_rebuild_with_its_words() -> None:
     world = World()
     world.pipeline.exists = False
@@ -271,11 +363,11 @@ def test_a_claim_of_another_worker_is_respected_until_it_is_old() -> None:
     world.publish()
     crashes = Crashes(world)
     # The claim is written, and its worker is gone before it queues.
-    original = world.pipeline.runs_since
-    world.pipeline.runs_since = _crash  # type: ignore[method-assign,assignment]
+    original = world.pipeline.queue
+    world.pipeline.queue = _crash  # type: ignore[method-assign,assignment]
     with pytest.raises(Crash):
         world.work()
-    world.pipeline.runs_since = original  # type: ignore[method-assign]
+    world.pipeline.queue = original  # type: ignore[method-assign]
     crashes.off()
     world.start()
     from shared.messages import Turn, encode
@@ -288,7 +380,7 @@ def test_a_claim_of_another_worker_is_respected_until_it_is_old() -> None:
     assert world.clock.now() - began >= CLAIM_LIFETIME
 
 
-def _crash(_: object) -> list[object]:
+def _crash(*_: object) -> list[object]:
     raise Crash
 
 

@@ -22,6 +22,9 @@ def repair(world: World, *subscriptions: Subscription) -> Repair:
         targets=world.app.targets,
         hooks=[FakeHooks(list(subscriptions))],
         follow=lambda: world.app.follow,
+        rebuilds=world.rebuilds,
+        clock=world.clock,
+        settle_time=world.app.settings.settle_time,
     )
 
 
@@ -128,9 +131,11 @@ def test_subscriptions_that_are_off_are_reported(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.ERROR):
         repair(
             world,
-            Subscription("1", "build.complete", "enabled", None),
-            Subscription("2", "build.complete", "disabledBySystem", None),
+            Subscription("1", "build.complete", "enabled", "https://ours.azurewebsites.net/api/hooks"),
+            Subscription("2", "build.complete", "disabledBySystem", "https://ours.azurewebsites.net/api/hooks"),
+            Subscription("3", "build.complete", "disabledBySystem", "https://others.example.com/hooks"),
+            Subscription("4", "build.complete", "disabledBySystem", None),
         ).run()
 
     assert "hook_is_off subscription=2 status=disabledBySystem" in caplog.text
-    assert "subscription=1" not in caplog.text
+    assert [number for number in "134" if f"subscription={number}" in caplog.text] == []

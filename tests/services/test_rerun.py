@@ -64,6 +64,38 @@ def test_a_double_click_is_one_rerun() -> None:
     assert len(world.pipeline.runs) == 2
 
 
+def test_two_reruns_that_mean_other_environments_are_both_done() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    finish(world)
+
+    for path in ("scoring/environment.yml", "training"):
+        world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(path,))
+    world.work()
+
+    assert [run.parameters["environments"] for run in world.pipeline.runs[1:]] == [
+        "scoring/environment.yml",
+        "training/environment.yml",
+    ]
+    assert len(world.known().reruns) == 2
+
+
+def test_two_reruns_that_mean_nothing_that_is_there_settle(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.publish()
+    world.work()
+    finish(world)
+
+    for path in ("nope", "nothing"):
+        world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(path,))
+    world.work()
+
+    assert world.known().state is ReleaseState.SETTLED
+    assert len(world.pipeline.runs) == 1
+    assert "parked" not in caplog.text
+
+
 def test_what_is_being_rebuilt_is_busy() -> None:
     world = World()
     world.publish()

@@ -17,7 +17,7 @@ def test_a_release_tells_who_has_it() -> None:
     (target,) = answer["targets"]
     assert (target["state"], target["rebuild"]["state"]) == ("planned", "queued")
     assert [(row["path"], row["decision"], row["reason"], row["state"]) for row in target["environments"]] == [
-        ("reporting/environment.yml", "unaffected", "does not name our-package", None),
+        ("reporting/environment.yml", "unaffected", "requires no our-package from the feed", None),
         ("scoring/environment.yml", "bump", "1.0 → 1.1", "queued"),
         ("training/environment.yml", "bump", "1.0 → 1.1", "queued"),
     ]

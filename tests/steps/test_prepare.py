@@ -156,4 +156,7 @@ def test_a_dockerfile_that_does_not_use_the_packages_is_warned_of(
 
     prepare(checkout.job)
 
-    assert "##vso[task.logissue type=warning]Dockerfile never uses pip_packages" in capsys.readouterr().out
+    assert (
+        "##vso[task.logissue type=warning]training/context/Dockerfile: it never uses pip_packages"
+        in capsys.readouterr().out
+    )

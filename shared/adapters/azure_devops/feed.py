@@ -3,6 +3,8 @@
 Discovered by REST and not by the simple index: only REST tells upstream sources, views and deletion.
 """
 
+from typing import Any
+
 from azure.devops.connection import Connection
 from packaging.utils import canonicalize_name
 
@@ -44,7 +46,8 @@ class AzureFeed:
             for found in packages:
                 if str(canonicalize_name(found.normalized_name or found.name)) != package:
                     continue
-                for candidate in found.versions or ():
+                # 1.0 may lie in the recycle bin beside a 1.0.0 that does not: what is there counts.
+                for candidate in sorted(found.versions or (), key=lambda candidate: bool(candidate.is_deleted)):
                     if not _is_same(candidate.version, version):
                         continue
                     if candidate.is_deleted:
@@ -66,25 +69,16 @@ class AzureFeed:
             page = client(self._connection, "feed").get_package_changes(
                 **self._where, continuation_token=token, batch_size=CHANGES_PER_REQUEST
             )
-        items = []
-        for change in page.package_changes or ():
-            news = change.package_version_change
-            if (
-                str(change.package.protocol_type).casefold() != _PROTOCOL.casefold()
-                or news.change_type != "addOrUpdate"
-            ):
-                continue
-            version = news.package_version
-            upstream = bool(_upstream(version.source_chain, version.direct_upstream_source_id))
-            items.append(Change(change.package.name, version.version, upstream))
-        following = int(page.next_package_continuation_token or token)
-        return Changes(tuple(items), following, more=len(page.package_changes or ()) >= CHANGES_PER_REQUEST)
+            following = int(page.next_package_continuation_token or token)
+            rows = page.package_changes or ()
+            items = tuple(found for row in rows if (found := _change(row)))
+        return Changes(items, following, more=len(rows) >= CHANGES_PER_REQUEST)
 
     def latest_token(self) -> int:
         """The token of the newest change."""
         with translated(f"reading the state of feed {self._feed}"):
             change = client(self._connection, "feed").get_feed_change(**self._where)
-        return int(change.latest_package_continuation_token or 0)
+            return int(change.latest_package_continuation_token or 0)
 
     def id(self) -> str:
         """The feed's GUID, which never changes."""
@@ -92,6 +86,16 @@ class AzureFeed:
             with translated(f"reading feed {self._feed}"):
                 self._id = str(client(self._connection, "feed").get_feed(**self._where).id)
         return self._id
+
+
+def _change(row: Any) -> Change | None:
+    """One line of the change log, or None if it tells of no added or changed Python version."""
+    news = row.package_version_change
+    if str(row.package.protocol_type).casefold() != _PROTOCOL.casefold() or news.change_type != "addOrUpdate":
+        return None
+    version = news.package_version
+    upstream = bool(_upstream(version.source_chain, version.direct_upstream_source_id))
+    return Change(row.package.name, version.version, upstream)
 
 
 def _is_same(one: str, other: str) -> bool:

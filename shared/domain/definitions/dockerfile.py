@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from shared.domain.text import SourceText
 
+# Where the pipeline puts the wheels, inside the build context.
+PACKAGES_FOLDER = "pip_packages"
+
 _PIP_FILE = re.compile(r"(?:^|\s)(?P<option>-r|--requirement|-c|--constraint)(?:\s+|=)?(?P<path>[^\s;&|\\]+)")
 _CONDA_FILE = re.compile(r"(?:^|\s)(?:-f|--file)(?:\s+|=)(?P<path>[^\s;&|\\]+\.ya?ml)")
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(?P<image>\S+)", re.IGNORECASE | re.MULTILINE)
@@ -40,11 +43,13 @@ class Dockerfile:
         files: that it hands to pip and conda.
         image: the base image of its last stage.
         words: everything in its commands that may be a package's name, normalised.
+        packaged: it uses the folder of wheels that the pipeline puts into the build context.
     """
 
     files: tuple[HandedOver, ...] = ()
     image: str | None = None
     words: frozenset[str] = frozenset()
+    packaged: bool = True
 
 
 def read_dockerfile(source: SourceText) -> Dockerfile:
@@ -63,6 +68,7 @@ def read_dockerfile(source: SourceText) -> Dockerfile:
         ),
         image=images[-1] if images else None,
         words=words_of(commands),
+        packaged=PACKAGES_FOLDER in "\n".join(lines),
     )
 
 

@@ -1,0 +1,43 @@
+"""What keeps an environment from being rebuilt, as far as its files show it: such pins are not raised in vain."""
+
+import re
+
+from shared.domain.environments import Environment
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+
+
+def obstacle(environment: Environment) -> str | None:
+    """Why the pipeline could not rebuild an environment, in one line, or None if nothing is known to be in the way.
+
+    The planner holds an environment for it, and the pipeline fails one that is asked for all the same.
+    """
+    if why := name_obstacle(environment.name):
+        return why
+    if environment.context is None:
+        if environment.uses:
+            return None
+        return f"{environment.path} has neither a build context nor a conda file in this repository"
+    if environment.dockerfile is None:
+        missing = [str(warning) for warning in environment.warnings if warning.path == environment.path]
+        return missing[0] if missing else f"its build context {environment.context or '.'} has no Dockerfile"
+    return outside(environment, environment.dockerfile)
+
+
+def outside(environment: Environment, *paths: str) -> str | None:
+    """Why the image build cannot read one of some files, or None if it can: it sees the build context only."""
+    if environment.context is None:
+        return None
+    for path in paths:
+        if environment.context and not f"{path}/".startswith(f"{environment.context}/"):
+            return f"{path} lies outside the build context {environment.context}: the image build cannot read it"
+    return None
+
+
+def name_obstacle(name: str) -> str | None:
+    """Why Azure ML takes no environment of this name, or None if it does."""
+    if not _NAME.fullmatch(name):
+        return f"`name` {name!r} is not a name that Azure ML takes: letters, digits, - . and _ only"
+    if name.casefold().startswith("azureml"):
+        return "`name` begins with AzureML, which is kept for Microsoft's own"
+    return None

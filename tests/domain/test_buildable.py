@@ -1,0 +1,92 @@
+import pytest
+
+from shared.domain.plan import ByHand
+from tests.domain.repositories import DOCKERFILE, decisions, environment, plan_of
+
+BUILDABLE: dict[str, str | bytes] = {
+    "e/env.yml": environment("e"),
+    "e/Dockerfile": DOCKERFILE,
+    "e/requirements.txt": "our-pkg==1.0\n",
+}
+NO_NAME = "is not a name that Azure ML takes: letters, digits, - . and _ only"
+CONDA = "dependencies: [python=3.10, {pip: [our-pkg==1.0]}]\n"
+
+
+def without(path: str, **files: str) -> dict[str, str | bytes]:
+    return {name: content for name, content in {**BUILDABLE, **files}.items() if name != path}
+
+
+def held(files: dict[str, str | bytes]) -> str:
+    plan = plan_of(files, "our-pkg 1.1")
+    assert plan.edits == ()
+    return decisions(plan)["e/env.yml"]
+
+
+def test_what_can_be_rebuilt_is() -> None:
+    assert held_or_not(BUILDABLE) == "bump"
+    assert held_or_not({"e/env.yml": "name: e\nimage: x\nconda_file: c.yml\n", "e/c.yml": CONDA}) == "bump"
+
+
+def held_or_not(files: dict[str, str | bytes]) -> str:
+    return decisions(plan_of(files, "our-pkg 1.1"))["e/env.yml"]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        (without("e/Dockerfile"), "held(cannot be rebuilt: e/env.yml: its build context has no e/Dockerfile)"),
+        (
+            {**BUILDABLE, "Dockerfile": "FROM x\n",
+             "e/env.yml": "name: e\nbuild: {path: ., dockerfile_path: ../Dockerfile}\n"},
+            "held(cannot be rebuilt: Dockerfile lies outside the build context e: the image build cannot read it)",
+        ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("my env")},
+            f"held(cannot be rebuilt: `name` 'my env' {NO_NAME})",
+        ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("AzureML-e")},
+            "held(cannot be rebuilt: `name` begins with AzureML, which is kept for Microsoft's own)",
+        ),
+    ],
+)  # fmt: skip
+def test_no_pin_is_raised_for_what_cannot_be_rebuilt(files: dict[str, str | bytes], reason: str) -> None:
+    assert held(files) == reason
+
+
+def test_paths_that_differ_in_capitals_only_are_held() -> None:
+    """Two jobs of one name would make the service refuse the run of all others too."""
+    files = {**BUILDABLE, **{path.replace("e/", "E/"): content for path, content in BUILDABLE.items()}}
+    files["E/env.yml"] = environment("other")
+    plan = plan_of({**files, **{path.replace("e/", "f/"): text for path, text in BUILDABLE.items()},
+                    "f/env.yml": environment("f")}, "our-pkg 1.1")  # fmt: skip
+
+    found = decisions(plan)
+
+    assert found["f/env.yml"] == "bump"
+    assert found["e/env.yml"].startswith("held(path not unique")
+    assert found["E/env.yml"].startswith("held(path not unique")
+
+
+def test_what_the_pipeline_will_ask_for_is_said_when_it_is_planned() -> None:
+    files = {**BUILDABLE, "e/Dockerfile": "FROM x\nRUN pip install -r requirements.txt\n"}
+
+    warnings = plan_of(files, "our-pkg 1.1").warnings
+
+    assert [warning.split(":")[0] for warning in warnings] == ["e/Dockerfile", "e/env.yml"]
+    assert "its Python is not known" in warnings[1]
+
+
+@pytest.mark.parametrize("asked", ["e/env.yml", "e"])
+def test_a_rerun_means_environments_by_path_or_name(asked: str) -> None:
+    plan = plan_of(BUILDABLE, "our-pkg 1.0", by_hand=ByHand(1, (asked,)))
+
+    assert [environment.path for environment in plan.environments] == ["e/env.yml"]
+    assert plan.warnings == ()
+
+
+def test_a_rerun_that_asks_for_what_is_not_there_is_told() -> None:
+    plan = plan_of(BUILDABLE, "our-pkg 1.0", by_hand=ByHand(1, ("nope",)))
+
+    assert plan.environments == ()
+    assert plan.warnings == ("the rerun asks for 'nope', which is neither an environment's path nor a name",)

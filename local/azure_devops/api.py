@@ -227,7 +227,7 @@ def failing(fault: Fault) -> Response:
                 "TF400733: The request has been canceled: Request was blocked due to exceeding usage of resource "
                 "'Concurrency' in namespace 'User'.",
             )
-            return JSONResponse(error.body(), 429)
+            return JSONResponse(error.body(), 429, {"Retry-After": "1"})
         case Fault.UNAUTHORIZED:
             return HTMLResponse("", 401, {"WWW-Authenticate": "Bearer"})
         case Fault.FORBIDDEN:

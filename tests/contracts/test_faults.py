@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -101,7 +101,10 @@ def test_who_is_not_let_in_is_denied_access(
 
 def test_too_many_requests_are_throttled_and_not_repeated(stand: Stand, step: Step) -> None:
     before = stand.calls(step)
-    assert type(stand.fail(step, Fault.TOO_MANY)) is Throttled
+    raised = stand.fail(step, Fault.TOO_MANY)
+    assert isinstance(raised, Throttled)
+    # Not slept inside the function: the queue's message waits for it.
+    assert raised.retry_after == timedelta(seconds=1)
     assert stand.calls(step) == before + 1
 
 

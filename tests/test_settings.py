@@ -59,6 +59,11 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "feeds": ["a/b/c"]}]), "is not a list of `project/feed`"),
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "feeds": []}]), "feeds"),
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "organization": "http://dev.azure.com/x"}]), "is not https"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "organization": "https://u:canary@dev.azure.com/x"}]),
+         "holds more than an address"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "organization": "https://dev.azure.com/x?pat=canary"}]),
+         "holds more than an address"),
+        ("REBUILDER_TARGETS", json.dumps([{**TARGET, "project": "  "}]), "project"),
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "name": "../x"}]), "name"),
         ("REBUILDER_TARGETS", json.dumps([{**TARGET, "brnach": "x"}]), "no such setting"),
         ("REBUILDER_STORAGE__blobServiceUri", "http://account.blob.core.windows.net", "is not https"),
@@ -66,13 +71,14 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("REBUILDER_SETTLE_SECONDS", "soon", "REBUILDER_SETTLE_SECONDS"),
         ("REBUILDER_SUSPENDED", "perhaps", "REBUILDER_SUSPENDED"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_setting_is_named_with_what_is_wrong(name: str, value: str, complaint: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Settings.read({**GOOD, name: value})
 
     assert name in str(caught.value)
     assert complaint in str(caught.value)
+    assert "canary" not in str(caught.value)
 
 
 def test_no_value_is_ever_shown() -> None:

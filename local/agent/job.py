@@ -141,7 +141,7 @@ class JobRunner:
         except (StepProblem, Unknown) as problem:
             self.issue("error", str(problem))
             self.log(f"##[error]{problem}")
-            return self._outcome or "failed"
+            return "failed"
         if context.cancelled.is_set():
             return "canceled"
         return self._outcome or "succeeded"
@@ -192,7 +192,7 @@ class JobRunner:
         if status and errors == had_error:
             raise StepProblem(f"Bash exited with code '{status}'.")
         if status:
-            self._outcome = self._outcome or "failed"
+            self._outcome = "failed"  # a step that says of itself that it is complete cannot hide this
 
     def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[str]:
         assert process.stdout is not None
@@ -223,7 +223,9 @@ class JobRunner:
             case "task.complete":
                 results = {"Succeeded": "succeeded", "Failed": "failed", "Skipped": "skipped",
                            "SucceededWithIssues": "succeeded"}  # fmt: skip
-                self._outcome = results.get(command.properties.get("result", ""), "succeeded")
+                said = results.get(command.properties.get("result", ""), "succeeded")
+                # Of several results the worst counts (the agent's own `MergeTaskResults`).
+                self._outcome = max(said, self._outcome or said, key=("skipped", "succeeded", "failed").index)
             case "task.logissue":
                 self.issue(command.properties.get("type", "error"), command.data)
             case "task.uploadsummary":

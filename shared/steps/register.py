@@ -62,7 +62,7 @@ def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -
     try:
         client = _client(workspace)
         for attempt in range(1, _ATTEMPTS + 1):
-            if earlier := _registered_before(client, job, name, workspace):
+            if earlier := registered_before(client, job, name, workspace):
                 return earlier
             environment = load_environment(yaml_file(job))
             chosen = environment.version
@@ -89,7 +89,7 @@ def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -
     raise AssertionError("the last attempt returns or raises")
 
 
-def _registered_before(client: "MLClient", job: Job, name: str, workspace: Workspace) -> str | None:
+def registered_before(client: "MLClient", job: Job, name: str, workspace: Workspace) -> str | None:
     """The version that an earlier try of this rebuild registered, or None if there is none.
 
     Raises:

@@ -153,6 +153,12 @@ def test_a_step_can_complete_itself(runs: Runs) -> None:
     assert (build.result, record(build, "x").result) == ("succeeded", "skipped")
 
 
+def test_a_step_that_calls_itself_complete_hides_no_failure(runs: Runs) -> None:
+    build = runs.run('steps:\n  - script: echo "##vso[task.complete result=Succeeded]done"; exit 1\n')
+
+    assert build.result == "failed"
+
+
 def test_jobs_wait_for_those_they_depend_on_and_one_failure_leaves_the_others_alone(runs: Runs) -> None:
     build = runs.run("""
 jobs:

@@ -1,6 +1,7 @@
 """What `AzureML` promises, kept by the adapter (on the stand-in, over TLS under Azure's names) and by the fake."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -15,6 +16,8 @@ from shared.adapters.azure_ml import AzureMLWorkspaces
 from shared.domain.targets import Workspace
 from shared.errors import AccessDenied, NotThere, ServiceUnavailable, Throttled
 from shared.ports import AzureML
+from shared.steps.register import registered_before
+from shared.steps.work import Job, StepFailed
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.credential import StubCredential
 
@@ -122,6 +125,43 @@ def test_faults_of_the_service_become_ours(stand_in: StandIn, fault: Fault, erro
     with pytest.raises(error):
         world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
     stand_in.faults.clear()
+
+
+def _job(run: str = "12", rebuild: str = "0123") -> Job:
+    return Job("e.yml", rebuild, run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
+
+
+def _before(world: StandWorld, job: Job) -> str | None:
+    from azure.ai.ml import MLClient
+
+    client = MLClient(
+        StubCredential("https://management.azure.com"), WORKSPACE.subscription, WORKSPACE.resource_group, WORKSPACE.name
+    )
+    return registered_before(client, job, "workspace-tools", WORKSPACE)
+
+
+def test_a_registration_looks_first_what_is_there(stand_in: StandIn) -> None:
+    stand_in.environments["training"].clear()
+    world = StandWorld(stand_in)
+    assert _before(world, _job()) is None
+
+    world.register("workspace-tools", {"rebuilder-rebuild": "earlier", "rebuilder-run": "11"})
+    world.register("workspace-tools", {"a-persons": "own"})
+    assert _before(world, _job()) is None
+
+    mine = world.register("workspace-tools", {"rebuilder-rebuild": "0123", "rebuilder-run": "12"})
+    assert _before(world, _job()) == mine
+    assert world.azure_ml.registered(WORKSPACE, "workspace-tools", TAG) is not None
+
+
+def test_an_older_run_registers_nothing_over_a_later_one(stand_in: StandIn) -> None:
+    """Azure ML's newest version is the one that was created last, whatever it holds."""
+    stand_in.environments["training"].clear()
+    world = StandWorld(stand_in)
+    world.register("workspace-tools", {"rebuilder-rebuild": "later", "rebuilder-run": "13"})
+
+    with pytest.raises(StepFailed, match=r"^superseded by run 13: it has registered a version of workspace-tools in"):
+        _before(world, _job())
 
 
 def test_a_workspace_that_is_not_there_is_not_there(stand_in: StandIn) -> None:

@@ -108,15 +108,21 @@ def test_environments_are_registered_with_what_ties_them_to_the_release(working:
     assert found["state"] == "settled"
 
 
+def test_an_environment_without_its_dockerfile_is_held_and_keeps_its_pin(working: Stand) -> None:
+    row = environments(finished(working, "1.1"))["bare"]
+
+    assert (row["decision"], row["state"]) == ("held", None)
+    assert "its build context has no bare/docker-context/Dockerfile" in row["reason"]
+
+
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
         ("missing", f"no file of my-other==9.9 for Python {STEPS_PYTHON} on Linux x86_64"),
-        ("bare", "its build context has no bare/docker-context/Dockerfile"),
         ("twice", "twice/environment.yml: `build` goes with neither `image` nor `conda_file` (it has image)"),
         ("old", "Version spec 3.99 for architecture x64 did not match any version in Agent.ToolsDirectory."),
         ("ignoring", ".amlignore keeps pip_packages/my_library-3.0-py3-none-any.whl out of the upload"),
-        ("versioned", "Azure ML has this version with other content already (409)"),
+        ("versioned", "Azure ML has version 6 with other content already (409)"),
     ],
 )
 def test_a_failed_environment_tells_the_cause_and_leaves_the_others_alone(
@@ -141,7 +147,6 @@ def test_trouble_shows_up_in_the_earliest_step(working: Stand) -> None:
     assert failed == {
         "docker": None,
         "conda": None,
-        "bare": "Prepare the build context",
         "twice": "Prepare the build context",
         "old": "Find the environment's Python",
         "missing": "Download the packages",
@@ -195,6 +200,17 @@ def test_new_content_is_a_new_version(working: Stand) -> None:
     row = environments(finished(working, "1.2"))["docker"]
 
     assert (row["state"], row["registered_version"], row["tags"]["package-my-tool"]) == ("registered", "2", "1.2")
+
+
+def test_an_older_run_gives_way_to_a_later_one(working: Stand) -> None:
+    later = Version("docker", "90", {"tags": {"rebuilder-run": "900"}, "image": "x"})
+    working.azure_ml.environments[WORKSPACE]["docker"].append(later)
+
+    row = rerun(working)
+
+    working.azure_ml.environments[WORKSPACE]["docker"].remove(later)
+    assert (row["state"], row["registered_version"]) == ("superseded", None)
+    assert row["reason"].startswith("superseded by run 900: ")
 
 
 def test_an_expired_token_fails_the_registration_and_says_so(working: Stand) -> None:

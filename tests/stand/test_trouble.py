@@ -106,6 +106,8 @@ def test_a_release_that_the_feed_does_not_have_does_nothing_and_says_so(stand: S
         (b'{"eventType": 7}', 200, "rejected"),
         (b'{"feed": "packages", "name": "../x", "version": "1"}', 200, "rejected"),
         (b'{"eventType": "git.push"}', 200, "ignored"),
+        (b'{"eventType": "\\ud800"}', 200, "ignored"),
+        (b'{"feed": "\\ud800", "name": "pkg-hook", "version": "1"}', 200, "ignored"),
         (b'{"feed": "elsewhere", "name": "pkg-hook", "version": "1"}', 200, "ignored"),
     ],
 )

@@ -33,11 +33,13 @@ def run(
         str, typer.Option(metavar="NAME==VERSION", help="The release to upload.")
     ] = f"{SAMPLE_NAME}==1.1",
     port: Annotated[int | None, typer.Option(help="Port of the Function app.")] = None,
-    folder: Annotated[Path, typer.Option(help="For everything that is written; emptied first.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="For all that is written: a new one, or an earlier run's.")] = FOLDER,
 ) -> None:
     """Start everything, release a package, and show what happens."""
     name, version = parse_release(release)
-    wish = Wish(once=once, report=report, repository=repository, name=name, version=version, port=port, folder=folder)
+    wish = Wish(
+        once=once, report=report, repository=repository, name=name, version=version, port=port, folder=folder.resolve()
+    )
     raise typer.Exit(perform(wish))
 
 
@@ -59,6 +61,8 @@ def main() -> int:
     except StandError as problem:
         sys.stderr.write(f"error: {problem}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -35,6 +35,9 @@ def main() -> int:
     except Problem as problem:
         sys.stderr.write(f"error: {problem}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted; what is missing is installed the next time\n")
+        return 130
     return 0
 
 

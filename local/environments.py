@@ -10,7 +10,8 @@ from pathlib import Path
 
 from local.azure_devops.repository import GitError, git
 from local.processes import StandError
-from shared.domain.rules import RULES_FILE
+from shared.domain.rules import RULES_FILE, read_rules
+from shared.errors import InvalidConfiguration
 from shared.steps.prepare import catalog_of
 
 SAMPLE = Path(__file__).parent / "sample" / "environments"
@@ -42,10 +43,14 @@ class Served:
     Attributes:
         wrote_rules: it had no rules file, and got a permissive one.
         assumed: environments that do not say their Python; the rules state one for them.
+        uncommitted: how many files of a checkout are changed and not committed: they are not served.
+        pythons: the Pythons of its environments.
     """
 
     wrote_rules: bool
     assumed: tuple[str, ...] = ()
+    uncommitted: int = 0
+    pythons: tuple[str, ...] = ()
 
 
 def serve_repository(source: Path, bare: Path) -> Served:
@@ -59,14 +64,15 @@ def serve_repository(source: Path, bare: Path) -> Served:
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch) / "work"
         try:
-            _copy(source, work)
+            uncommitted = _copy(source, work)
             wrote_rules = not (work / RULES_FILE).is_file()
             assumed: tuple[str, ...] = ()
             if wrote_rules:
                 assumed = _without_python(work)
-                pythons = "".join(f"  {json.dumps(path)}: {json.dumps(ASSUMED_PYTHON)}\n" for path in assumed)
-                (work / RULES_FILE).write_text(PERMISSIVE_RULES + (f"python:\n{pythons}" if pythons else ""))
+                stated = "".join(f"  {json.dumps(path)}: {json.dumps(ASSUMED_PYTHON)}\n" for path in assumed)
+                (work / RULES_FILE).write_text(PERMISSIVE_RULES + (f"python:\n{stated}" if stated else ""))
                 _commit(work, "Add permissive rules (by the stand)")
+            pythons = _pythons(work)
             _add_pipeline(work)
             _commit(work, "Add the rebuild pipeline (by the stand)")
             git("clone", "--quiet", "--bare", str(work), str(bare), at=Path(scratch))
@@ -74,7 +80,17 @@ def serve_repository(source: Path, bare: Path) -> Served:
             git("symbolic-ref", "HEAD", "refs/heads/main", at=bare)
         except (GitError, OSError) as problem:
             raise StandError(f"--repository {source}: {problem}") from None
-    return Served(wrote_rules, assumed)
+    return Served(wrote_rules, assumed, uncommitted, pythons)
+
+
+def _pythons(work: Path) -> tuple[str, ...]:
+    catalog, _ = catalog_of(work, "checkout")
+    try:
+        rules = read_rules((work / RULES_FILE).read_bytes())
+    except InvalidConfiguration:
+        return ()
+    found = {rules.python_for(e.path) or e.python for e in catalog.environments if e.uses}
+    return tuple(sorted(python for python in found if python))
 
 
 def _without_python(work: Path) -> tuple[str, ...]:
@@ -83,12 +99,17 @@ def _without_python(work: Path) -> tuple[str, ...]:
     return tuple(e.path for e in catalog.environments if e.uses and e.python is None)
 
 
-def _copy(source: Path, work: Path) -> None:
-    """A checkout is cloned with its history at what it has checked out; a folder becomes one commit."""
+def _copy(source: Path, work: Path) -> int:
+    """A checkout is cloned with its history at what it has checked out; a folder becomes one commit.
+
+    Returns:
+        how many files of a checkout are changed and not committed, and so not copied.
+    """
     if (source / ".git").exists():
+        changed = git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no", at=source)
         git("clone", "--quiet", "--no-hardlinks", str(source.resolve()), str(work), at=source)
         git("checkout", "--quiet", "-B", "main", at=work)
-        return
+        return len(changed.splitlines())
     shutil.copytree(source, work, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for folder, _, names in os.walk(work):
         for path in (Path(folder), *(Path(folder) / name for name in names)):
@@ -96,6 +117,7 @@ def _copy(source: Path, work: Path) -> None:
                 path.chmod(path.stat().st_mode | 0o200)  # the source may be read-only
     git("init", "--quiet", "--initial-branch=main", at=work)
     _commit(work, "Import the environments")
+    return 0
 
 
 def _add_pipeline(work: Path) -> None:

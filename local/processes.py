@@ -31,6 +31,8 @@ def check_free(port: int, what: str) -> int:
     Raises:
         StandError: somebody does.
     """
+    if not 0 < port < 65536:
+        raise StandError(f"port {port} for {what} is none: choose one from 1 to 65535 with --port")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

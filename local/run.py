@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from local.processes import StandError, check_free
 from local.pythons import require_python
 from local.stand import Stand, StandSettings
 from local.story import Story
-from local.wheels import SAMPLE_NAME, build_sample, empty_wheel, public_wheel
+from local.wheels import SAMPLE_NAME, build_sample, empty_wheel, public_wheels
 from shared.domain.names import package_name
 from shared.domain.releases import version_of
 from shared.errors import InvalidInput
@@ -29,8 +30,6 @@ from shared.errors import InvalidInput
 FOLDER = PROJECT / ".stand"
 # What the sample's rebuilder.yml says of its environments.
 SAMPLE_PYTHON = "3.10"
-# Who uses the folder: a second stand would take it away from the first one.
-_OWNER = "owner.pid"
 DEFAULT_PORT = 7071
 # The job takes a minute or two, most of it to download and install what the sample asks for.
 _PATIENCE = 900
@@ -80,16 +79,14 @@ def parse_release(text: str) -> tuple[str, str]:
 
 def run(wish: Wish) -> int:
     """Start the stand, release, watch; returns the exit status."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     _end_on_sigterm()
     if wish.report:
         _check_writable(wish.report)
     began = time.monotonic()
-    _check_not_in_use(wish.folder)
     if wish.repository == SAMPLE:
         require_python(SAMPLE_PYTHON)
     stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=_port(wish, console)))
-    (wish.folder / _OWNER).write_text(str(os.getpid()))
     if wish.repository == SAMPLE:
         first = build_sample("1.0", wish.folder / "wheels")
         stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)
@@ -103,10 +100,16 @@ def run(wish: Wish) -> int:
             seen = stand.release(wish.name, wish.version, everything=True) if stand.functions.is_running else None
             if wish.report:
                 wish.report.write_text(json.dumps(_report(stand, seen, wish), indent=2) + "\n")
-        problem = _problem(found, wish)
-        if problem:
-            raise StandError(problem)
+        for row in seen["targets"][0].get("environments", []) if seen else []:
+            _context(stand, row)
         story.where_to_look(seen, wish.folder)
+        problem = _problem(found, seen, wish)
+        if problem and (wish.once or not stand.functions.is_running):
+            raise StandError(problem)
+        if problem:
+            story.line("failed", Text(problem, style="red"))
+        elif not (found and found["rebuild"]):
+            story.line("done", f"nothing is rebuilt: {_counted(seen)}")
         if not wish.once:
             _stay(stand, story, console, wish)
     return 0
@@ -122,17 +125,9 @@ def _port(wish: Wish, console: Console) -> int:
         return 0
 
 
-def _check_not_in_use(folder: Path) -> None:
-    with suppress(OSError, ValueError):
-        owner = int((folder / _OWNER).read_text())
-        os.kill(owner, 0)  # is there such a process?
-        if owner != os.getpid():
-            raise StandError(f"process {owner} runs a stand in {folder}; end it, or choose another --folder")
-
-
 def _check_writable(path: Path) -> None:
     try:
-        path.write_text("{}\n")
+        path.open("a").close()
     except OSError as problem:
         raise StandError(f"--json {path}: {problem.strerror}") from None
 
@@ -146,12 +141,16 @@ def _introduce(stand: Stand, story: Story, seconds: float) -> None:
     if stand.served.wrote_rules:
         story.line("stand", "the repository has no rebuilder.yml: a permissive one was committed to the stand's copy")
     if stand.served.assumed:
-        count = len(stand.served.assumed)
-        story.line("stand", f"{count} environments do not say their Python: {ASSUMED_PYTHON} is assumed for them")
+        shown = ", ".join(stand.served.assumed[:3]) + (", …" if len(stand.served.assumed) > 3 else "")
+        what = f"Python {ASSUMED_PYTHON} is assumed where the files do not say it"
+        story.line("stand", f"{what} ({len(stand.served.assumed)}: {shown})")
+    if stand.served.uncommitted:
+        what = "is what was committed last; changed and not committed"
+        story.line("stand", f"what is served {what}: {stand.served.uncommitted} file(s)")
 
 
 def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any] | None:
-    wheel = _wheel(wish, story)
+    wheel = _wheel(stand, wish, story)
     upload(stand, wheel)
     story.line("upload", f"twine uploaded {wheel.name} to feed {stand.organization.feed_name}")
     deadline = time.monotonic() + _PATIENCE
@@ -170,13 +169,16 @@ def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any]
     return found
 
 
-def _wheel(wish: Wish, story: Story) -> Path:
+def _wheel(stand: Stand, wish: Wish, story: Story) -> Path:
+    """The wheel to upload; a package with one for each Python has the others on the feed before."""
     folder = wish.folder / "wheels"
     if package_name(wish.name) == SAMPLE_NAME:
         return build_sample(wish.version, folder)
-    found = public_wheel(wish.name, wish.version, folder)
+    found = public_wheels(wish.name, wish.version, folder, stand.served.pythons or (ASSUMED_PYTHON,))
+    for other in found[1:]:
+        stand.organization.feed.publish(other.name, other.read_bytes(), silent=True)
     if found:
-        return found
+        return found[0]
     story.line("stand", f"found no public wheel of {wish.name} {wish.version}: an empty one takes its place")
     return empty_wheel(wish.name, wish.version, folder)
 
@@ -201,6 +203,8 @@ def upload(stand: Stand, wheel: Path) -> None:
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         errors = [line for line in lines if "Error" in line] or lines or ["no reason given"]
+        if "409" in errors[-1]:
+            raise StandError(f"{wheel.name} is on the feed already, and a version cannot be published twice")
         raise StandError(f"twine could not upload {wheel.name}: {errors[-1]}")
 
 
@@ -211,7 +215,13 @@ def _is_over(found: dict[str, Any]) -> bool:
     return found["state"] in ("settled", "refused", "parked")
 
 
-def _problem(found: dict[str, Any] | None, wish: Wish) -> str | None:
+def _counted(seen: dict[str, Any] | None) -> str:
+    """The decisions in numbers."""
+    counted = Counter(row["decision"] for target in (seen or {}).get("targets", []) for row in target["environments"])
+    return ", ".join(f"{number} {decision}" for decision, number in sorted(counted.items()))
+
+
+def _problem(found: dict[str, Any] | None, seen: dict[str, Any] | None, wish: Wish) -> str | None:
     """Why the job is not done, in one line; None if it is."""
     if found is None:
         return f"the release was not heard of within {_PATIENCE} s; see {wish.folder / 'logs' / 'functions.log'}"
@@ -226,7 +236,12 @@ def _problem(found: dict[str, Any] | None, wish: Wish) -> str | None:
         reason = rebuild["reason"] or f"no more happened within {_PATIENCE} s"
         return f"rebuild {rebuild['id']} is {rebuild['state']}: {reason}"
     if found["state"] == "settled":
-        return None
+        rows = seen["targets"][0]["environments"] if seen else []
+        if not rows:
+            return (
+                f"{wish.repository} has no Azure ML environment (a YAML file with `name` and `build` or `conda_file`)"
+            )
+        return next((row["reason"] for row in rows if row["reason"].startswith("rules: ")), None)
     return f"the release is {found['state']}: {found['reason'] or f'no more happened within {_PATIENCE} s'}"
 
 
@@ -290,17 +305,25 @@ def _what_to_try(stand: Stand, wish: Wish) -> list[tuple[str, str]]:
     organization, app, key = stand.organization, stand.app_url, stand.function_key
     root, index = organization.url.rsplit("/", 1)[0], f"{organization.feed_url}/upload/"
     credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.feed_password}"
-    body = json.dumps({"name": SAMPLE_NAME, "version": "1.1"})
+    body = json.dumps({"name": wish.name, "version": wish.version})
     fault = json.dumps({"operation": "push", "fault": "after"})
-    wheel = wish.folder / "wheels" / "our_cool_reusable_package-1.2-py3-none-any.whl"
+    name, following, python = package_name(wish.name), _next_version(wish.version), sys.executable
+    wheel = wish.folder / "wheels" / f"{name.replace('-', '_')}-{following}-py3-none-any.whl"
+    build = f"cd {PROJECT} && {python} -m local wheel {name}=={following} --folder {wheel.parent}"
     return [
-        ("publish another version", f".venv/bin/python -m local wheel {SAMPLE_NAME}==1.2 --folder {wheel.parent}"),
-        ("and send it to the feed", f"{credentials} .venv/bin/python -m twine upload --repository-url {index} {wheel}"),
+        ("make another version", build),
+        ("and publish it to the feed", f"{credentials} {python} -m twine upload --repository-url {index} {wheel}"),
         ("rerun by hand", f"curl -X POST {app}/api/rebuilds -H 'x-functions-key: {key}' -d '{body}'"),
-        ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{SAMPLE_NAME}/1.1?all=1'"),
+        ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{name}/{wish.version}?all=1'"),
         ("clone the repository, change something, push it", f"git clone {organization.clone_url}"),
         ("let the answer to the next push get lost", f"curl -X POST {root}/_stand/faults -d '{fault}'"),
     ]
+
+
+def _next_version(version: str) -> str:
+    """The version after this one: its last number raised by one."""
+    *before, last = version_of(version).release
+    return ".".join(map(str, (*before, last + 1)))
 
 
 def _end_on_sigterm() -> None:

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +27,7 @@ from local.certificates import make_certificates
 from local.environments import PROJECT, SAMPLE, Served, serve_repository
 from local.identity import PATH as IDENTITY_PATH
 from local.identity import make_token
-from local.processes import Process, free_ports
+from local.processes import Process, StandError, free_ports
 from local.pythons import find_python
 from local.upstream import Upstream
 
@@ -34,6 +35,8 @@ from local.upstream import Upstream
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 RESOURCE_GROUP = "ml"
 WORKSPACE = "training"
+# Says that a folder is a stand's own, and which process uses it.
+OWNER = "owner.pid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,36 @@ class StandSettings:
     agent: bool = True
 
 
+def _take_over(folder: Path, repository: Path) -> None:
+    """Empty the stand's folder, which has to be its own: nothing of anybody else is ever deleted.
+
+    Raises:
+        StandError: it is not, or another stand uses it.
+    """
+    if not repository.is_dir():
+        raise StandError(f"--repository {repository}: there is no such folder")
+    mine, theirs = folder.resolve(), repository.resolve()
+    if mine == theirs or mine in theirs.parents:
+        raise StandError(f"--folder {folder}: the repository lies there, and the folder is emptied; choose another one")
+    if folder.exists():
+        if not folder.is_dir():
+            raise StandError(f"--folder {folder}: is a file")
+        owner = folder / OWNER
+        if any(folder.iterdir()) and not owner.is_file():
+            raise StandError(f"--folder {folder}: holds files of somebody else; choose an empty one")
+        with suppress(OSError, ValueError):
+            process = int(owner.read_text())
+            os.kill(process, 0)  # is there such a process?
+            if process != os.getpid():
+                raise StandError(f"process {process} runs a stand in {folder}; end it, or choose another --folder")
+        shutil.rmtree(folder)
+    try:
+        folder.mkdir(parents=True)
+        (folder / OWNER).write_text(str(os.getpid()))
+    except OSError as problem:
+        raise StandError(f"--folder {folder}: {problem.strerror}") from None
+
+
 class Stand:
     """A running stand.
 
@@ -85,8 +118,7 @@ class Stand:
         self.settings = settings
         self.token_lifetime = 600
         folder = settings.folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        _take_over(folder, settings.repository)
         devops_port, blob_port, queue_port, functions_port, ml_port, proxy_port = free_ports(6)
         self.functions_port = settings.port or functions_port
         self.served: Served = serve_repository(settings.repository, folder / "azure-devops" / "repository.git")

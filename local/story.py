@@ -10,6 +10,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from local.azure_devops.pipelines import Build
 from local.azure_devops.repository import git
 from local.stand import Stand
 
@@ -74,13 +75,19 @@ class Story:
                 if record.result == "failed" and errors:
                     self._steps.add(record.id)
                     owner = next((job.name for job in timeline.records if job.id == record.parent), f"run {build.id}")
-                    self.line("failed", Text(f"{owner}: {record.name}: {errors[0]}", style="red"), record.finished)
+                    text = f"{self._run(build)}{owner}: {record.name}: {errors[0]}"
+                    self.line("failed", Text(text, style="red"), record.finished)
                 elif record.name in _STEPS and record.result == "succeeded" and record.log is not None:
                     self._steps.add(record.id)
                     owner = next(job.name for job in timeline.records if job.id == record.parent)
                     lines = timeline.log_file(record.log).read_text().splitlines()
                     said = [line.split(" ", 1)[1] for line in lines if "##vso" not in line]
-                    self.line(_STEPS[record.name], f"{owner}: {said[-1] if said else 'done'}", record.finished)
+                    text = f"{self._run(build)}{owner}: {said[-1] if said else 'done'}"
+                    self.line(_STEPS[record.name], text, record.finished)
+
+    def _run(self, build: Build) -> str:
+        """Which run it is, where there are several."""
+        return f"run {build.id}: " if len(self._stand.organization.pipelines.builds) > 1 else ""
 
     def where_to_look(self, seen: dict[str, Any] | None, folder: Path) -> None:
         """Say what Azure ML holds now, and where everything can be looked at."""
@@ -90,13 +97,14 @@ class Story:
             tags = ", ".join(f"{key}={value}" for key, value in sorted(row["tags"].items()))
             self.line("azure ml", f"{row['name']} {row['registered_version']}, tags: {tags}")
         places = _grid(2)
-        places.add_row("logs of the runs", f"{folder}/agent/runs/*/logs")
-        places.add_row("what was published", f"{folder}/agent/runs/*/artifacts")
+        if self._stand.organization.pipelines.builds:
+            places.add_row("logs of the runs", f"{folder}/agent/runs/*/logs")
+            places.add_row("what was published", f"{folder}/agent/runs/*/artifacts")
         if rows:
             places.add_row("uploaded contexts", f"{folder}/contexts")
         places.add_row("log of the Function app", f"{folder}/logs/functions.log")
         if found and found["rebuild"]:
-            places.add_row("ledger entry", f"GET /api/rebuilds/{found['rebuild']['id']}")
+            places.add_row("ledger entry", f"GET {self._stand.app_url}/api/rebuilds/{found['rebuild']['id']}")
         self.line("look at", places)
 
     def _tell_target(self, found: dict[str, Any], told: _Told) -> None:

@@ -29,17 +29,17 @@ def build_sample(version: str, folder: Path) -> Path:
         return _made_by_pip(["wheel", "--no-build-isolation", str(source)], folder, f"building {SAMPLE_NAME} {version}")
 
 
-def public_wheel(name: str, version: str, folder: Path) -> Path | None:
-    """Download a version's wheel from the public index, for whatever Python has one; None if there is none."""
-    for python in (None, "3.10", "3.8", "3.12"):
-        choice = ["--python-version", python] if python else []
+def public_wheels(name: str, version: str, folder: Path, pythons: Iterable[str]) -> list[Path]:
+    """Download a version's wheels for some Pythons from the public index; none if it has none for any of them."""
+    found: dict[str, Path] = {}
+    for python in pythons:
+        arguments = ["download", "--only-binary", ":all:", "--python-version", python, f"{name}=={version}"]
         try:
-            return _made_by_pip(
-                ["download", "--only-binary", ":all:", *choice, f"{name}=={version}"], folder, f"downloading {name}"
-            )
+            wheel = _made_by_pip(arguments, folder, f"downloading {name}")
         except StandError:
             continue
-    return None
+        found[wheel.name] = wheel
+    return list(found.values())
 
 
 def _made_by_pip(arguments: list[str], folder: Path, what: str) -> Path:

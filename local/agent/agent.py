@@ -18,6 +18,9 @@ from local.agent.template import compile_pipeline
 from local.azure_devops.pipelines import Build
 from local.azure_devops.repository import GitError, git
 
+# How long a cancelled step may take to end, in seconds.
+_PATIENCE = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -48,6 +51,8 @@ class Agent:
         self._parallel = parallel
         self._waiting: queue.Queue[Build | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="agent", daemon=True)
+        self._running: Build | None = None
+        self._stopping = False
         self.finished: list[Callable[[Build], None]] = []
 
     def start(self) -> None:
@@ -56,8 +61,13 @@ class Agent:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after what runs now, which is cancelled."""
+        """Cancel what runs now, and wait until its processes have ended."""
+        self._stopping = True
         self._waiting.put(None)
+        if running := self._running:
+            running.cancelled.set()
+        if self._thread.is_alive():
+            self._thread.join(_PATIENCE)
 
     def take(self, build: Build) -> None:
         """Put a run into this agent's queue."""
@@ -66,11 +76,18 @@ class Agent:
 
     def _work(self) -> None:
         while (build := self._waiting.get()) is not None:
+            if self._stopping:
+                return
             if build.cancelled.is_set():
                 self._close(build, "canceled")
                 continue
+            self._running = build
             build.status, build.started = "inProgress", datetime.now(UTC)
-            self._close(build, self._run(build))
+            result = self._run(build)
+            self._running = None
+            if self._stopping:
+                return  # nobody listens any more
+            self._close(build, result)
 
     def _close(self, build: Build, result: str) -> None:
         build.status, build.result, build.finished = "completed", result, datetime.now(UTC)

@@ -170,7 +170,7 @@ class _Surveyor:
         readers: defaultdict[str, list[int]] = defaultdict(list)
         namesakes: defaultdict[str, list[int]] = defaultdict(list)
         for path in self.paths:
-            if not path.endswith(_YAML):
+            if not path.lower().endswith(_YAML):
                 continue
             try:
                 found = self._blob(path, "environment", read_environment)

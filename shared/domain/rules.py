@@ -182,4 +182,8 @@ def explain(error: Mapping[str, object]) -> str:
         what = "is missing"
     elif error["type"] == "string_type":
         what = "write it in quotes"
+    elif error["type"] in ("tuple_type", "list_type"):
+        what = "is not a list"
+    elif error["type"] in ("dict_type", "mapping_type", "model_type", "model_attributes_type"):
+        what = "is not a map"
     return f"`{where}`: {what}" if where else what

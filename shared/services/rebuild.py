@@ -233,7 +233,7 @@ class Rebuild:
 
     def _commit(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> RebuildEntry:
         if not plan.edits:
-            what = f"nothing to write: built at {plan.commit[:8]}"
+            what = f"nothing to write: builds {plan.commit[:8]}"
             return self._change(rebuild, lambda entry: entry.committed(plan.commit, what, self._clock.now()))
         repository = self._services.repository(target)
         tip = repository.tip()

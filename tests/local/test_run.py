@@ -85,6 +85,8 @@ def test_in_report_nothing_is_rebuilt(tmp_path: Path) -> None:
         (["--release", "my-tool==one"], "'one' is not a version"),
         (["--repository", "nowhere"], "there is no such folder"),
         (["--json", "nowhere/seen.json"], "No such file or directory"),
+        (["--port", "99999"], "choose one from 1 to 65535"),
+        (["--port", "-1"], "choose one from 1 to 65535"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(tmp_path: Path, arguments: list[str], complaint: str) -> None:
@@ -93,6 +95,55 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, arguments: list[str], c
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1
     assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("repository", ["nowhere", "mine", "mine/environments"])
+def test_nothing_of_anybody_else_is_deleted(tmp_path: Path, repository: str) -> None:
+    thesis = tmp_path / "mine" / "thesis.txt"
+    write_environment(tmp_path / "mine" / "environments", "fine", "my-tool==2.0\n")
+    thesis.write_text("years of work")
+
+    done = run(tmp_path, "--once", "--folder", str(tmp_path / "mine"), "--repository", str(tmp_path / repository))
+
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert thesis.read_text() == "years of work"
+    assert (tmp_path / "mine" / "environments" / "fine" / "environment.yml").exists()
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+
+    done = run(tmp_path, "--once", "--folder", str(tmp_path / "file"))
+
+    assert (done.returncode, done.stderr) == (1, f"error: --folder {tmp_path / 'file'}: is a file\n")
+
+
+def test_a_report_of_an_earlier_run_stays_where_this_one_does_not_begin(tmp_path: Path) -> None:
+    report = tmp_path / "seen.json"
+    report.write_text('{"earlier": true}')
+
+    assert run(tmp_path, "--once", "--json", str(report), "--repository", "nowhere").returncode == 1
+    assert report.read_text() == '{"earlier": true}'
+
+
+def test_what_is_never_rebuilt_is_said_in_one_line(tmp_path: Path) -> None:
+    """Three repositories in a row: nothing in it, rules that cannot be followed, and everything held."""
+    empty, broken, held = (tmp_path / name for name in ("empty", "broken", "held"))
+    (empty / "src").mkdir(parents=True)
+    for folder, rules in ((broken, "deliver: [\n"), (held, 'deliver: push\npackages: [{match: "other"}]\n')):
+        write_environment(folder, "fine", "my-tool==2.0\n")
+        (folder / "rebuilder.yml").write_text(rules)
+
+    done = [
+        run(tmp_path, "--once", "--release", "my-tool==3.1", "--repository", str(folder), PIP_NO_INDEX="1")
+        for folder in (empty, broken, held)
+    ]
+
+    assert [one.returncode for one in done] == [1, 1, 0]
+    assert "has no Azure ML environment" in done[0].stderr
+    assert done[1].stderr.startswith("error: rules: rebuilder.yml: line 2")
+    assert "nothing is rebuilt: 1 held" in done[2].stdout
 
 
 def test_a_busy_port_is_one_line(tmp_path: Path) -> None:

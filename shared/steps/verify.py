@@ -32,7 +32,7 @@ def verify(job: Job) -> Work:
     wheels = wheels_in(packages_folder(job))
     if not wheels:
         raise StepFailed("the build context has no packages in pip_packages")
-    _check_upload(job, work)
+    check_upload(job, work)
     with tempfile.TemporaryDirectory() as scratch:
         venv = Path(scratch) / "venv"
         _run([str(python), "-I", "-m", "venv", str(venv)], Path(scratch), "an empty virtual environment cannot be made")
@@ -60,7 +60,7 @@ def _installed(work: Work, scratch: Path) -> list[str]:
     return [*requirements, *constraints, *(work.written(scratch) if work.conda else [])]
 
 
-def _check_upload(job: Job, work: Work) -> None:
+def check_upload(job: Job, work: Work) -> None:
     """Nothing that the image build needs may be kept out of the upload, or out of Docker's sight."""
     from azure.ai.ml._utils._asset_utils import get_ignore_file  # its own rule is what counts
 

@@ -8,7 +8,7 @@ import pytest
 from local.wheels import empty_wheel
 from shared.steps.package import package
 from shared.steps.prepare import prepare
-from shared.steps.verify import verify
+from shared.steps.verify import check_upload, verify
 from shared.steps.work import StepFailed, context_folder, packages_folder
 from tests.local.index import Index
 from tests.steps.conftest import DOCKERFILE, PYTHON, Checkout
@@ -208,10 +208,10 @@ class TestTheUpload:
     )
     def test_wheels_that_would_not_be_uploaded_are_found_out(self, checkout: Checkout, rules: bytes) -> None:
         checkout.write({"training/context/.amlignore": rules})
-        prepare(checkout.job)
-        package(checkout.job)
+        work = prepare(checkout.job)
+        empty_wheel("our-package", "1.1", packages_folder(checkout.job))
 
-        assert refusal(lambda: verify(checkout.job)).startswith(".amlignore keeps ")
+        assert refusal(lambda: check_upload(checkout.job, work)).startswith(".amlignore keeps ")
 
     def test_a_file_that_the_dockerfile_names_is_needed_whatever_it_is_called(self, checkout: Checkout) -> None:
         (checkout.job.sources / REQUIREMENTS).unlink()
@@ -223,10 +223,10 @@ class TestTheUpload:
                 "training/context/.amlignore": b"*.in\n",
             }
         )
-        prepare(checkout.job)
-        package(checkout.job)
+        work = prepare(checkout.job)
+        empty_wheel("our-package", "1.1", packages_folder(checkout.job))
 
-        assert refusal(lambda: verify(checkout.job)).startswith(".amlignore keeps our.in out of the upload")
+        assert refusal(lambda: check_upload(checkout.job, work)).startswith(".amlignore keeps our.in out of the upload")
 
     @pytest.mark.parametrize("as_folder", [True, False])
     def test_an_amlignore_that_cannot_be_followed_is_named(self, checkout: Checkout, as_folder: bool) -> None:
@@ -234,10 +234,10 @@ class TestTheUpload:
             (checkout.job.sources / "training/context/.amlignore").mkdir()
         else:
             checkout.write({"training/context/.amlignore": b"!\n"})
-        prepare(checkout.job)
-        package(checkout.job)
+        work = prepare(checkout.job)
+        empty_wheel("our-package", "1.1", packages_folder(checkout.job))
 
-        assert refusal(lambda: verify(checkout.job)).startswith(".amlignore cannot be followed")
+        assert refusal(lambda: check_upload(checkout.job, work)).startswith(".amlignore cannot be followed")
 
     @pytest.mark.parametrize(
         ("rules", "warned"),
@@ -254,9 +254,9 @@ class TestTheUpload:
         self, checkout: Checkout, rules: bytes, warned: bool, capsys: pytest.CaptureFixture[str]
     ) -> None:
         checkout.write({"training/context/.dockerignore": rules})
-        prepare(checkout.job)
-        package(checkout.job)
-        verify(checkout.job)
+        work = prepare(checkout.job)
+        empty_wheel("our-package", "1.1", packages_folder(checkout.job))
+        check_upload(checkout.job, work)
 
         assert (".dockerignore keeps pip_packages/" in capsys.readouterr().out) is warned
 

@@ -51,6 +51,7 @@ class Plan:
         warnings: what a person should know.
         attempt: 0 for automatic plans; a person's reruns of the same releases count up.
         asked_for: the only environments that a person's rerun means, as they were asked for; empty for all.
+        provisional: the rules could not be followed, so it is made anew once they can.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     attempt: int = 0
     asked_for: tuple[str, ...] = ()
+    provisional: bool = False
 
     def again(self) -> "Plan":
         """The same plan under the identity that comes after this one: its rebuild is over, and it is due anew."""

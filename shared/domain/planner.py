@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.domain.buildable import obstacle, outside
 from shared.domain.catalog import Catalog
@@ -61,9 +61,10 @@ def hold_everything(*, target: str, catalog: Catalog, releases: Iterable[Release
         for release in ordered
         for environment in catalog.naming(release.id.package)
     )
-    return _finished(
+    held_back = _finished(
         target=target, catalog=catalog, deliver=Deliver.REPORT, releases=ordered, verdicts=verdicts, warnings=(reason,)
     )
+    return replace(held_back, provisional=True)
 
 
 def unaffected_environments(plan: Plan, catalog: Catalog, release: ReleaseId) -> list[Environment]:

@@ -46,6 +46,7 @@ class ReleaseEntry:
         plan: the latest plan that dealt with it.
         rebuild: the rebuild that carries it out, if the plan led to one.
         reruns: the rebuilds that persons asked for, in order.
+        provisional: that plan was made while the rules could not be followed, and is made anew once they can.
         history: what happened to it.
     """
 
@@ -59,6 +60,7 @@ class ReleaseEntry:
     plan: str | None = None
     rebuild: str | None = None
     reruns: tuple[str, ...] = ()
+    provisional: bool = False
     history: tuple[Step, ...] = ()
 
     @classmethod
@@ -93,7 +95,8 @@ class ReleaseEntry:
         state = ReleaseState.PLANNED if acts else ReleaseState.SETTLED
         what = f"planned at {plan.commit[:8]} as rebuild {plan.id}" if acts else f"settled by plan {plan.id}"
         reruns = (*self.reruns, plan.id) if plan.attempt == len(self.reruns) + 1 else self.reruns
-        return self._to(state, at, what, plan=plan.id, rebuild=plan.id if acts else None, reruns=reruns)
+        rebuild = plan.id if acts else None
+        return self._to(state, at, what, plan=plan.id, rebuild=rebuild, reruns=reruns, provisional=plan.provisional)
 
     def unplanned(self, why: str, at: datetime) -> "ReleaseEntry":
         """Its rebuild was overtaken before it changed anything: it waits to be planned again."""

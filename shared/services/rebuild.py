@@ -79,6 +79,8 @@ class Rebuild:
                 return
             if not plan.writes:
                 self._take_up(plan)
+                if plan.provisional:
+                    return  # the releases go on waiting: the timer wakes the target to try again
                 continue
             self._open(target, plan)
             self._carry_out(target, plan.id)
@@ -163,7 +165,7 @@ class Rebuild:
         releases = []
         for release in self._ledger.waiting(target.name):
             waiting = self._ledger.read(release_key(target.name, release))
-            if waiting and waiting.state is ReleaseState.CONFIRMED and waiting.release:
+            if waiting and (waiting.state is ReleaseState.CONFIRMED or waiting.provisional) and waiting.release:
                 releases.append(waiting.release)
             else:
                 self._ledger.delete(waiting_key(target.name, release))  # left over: it has been dealt with
@@ -181,11 +183,13 @@ class Rebuild:
         """Write into the releases that a plan deals with them: they are planned, or settled by it."""
         for release in plan.releases:
             self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
-            self._ledger.delete(waiting_key(plan.target, release.id))
+            if not plan.provisional:
+                self._ledger.delete(waiting_key(plan.target, release.id))
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
         # A worker that planned while another one carried out what waits comes too late: that plan stands.
-        if entry.state is not ReleaseState.CONFIRMED and (entry.plan == plan.id or not plan.attempt):
+        due = entry.state is ReleaseState.CONFIRMED or entry.provisional or plan.attempt
+        if not due or (entry.plan == plan.id and entry.state is not ReleaseState.CONFIRMED):
             return entry
         return entry.planned(plan, self._clock.now())
 

@@ -147,6 +147,28 @@ def test_rules_that_cannot_be_followed_hold_everything_and_say_why(rules: bytes,
     assert (world.commits, world.pipeline.runs) == ([], [])
 
 
+def test_what_was_held_by_broken_rules_is_planned_again_when_they_are_mended() -> None:
+    world = World({**SAMPLE, "rebuilder.yml": b"deliver: ["})
+    world.publish()
+    world.work()
+    history = world.known().history
+
+    for _ in range(3):  # the timer wakes the target, and nothing has changed
+        world.clock.advance(timedelta(hours=1))
+        world.app.repair._resume()
+        world.work()
+    assert (world.known().state, world.known().history) == (ReleaseState.SETTLED, history)
+
+    world.repository.commit({"rebuilder.yml": RULES})
+    world.clock.advance(timedelta(minutes=5))
+    world.app.repair._resume()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert world.known().state is ReleaseState.PLANNED
+    assert world.app.ledger.waiting("main") == []
+
+
 def test_a_release_that_nobody_needs_is_settled() -> None:
     world = World()
     world.publish("our-lonely-package", "3.0")

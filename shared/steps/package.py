@@ -34,6 +34,8 @@ _KEPT = {
 # In pip's own log: an index that refuses, or is in trouble, looks in its output like one that has nothing.
 _NOT_FETCHED = re.compile(r"Could not fetch URL \S+ (?P<why>.+)")
 _NO_FILE = re.compile(r"No matching distribution found for (?P<requirement>.+)")
+# How many of a package's versions an error names.
+_MOST_VERSIONS = 8
 _VERSIONS = re.compile(r"\(from versions: (?P<versions>[^)]*)\)")
 
 
@@ -128,8 +130,10 @@ def explain_pip(output: str, python: str, details: str = "") -> str:
         return "the feed does not answer; a rerun may succeed"
     if found := _NO_FILE.search(output):
         versions = _VERSIONS.search(output)
-        known = versions["versions"].strip() if versions else ""
-        has = f"the feed has {known}" if known and known != "none" else "the feed has no version with a wheel for it"
+        known = [v.strip() for v in versions["versions"].split(",")] if versions else []
+        shown = ", ".join((["…"] if len(known) > _MOST_VERSIONS else []) + known[-_MOST_VERSIONS:])
+        none = "the feed has no version with a wheel for it"
+        has = none if shown in ("", "none") else f"the feed has wheels of {shown}"
         return f"no file of {found['requirement'].strip()} for Python {python} on Linux x86_64: {has}"
     if "ResolutionImpossible" in output or "conflicting dependencies" in output:
         causes = [line.strip() for line in output.splitlines() if " depends on " in line or "requested " in line]

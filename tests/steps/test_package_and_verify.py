@@ -65,7 +65,7 @@ def test_a_second_index_is_never_asked(
     [
         (
             b"our-package==9.9\n",
-            f"no file of our-package==9.9 for Python {PYTHON} on Linux x86_64: the feed has 1.0, 1.1",
+            f"no file of our-package==9.9 for Python {PYTHON} on Linux x86_64: the feed has wheels of 1.0, 1.1",
         ),
         (
             b"our-unknown==1.0\n",
@@ -220,6 +220,8 @@ _NOTHING = "ERROR: No matching distribution found for foo\n"
         ("something odd\n\n", "", "pip: something odd"),
         ("ERROR: Could not open requirements file: [Errno 2] x\n", "",
          "pip: Could not open requirements file: [Errno 2] x"),
+        (f"ERROR: Could not find foo (from versions: {', '.join(map(str, range(20)))})\n{_NOTHING}", "",
+         "no file of foo for Python 3.10 on Linux x86_64: the feed has wheels of …, 12, 13, 14, 15, 16, 17, 18, 19"),
         (_NOTHING, _FETCH.format("404 Client Error: Not Found for url: x"),
          "no file of foo for Python 3.10 on Linux x86_64: the feed has no version with a wheel for it"),
         (_NOTHING, _FETCH.format("401 Client Error: Unauthorized for url: x"),

@@ -12,7 +12,7 @@ run: setup ## the whole story on this machine, without Azure: make run ARGS=--on
 	@$(PYTHON) -m local run $(ARGS)
 
 test: setup ## all tests, on two processors
-	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## style, types and the import rule
 	@$(PYTHON) -m ruff check .

@@ -8,7 +8,7 @@ import pytest
 from local.wheels import empty_wheel
 from shared.steps.package import package
 from shared.steps.prepare import prepare
-from shared.steps.verify import check_upload, verify
+from shared.steps.verify import check_upload, uploaded_without, verify
 from shared.steps.work import StepFailed, context_folder, packages_folder
 from tests.local.index import Index
 from tests.steps.conftest import DOCKERFILE, PYTHON, Checkout
@@ -212,6 +212,21 @@ class TestTheUpload:
         empty_wheel("our-package", "1.1", packages_folder(checkout.job))
 
         assert refusal(lambda: check_upload(checkout.job, work)).startswith(".amlignore keeps ")
+
+    @pytest.mark.parametrize(
+        "rules",
+        ["", "*.whl", "pip_packages", "/pip_packages/", "pip_packages/*", "*\n!*.txt", "*\n!pip_packages/",
+         "!pip_packages/a.whl\npip_packages/a.whl", "\ufeffpip_packages/", "**/a.whl", "# comment\n\n  \n", "a.whl ",
+         "Dockerfile\n!Dockerfile", "src/**/x.py", "/*\n!/pip_packages", "[ab].whl", "PIP_PACKAGES"],
+    )  # fmt: skip
+    def test_ignore_rules_are_read_as_azure_ai_ml_reads_them(self, tmp_path: Path, rules: str) -> None:
+        from azure.ai.ml._utils._asset_utils import get_ignore_file
+
+        (tmp_path / ".amlignore").write_text(rules, encoding="utf-8")
+        paths = ["Dockerfile", "requirements.txt", "pip_packages/a.whl", "src/deep/x.py", "a.whl", "src/a.whl"]
+        theirs, ours = get_ignore_file(tmp_path), uploaded_without(tmp_path)
+
+        assert [bool(ours(path)) for path in paths] == [theirs.is_file_excluded(tmp_path / path) for path in paths]
 
     def test_a_file_that_the_dockerfile_names_is_needed_whatever_it_is_called(self, checkout: Checkout) -> None:
         (checkout.job.sources / REQUIREMENTS).unlink()

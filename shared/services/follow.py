@@ -6,6 +6,7 @@ seen in each workspace.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from shared.domain.jobs import REBUILD_TAG, STEPS, SUPERSEDED
 from shared.domain.rebuilds import CarriedEntry, RebuildEntry, RebuiltEnvironment, Registration, ReleaseEntry
@@ -70,6 +71,7 @@ class Follow:
 
     def _look(self, target: Target, rebuild: RebuildEntry, again: int | None = None) -> None:
         """Look at a rebuild; `again` is a run whose failed jobs a person may have run again."""
+        before = rebuild.environments
         if rebuild.state in (RebuildState.QUEUED, RebuildState.FINISHED, RebuildState.PARKED):
             seen, missing = self._environments(target, rebuild, again)
             now = self._clock.now()
@@ -79,6 +81,8 @@ class Follow:
                 raise NotRegisteredYet(missing)
         if rebuild.state is RebuildState.FINISHED:
             self._finish(target, rebuild)
+            if rebuild.environments != before:
+                _tell(rebuild, self._clock.now())
         if not rebuild.is_underway and all(e.is_settled or e.run is None for e in rebuild.environments):
             self._ledger.delete(following_key(target.name, rebuild.id))
 
@@ -144,7 +148,6 @@ class Follow:
 
     def _finish(self, target: Target, rebuild: RebuildEntry) -> None:
         """Write what became of it into the releases and the environments."""
-        now = self._clock.now()
         for environment in rebuild.environments:
             if not environment.workspaces:
                 continue
@@ -159,15 +162,6 @@ class Follow:
             self._ledger.update(carried_key(target.name, environment.path), carry)
         for release in rebuild.releases:
             self._settle(target, release, rebuild)
-        states = [environment.state for environment in rebuild.environments]
-        event(
-            "rebuild_finished",
-            target=target.name,
-            rebuild=rebuild.id,
-            registered=states.count(EnvironmentState.REGISTERED),
-            failed=states.count(EnvironmentState.FAILED),
-            seconds=int((now - rebuild.created).total_seconds()),
-        )
 
     def _settle(self, target: Target, release: ReleaseId, rebuild: RebuildEntry) -> None:
         def settle(entry: ReleaseEntry | None) -> ReleaseEntry | None:
@@ -176,6 +170,18 @@ class Follow:
             return entry.settled(f"rebuild {rebuild.id} finished", self._clock.now())
 
         self._ledger.update(release_key(target.name, release), settle)
+
+
+def _tell(rebuild: RebuildEntry, now: datetime) -> None:
+    states = [environment.state for environment in rebuild.environments]
+    event(
+        "rebuild_finished",
+        target=rebuild.target,
+        rebuild=rebuild.id,
+        registered=states.count(EnvironmentState.REGISTERED),
+        failed=states.count(EnvironmentState.FAILED),
+        seconds=int((now - rebuild.created).total_seconds()),
+    )
 
 
 def _has_succeeded(job: JobOutcome | None) -> bool:

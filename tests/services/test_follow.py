@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 
 import pytest
@@ -312,7 +313,8 @@ def test_a_workspace_that_may_not_be_read_is_reported_and_the_timer_tries_again(
     assert world.rebuild().state is RebuildState.FINISHED
 
 
-def test_doubled_hooks_and_the_timer_see_the_same_once() -> None:
+def test_doubled_hooks_and_the_timer_see_the_same_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     world = queued()
     finish(world, {TRAINING: DONE, SCORING: DONE})
     register(world, "training", "scoring")
@@ -323,6 +325,7 @@ def test_doubled_hooks_and_the_timer_see_the_same_once() -> None:
     world.app.follow.all()
 
     assert world.rebuild() == before
+    assert caplog.text.count("rebuild_finished") == 1
 
 
 def test_a_run_that_is_none_of_ours_is_passed_over() -> None:

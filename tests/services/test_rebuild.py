@@ -267,25 +267,6 @@ def test_a_branch_that_takes_no_pushes_fails_the_rebuild_and_frees_the_turn() ->
     assert world.commits == ["Bump our-package 1.2"]
 
 
-def test_what_failed_at_this_very_tip_can_be_done_there_later() -> None:
-    world = World()
-    world.repository.protected = True
-    world.publish()
-    world.work()
-    first = world.rebuild()
-    world.repository.protected = False
-
-    world.app.reruns.ask(feed=None, name="our-package", version="1.1")
-    world.work()
-    world.feed.promote("our-package", "1.1", "Release")
-    world.announce()
-    world.work()
-
-    assert world.commits == ["Bump our-package 1.1"]
-    assert world.rebuild().id != first.id
-    assert world.rebuild().state is RebuildState.QUEUED
-
-
 def test_a_promotion_after_a_failed_push_makes_a_new_rebuild_of_the_same_plan() -> None:
     world = World()
     world.repository.protected = True
@@ -303,10 +284,7 @@ def test_a_promotion_after_a_failed_push_makes_a_new_rebuild_of_the_same_plan() 
 
 
 def test_a_run_that_is_refused_fails_only_what_is_not_queued_yet() -> None:
-    names = [f"env{number:03}" for number in range(ENVIRONMENTS_PER_RUN + 1)]
-    world = World(
-        {"rebuilder.yml": RULES, **{k: v for n in names for k, v in environment(n, b"our-package==1.0\n").items()}}
-    )
+    world, _ = crowd(ENVIRONMENTS_PER_RUN + 1)
     original = world.pipeline.queue
 
     def refuse_the_second(commit: str, parameters: Mapping[str, str]) -> PipelineRun:
@@ -406,11 +384,15 @@ def _crash(*_: object) -> list[object]:
     raise Crash
 
 
+def crowd(count: int) -> tuple[World, list[str]]:
+    """A world with many environments, and their names."""
+    names = [f"env{number:03}" for number in range(count)]
+    files = {path: raw for name in names for path, raw in environment(name, b"our-package==1.0\n").items()}
+    return World({"rebuilder.yml": RULES, **files}), names
+
+
 def test_many_environments_are_spread_over_runs_that_name_each_once() -> None:
-    names = [f"env{number:03}" for number in range(ENVIRONMENTS_PER_RUN * 2 + 1)]
-    world = World(
-        {"rebuilder.yml": RULES, **{k: v for n in names for k, v in environment(n, b"our-package==1.0\n").items()}}
-    )
+    world, names = crowd(ENVIRONMENTS_PER_RUN * 2 + 1)
     world.publish()
 
     world.work()
@@ -422,10 +404,7 @@ def test_many_environments_are_spread_over_runs_that_name_each_once() -> None:
 
 
 def test_killed_after_the_first_of_three_runs_only_the_other_two_are_queued() -> None:
-    names = [f"env{number:03}" for number in range(ENVIRONMENTS_PER_RUN * 2 + 1)]
-    world = World(
-        {"rebuilder.yml": RULES, **{k: v for n in names for k, v in environment(n, b"our-package==1.0\n").items()}}
-    )
+    world, _ = crowd(ENVIRONMENTS_PER_RUN * 2 + 1)
     world.pipeline.fail("queue", "after", ServiceUnavailable("lost"))
     world.publish()
 

@@ -150,8 +150,10 @@ def _introduce(stand: Stand, story: Story, seconds: float) -> None:
 
 
 def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any] | None:
-    wheel = _wheel(stand, wish, story)
+    wheel, *others = _wheels(stand, wish, story)
     upload(stand, wheel)
+    for other in others:  # files of a version that is there already: nobody is told of them
+        stand.organization.feed.publish(other.name, other.read_bytes(), silent=True)
     story.line("upload", f"twine uploaded {wheel.name} to feed {stand.organization.feed_name}")
     deadline = time.monotonic() + _PATIENCE
     found = None
@@ -169,18 +171,16 @@ def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any]
     return found
 
 
-def _wheel(stand: Stand, wish: Wish, story: Story) -> Path:
-    """The wheel to upload; a package with one for each Python has the others on the feed before."""
+def _wheels(stand: Stand, wish: Wish, story: Story) -> list[Path]:
+    """What is released: one wheel, or those for each Python that the environments have."""
     folder = wish.folder / "wheels"
     if package_name(wish.name) == SAMPLE_NAME:
-        return build_sample(wish.version, folder)
+        return [build_sample(wish.version, folder)]
     found = public_wheels(wish.name, wish.version, folder, stand.served.pythons or (ASSUMED_PYTHON,))
-    for other in found[1:]:
-        stand.organization.feed.publish(other.name, other.read_bytes(), silent=True)
     if found:
-        return found[0]
+        return found
     story.line("stand", f"found no public wheel of {wish.name} {wish.version}: an empty one takes its place")
-    return empty_wheel(wish.name, wish.version, folder)
+    return [empty_wheel(wish.name, wish.version, folder)]
 
 
 def upload(stand: Stand, wheel: Path) -> None:

@@ -209,9 +209,10 @@ def upload(stand: Stand, wheel: Path) -> None:
 
 
 def _is_over(found: dict[str, Any]) -> bool:
+    # The rebuild is over a moment before its releases are: both are waited for.
     rebuild = found["rebuild"]
-    if rebuild:
-        return rebuild["state"] in ("finished", "failed", "parked")
+    if rebuild and rebuild["state"] not in ("finished", "failed", "parked"):
+        return False
     return found["state"] in ("settled", "refused", "parked")
 
 

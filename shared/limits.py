@@ -15,6 +15,9 @@ MESSAGE_BYTES = 48 * 1024
 # A definition file is a list of packages. The longest real ones (compiled, with hashes) stay below this.
 DEFINITION_BYTES = 1024 * 1024
 
+# File systems take no longer names, so no installer could store such a file.
+FILE_NAME_CHARACTERS = 255
+
 # Includes of includes: deeper chains are a mistake or a loop.
 INCLUDE_DEPTH = 10
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from shared.domain.definitions import Requirement
+from shared.domain.definitions.hashes import Replacement, has_hashes, lacks_a_file
 from shared.domain.definitions.pins import Exact, Foreign, Pin, Range, is_held
+from shared.domain.feed_facts import FeedFile
 from shared.domain.releases import Release
 from shared.domain.rules import PackageRule, Upto
 
@@ -61,14 +64,26 @@ class Case:
         pin: what it says about the version.
         release: the release.
         rule: the rule that is about this package in this environment, if there is one.
-        compiled: the requirement stands in a file that pip-compile or uv wrote.
+        variable: the variable whose value is the version and serves something else too.
+        python: the environment's Python as `3.10`, if it is known.
+        files: the release's files on the feed, or None if nobody has looked.
+        hashes: what takes the place of the requirement's hashes, where that is known.
+        recompile: for a file that pip-compile or uv wrote, why the release asks for it to be compiled again.
+        carried: the version that the environment carries by our doing, if it does.
+        by_hand: a person asks for this release.
     """
 
     requirement: Requirement
     pin: Pin
     release: Release
     rule: PackageRule | None
-    compiled: bool = False
+    variable: str | None = None
+    python: str | None = None
+    files: tuple[FeedFile, ...] | None = None
+    hashes: Replacement | None = None
+    recompile: str | None = None
+    carried: Version | None = None
+    by_hand: bool = False
 
 
 def decide(case: Case) -> Decision:
@@ -86,6 +101,16 @@ def _foreign(case: Case) -> Decision | None:
     return None
 
 
+def _hashes_only(case: Case) -> Decision | None:
+    if not isinstance(case.pin, Exact) or case.pin.version != case.release.version or not case.files:
+        return None
+    if case.rule is None or case.hashes is None or is_held(case.requirement):
+        return None
+    if not lacks_a_file(case.requirement, case.files):
+        return None
+    return Decision(Kind.BUMP, f"hashes only: {case.pin.written} has files that they leave out")
+
+
 def _current(case: Case) -> Decision | None:
     if isinstance(case.pin, Exact) and case.pin.version == case.release.version:
         return Decision(Kind.CURRENT, f"pins {case.pin.written} already")
@@ -100,7 +125,7 @@ def _older(case: Case) -> Decision | None:
 
 def _not_listed(case: Case) -> Decision | None:
     if case.rule is None:
-        return held(f"not listed: no rule names {case.release.id.package}")
+        return held(f"rule: none names {case.release.id.package}")
     return None
 
 
@@ -147,6 +172,15 @@ def _padded(release: tuple[int, ...], length: int) -> tuple[int, ...]:
     return (*release, *(0,) * length)[:length]
 
 
+def _lower_than_we_wrote(case: Case) -> Decision | None:
+    # A person has set it back: the same release does not raise it again, a newer one does.
+    if case.by_hand or case.carried is None or not isinstance(case.pin, Exact):
+        return None
+    if case.pin.version < case.carried and case.release.version <= case.carried:
+        return held(f"lower than we wrote: {case.carried}, and {case.pin.written} stands there now")
+    return None
+
+
 def _view(case: Case) -> Decision | None:
     if case.rule and case.rule.view and case.rule.view.casefold() not in (v.casefold() for v in case.release.views):
         return held(f"not in view {case.rule.view}")
@@ -165,18 +199,30 @@ def _local_version(case: Case) -> Decision | None:
     return held("local version") if case.release.version.local else None
 
 
+def _no_file(case: Case) -> Decision | None:
+    if case.python is None or not case.files or any(file.installs_on(case.python) for file in case.files):
+        return None
+    return held(f"no file for Python {case.python} on Linux: the feed has {', '.join(f.name for f in case.files[:3])}")
+
+
+def _shared_variable(case: Case) -> Decision | None:
+    return held(f"shared variable {case.variable}") if case.variable and isinstance(case.pin, Exact) else None
+
+
 def _compiled(case: Case) -> Decision | None:
-    # Whether the other pins of the file still fit is not judged: the compiler has to run again.
-    return held("recompile needed: the file is written by pip-compile or uv") if case.compiled else None
+    # A resolver is never run here, so what the release asks for has to be there already.
+    return held(f"recompile needed: {case.recompile}") if case.recompile and isinstance(case.pin, Exact) else None
 
 
 def _hashed(case: Case) -> Decision | None:
     # Never a new version beside old hashes.
-    return held("hashes unknown: the line carries hashes of another version") if _has_hashes(case) else None
-
-
-def _has_hashes(case: Case) -> bool:
-    return "--hash" in case.requirement.options
+    if not has_hashes(case.requirement):
+        return None
+    if not case.files:
+        return held("hashes unknown: the feed was not asked for the release's files")
+    if case.hashes is None:
+        return held("hashes unknown: the feed does not state them, or they stand where they cannot be replaced")
+    return None
 
 
 def _bump(case: Case) -> Decision | None:
@@ -193,11 +239,14 @@ def _range(case: Case) -> Decision | None:
     allowed = SpecifierSet(case.pin.specifier)
     if not allowed.contains(case.release.version, prereleases=True):
         return held(f"outside {case.pin}")
-    return held(f"range {case.pin}: only exact pins are raised")
+    if case.carried is not None and case.carried >= case.release.version:
+        return Decision(Kind.CURRENT, f"{case.pin} is fulfilled by {case.carried}, which a rebuild brought")
+    return Decision(Kind.REBUILD, f"{case.pin} admits {case.release.spelling}")
 
 
 ROWS: tuple[Callable[[Case], Decision | None], ...] = (
     _foreign,
+    _hashes_only,
     _current,
     _older,
     _not_listed,
@@ -205,9 +254,12 @@ ROWS: tuple[Callable[[Case], Decision | None], ...] = (
     _hold,
     _hold_comment,
     _upto,
+    _lower_than_we_wrote,
     _view,
     _prerelease,
     _local_version,
+    _no_file,
+    _shared_variable,
     _compiled,
     _hashed,
     _bump,

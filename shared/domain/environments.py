@@ -106,6 +106,11 @@ def _is_promising(text: str) -> bool:
     return _SCHEMA in text or bool(_NAMED.search(text) and _FILLED.search(text))
 
 
+def is_template(text: str) -> bool:
+    """Tell whether something else fills in a text, or a part of it."""
+    return bool(_TEMPLATE.search(text))
+
+
 def python_of_image(image: str) -> str | None:
     """The Python that an image's name states (`…-py310-…`, `python:3.10`), or None: most names do not say."""
     found = _IMAGE_PYTHON.search(image.lower())
@@ -161,10 +166,12 @@ class Use:
     Attributes:
         path: the file, from the repository's root.
         constraint: it only constrains (`-c`): it installs nothing by itself.
+        source: what another file was compiled from: it installs nothing either.
     """
 
     path: str
     constraint: bool = False
+    source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +183,7 @@ class Environment:
         name: its name in Azure ML.
         version: the explicit version in its YAML.
         uses: the definition files it reads, includes followed, in reading order.
+        steps: for each installation of pip from files the files that it reads.
         dockerfile: its Dockerfile, from the root, if there is one in the repository.
         context: its build context's folder, from the root.
         python: the Python that its own files state, as `3.10`.
@@ -187,6 +195,7 @@ class Environment:
     name: str
     version: ExplicitVersion | None = None
     uses: tuple[Use, ...] = ()
+    steps: tuple[frozenset[str], ...] = ()
     dockerfile: str | None = None
     context: str | None = None
     python: str | None = None

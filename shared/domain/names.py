@@ -17,6 +17,9 @@ PackageName = NewType("PackageName", str)
 # PyPI itself takes no longer names; packaging sets no bound.
 LONGEST_NAME = 200
 
+_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SEPARATORS = re.compile(r"[-_.]+")
+
 
 def package_name(text: str) -> PackageName:
     """Return the normalised form of a package's name.
@@ -41,3 +44,8 @@ def mention(name: PackageName) -> re.Pattern[str]:
     """
     spelled = r"[-_.]+".join(re.escape(part) for part in name.split("-"))
     return re.compile(rf"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])", re.IGNORECASE | re.ASCII)
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Every word of a text that may be a package's name, in normalised form (PEP 503)."""
+    return frozenset(_SEPARATORS.sub("-", word).lower() for word in set(_WORD.findall(text)))

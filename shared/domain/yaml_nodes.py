@@ -4,7 +4,7 @@ libyaml's `compose` gives marks in characters; with the byte order mark cut off 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import yaml
@@ -31,11 +31,35 @@ def compose(source: SourceText) -> Node | None:
     Raises:
         Unreadable: it is not YAML, or several documents.
     """
+    found = documents(source)
+    if len(found) > 1:
+        raise Unreadable(f"it holds {len(found)} YAML documents", line_of(found[1]))
+    return found[0] if found else None
+
+
+def documents(source: SourceText) -> list[Node]:
+    """Return the root nodes of all documents of a YAML text.
+
+    Raises:
+        Unreadable: it is not YAML.
+    """
     with _problems_named(source):
-        documents = list(yaml.compose_all(source.text, Loader=_Loader))
-    if len(documents) > 1:
-        raise Unreadable(f"it holds {len(documents)} YAML documents", documents[1].start_mark.line + 1)
-    return documents[0] if documents else None
+        return list(yaml.compose_all(source.text, Loader=_Loader))
+
+
+def walk(roots: Iterable[Node]) -> Iterator[Node]:
+    """Every node below some roots, each once, however often aliases name it."""
+    waiting, seen = [*roots][::-1], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in reversed(node.value) for part in reversed(pair)]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += reversed(node.value)
 
 
 def load(source: SourceText) -> object:
@@ -87,11 +111,19 @@ def items(node: Node | None) -> list[Node]:
 
 
 def get(node: Node | None, key: str) -> Node | None:
-    """The value of a mapping's key; the last one counts where a key is repeated, as YAML loaders have it."""
-    found = None
+    """The value of a mapping's key; the last one counts where a key is repeated, as YAML loaders have it.
+
+    A key that is not there is looked for in what the mapping merges (`<<: *base`).
+    """
+    found = merged = None
     for name, value in entries(node):
         if name == key:
             found = value
+        elif name == "<<":
+            merged = value
+    if found is None and merged is not None and merged is not node:
+        for base in items(merged) or [merged]:
+            found = found or next((value for name, value in entries(base) if name == key), None)
     return found
 
 

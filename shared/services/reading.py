@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from threading import RLock
 
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
+from shared.domain.catalog import Catalog, Listing, Missing, Shelf
 from shared.domain.rules import RULES_FILE, Rules, read_rules
+from shared.domain.survey import survey
 from shared.domain.targets import Target
 from shared.errors import ServiceUnavailable
 from shared.ports import Repository, Services

@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 
 from shared.domain.buildable import obstacle, outside
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
+from shared.domain.catalog import Catalog, Listing, Missing, Shelf
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
 from shared.domain.environments import Environment
 from shared.domain.rules import NO_RULES, RULES_FILE, Rules, read_rules
+from shared.domain.survey import survey
 from shared.domain.text import SourceText
 from shared.domain.yaml_nodes import load
 from shared.errors import InvalidConfiguration, Unreadable

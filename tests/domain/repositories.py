@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf, survey
+from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.survey import survey
 from shared.domain.environments import Environment
 from shared.domain.names import package_name
 from shared.domain.plan import ByHand, Plan

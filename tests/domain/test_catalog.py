@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.catalog import Listing, Missing, Shelf, survey
+from shared.domain.catalog import Listing, Missing, Shelf
+from shared.domain.survey import survey
 from shared.domain.environments import Use
 from shared.limits import DEFINITION_BYTES, INCLUDE_DEPTH
 from tests.domain.repositories import (

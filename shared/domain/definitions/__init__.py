@@ -1,13 +1,15 @@
 """Definition files: the files that name an environment's requirements.
 
-`requirements` and `conda` read the two kinds that pins stand in, `pins` tells what one requirement says about its
-version. Reading is cheap on purpose (one regular expression a line): `packaging` is asked only about lines that
-name a package in question.
+`requirements`, `conda` and `dockerfile` read the kinds that pins stand in, `pins` tells what one requirement says about
+its version. Reading is cheap on purpose: a file is read for its lines and the files it includes, and a line becomes a
+requirement only when somebody asks for a package that it names. `packaging` is asked about those alone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from shared.domain.names import PackageName
+from shared.domain.names import PackageName, mention, words_of
 from shared.domain.text import SourceText, Span
 
 
@@ -18,7 +20,8 @@ class Line:
     Attributes:
         number: the line's number in the file, from 1.
         text: the joined text.
-        pieces: for each joined part (position in `text`, position in the file's text), ascending.
+        pieces: for each joined part (position in `text`, position in the file's text), ascending; the latter is
+            negative for what does not stand in the file.
     """
 
     number: int
@@ -26,11 +29,11 @@ class Line:
     pieces: tuple[tuple[int, int], ...]
 
     def locate(self, start: int, end: int) -> tuple[int, int] | None:
-        """Translate a range of `text` into the file's, or None if it is broken over two physical lines."""
+        """Translate a range of `text` into the file's, or None if it does not stand there in one piece."""
         for at, (begins, position) in enumerate(self.pieces):
             ends = self.pieces[at + 1][0] if at + 1 < len(self.pieces) else len(self.text)
             if begins <= start and end <= ends:
-                return position + start - begins, position + end - begins
+                return (position + start - begins, position + end - begins) if position >= 0 else None
         return None
 
 
@@ -64,11 +67,19 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """Another requirements file that a file includes (`-r`) or is constrained by (`-c`)."""
+    """Another requirements file that a file includes (`-r`), is constrained by (`-c`), or was compiled from.
+
+    Attributes:
+        path: as it is written.
+        line: where.
+        constraint: it installs nothing by itself.
+        source: what pip-compile or uv made the including file from.
+    """
 
     path: str
     line: int
     constraint: bool
+    source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +104,83 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The requirements that some lines hold.
+
+    Attributes:
+        requirements: in the order of the file.
+        unreadable: lines that are none, as (line, why).
+    """
+
+    requirements: tuple[Requirement, ...] = ()
+    unreadable: tuple[tuple[int | None, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line that may be a requirement, and the comment that stands behind it outside of the line (in YAML)."""
+
+    line: Line
+    comment: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Definition:
     """What one definition file says, independent of its path: the same blob reads the same everywhere.
 
     Attributes:
         source: its text.
-        requirements: in the order of the file.
-        includes: likewise.
+        lines: gives the lines that may be requirements, in the order of the file, as often as it is called.
+        read: turns such lines into requirements.
+        includes: the files it includes, in the order of the file.
         options: likewise; none of them is asked when pins are decided about.
-        unreadable: lines that cannot be read, as (line, why).
+        unusual: what else cannot be read in it, as (line, why).
+        words: every word in it that may be a package's name, in normalised form.
         compiled: the file says that pip-compile or uv wrote it.
         python: for a conda file the exact version of Python it asks for.
+        channel: packages that conda takes from its channels, as (name, line): never a feed's.
+        shared: values that serve more than one package or purpose, as (from, to, name of the variable): places in the
+            file's text.
     """
 
     source: SourceText
-    requirements: tuple[Requirement, ...] = ()
+    lines: Callable[[], Iterable[Entry]] = tuple
+    read: Callable[[Iterable[Entry]], Found] = lambda _: Found()
     includes: tuple[Include, ...] = ()
     options: tuple[Option, ...] = ()
-    unreadable: tuple[tuple[int | None, str], ...] = ()
+    unusual: tuple[tuple[int | None, str], ...] = ()
+    words: frozenset[str] = frozenset()
     compiled: bool = False
     python: str | None = None
+    channel: tuple[tuple[PackageName, int], ...] = ()
+    shared: tuple[tuple[int, int, str], ...] = ()
+    _naming: dict[PackageName, Found] = field(default_factory=dict, init=False, repr=False)
+
+    def naming(self, package: PackageName) -> Found:
+        """The requirements of one package, and the lines that name it and cannot be read."""
+        if package not in self._naming:
+            named = mention(package).search
+            own: list[Requirement] = []
+            unreadable: list[tuple[int | None, str]] = []
+            for entry in self.lines():
+                if named(entry.line.text):
+                    found = self.read((entry,))
+                    own += (requirement for requirement in found.requirements if requirement.name == package)
+                    if package in words_of(entry.line.text):
+                        unreadable += found.unreadable
+            self._naming[package] = Found(tuple(own), tuple(unreadable))
+        return self._naming[package]
+
+    @cached_property
+    def _everything(self) -> Found:
+        return self.read(self.lines())
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """All requirements, in the order of the file."""
+        return self._everything.requirements
+
+    @property
+    def unreadable(self) -> tuple[tuple[int | None, str], ...]:
+        """All that cannot be read, as (line, why)."""
+        return (*self.unusual, *self._everything.unreadable)

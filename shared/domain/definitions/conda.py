@@ -1,13 +1,20 @@
-"""Reads conda files: the exact Python they ask for, and the requirements of their `pip:` list."""
+"""Reads conda files: the exact Python they ask for, the requirements of their `pip:` lists, and what channels give.
+
+A package of a conda channel is another package than one of the same name on a feed: it is noted and never touched.
+"""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import yaml
 
-from shared.domain.definitions import Definition, Line
-from shared.domain.definitions.requirements import Reading
+from shared.domain.definitions import Definition, Entry, Line
+from shared.domain.definitions.requirements import Reading, read_entries, words_of_entries
+from shared.domain.names import PackageName, package_name
 from shared.domain.text import SourceText
-from shared.domain.yaml_nodes import Node, compose, entries, get, items, line_of, literal, scalar
+from shared.domain.yaml_nodes import Node, documents, entries, get, items, line_of, literal, scalar, walk
+from shared.errors import InvalidName
 
 # `python=3.10`, `python==3.10.4`, `python 3.10.*`: the first two numbers say which Python it is.
 _PYTHON = re.compile(r"python\s*(?:==?|\s)\s*(?P<version>\d+\.\d+)(?:\.\d+|\.\*)?(?:=\S*)?")
@@ -16,55 +23,108 @@ _LONGEST = 100
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 
 
+# What a channel's package is called: `conda-forge::numpy=1.21`.
+_CHANNEL = re.compile(r"(?:\S+::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9._-]*)")
+
+
 def read_conda(source: SourceText) -> Definition:
-    """Read a conda file.
+    """Read a conda file, all its documents.
 
     Raises:
         Unreadable: it is not YAML.
     """
-    return read_conda_node(source, compose(source))
+    return _read(source, documents(source))
 
 
 def read_conda_node(source: SourceText, root: Node | None) -> Definition:
-    """Read conda's map, whether it is a file of its own or stands inside an environment's YAML."""
-    if not isinstance(root, yaml.MappingNode):
-        return Definition(source, unreadable=((None, "it is not a map, so no conda file"),))
-    dependencies = get(root, "dependencies")
-    if dependencies is not None and not isinstance(dependencies, yaml.SequenceNode):
-        return Definition(source, unreadable=((line_of(dependencies), "`dependencies` is not a list"),))
-    reading = Reading()
-    python = None
-    for item in items(dependencies):
+    """Read conda's map where it stands inside an environment's YAML."""
+    return _read(source, [root] if root is not None else [])
+
+
+def read_pip_lists(source: SourceText) -> Definition:
+    """Read every `pip:` list of a YAML file, wherever conda's map stands in it: in a job, a component, a template.
+
+    Raises:
+        Unreadable: it is not YAML.
+    """
+    maps = [node for node in walk(documents(source)) if isinstance(get(node, "dependencies"), yaml.SequenceNode)]
+    return _read(source, maps)
+
+
+@dataclass(slots=True)
+class _Conda:
+    """What has been found so far."""
+
+    source: SourceText
+    lines: list[Entry] = field(default_factory=list)
+    unusual: list[tuple[int | None, str]] = field(default_factory=list)
+    channel: list[tuple[PackageName, int]] = field(default_factory=list)
+    python: str | None = None
+
+    def read(self, root: Node) -> None:
+        """Read one map."""
+        if not isinstance(root, yaml.MappingNode):
+            self.unusual.append((line_of(root) if items(root) else None, "it is not a map, so no conda file"))
+            return
+        dependencies = get(root, "dependencies")
+        if dependencies is not None and not isinstance(dependencies, yaml.SequenceNode):
+            self.unusual.append((line_of(dependencies), "`dependencies` is not a list"))
+        for item in items(dependencies):
+            self._dependency(item)
+            for key, value in entries(item):
+                if key == "pip":
+                    self._pip_list(value)
+
+    def _dependency(self, item: Node) -> None:
         text = (scalar(item) or "").strip()
         if len(text) <= _LONGEST and (named := _PYTHON.fullmatch(text)):
-            python = named["version"]
-        for key, value in entries(item):
-            if key == "pip":
-                _read_pip_list(source, value, reading)
+            self.python = named["version"]
+        if (named := _CHANNEL.match(text[:_LONGEST])) and not isinstance(item, yaml.MappingNode):
+            try:
+                self.channel.append((package_name(named["name"].rstrip("._-")), line_of(item)))
+            except InvalidName:
+                return
+
+    def _pip_list(self, node: Node) -> None:
+        if not isinstance(node, yaml.SequenceNode):
+            if scalar(node):
+                self.unusual.append((line_of(node), "`pip` is not a list"))
+            return
+        for item in node.value:
+            text = scalar(item)
+            if text is None:
+                self.unusual.append((line_of(item), "an item of the `pip` list is not text"))
+                continue
+            # A value that is folded or escaped can be read but not edited: it has no place in the file's text.
+            place = literal(self.source, item)
+            line = Line(line_of(item), text, ((0, place[0]),) if place else ())
+            self.lines.append(Entry(line, _comment_behind(self.source, item)))
+
+
+def _read(source: SourceText, roots: Iterable[Node]) -> Definition:
+    conda = _Conda(source)
+    none = True
+    for root in roots:
+        conda.read(root)
+        none = False
+    if none:
+        conda.unusual.append((None, "it is not a map, so no conda file"))
+    lines = tuple(conda.lines)
+    directives = Reading()
+    for entry in lines:
+        if entry.line.text.lstrip().startswith("-"):
+            directives.add(entry)
     return Definition(
         source=source,
-        requirements=tuple(reading.requirements),
-        includes=tuple(reading.includes),
-        options=tuple(reading.options),
-        unreadable=tuple(reading.unreadable),
-        python=python,
+        lines=lambda: lines,
+        read=read_entries,
+        includes=tuple(directives.includes),
+        options=tuple(directives.options),
+        unusual=tuple(conda.unusual),
+        words=words_of_entries(lines),
+        python=conda.python,
+        channel=tuple(conda.channel),
     )
-
-
-def _read_pip_list(source: SourceText, node: Node, reading: Reading) -> None:
-    if not isinstance(node, yaml.SequenceNode):
-        if scalar(node):
-            reading.unreadable.append((line_of(node), "`pip` is not a list"))
-        return
-    for item in node.value:
-        text = scalar(item)
-        if text is None:
-            reading.unreadable.append((line_of(item), "an item of the `pip` list is not text"))
-            continue
-        # A value that is folded or escaped can be read but not edited: it has no place in the file's text.
-        place = literal(source, item)
-        line = Line(line_of(item), text, ((0, place[0]),) if place else ())
-        reading.add(line, trailing=_comment_behind(source, item))
 
 
 def _comment_behind(source: SourceText, node: Node) -> str:

@@ -1,38 +1,37 @@
-"""What a Dockerfile says as far as it matters here: which files it hands to pip and conda, and which words it holds.
+"""Reads Dockerfiles: what their `RUN` instructions install, and which files of the build context they hand to pip.
 
-Versions that stand in its own commands are not read. What it names there is noted, so that an environment whose
-Dockerfile installs a package by itself is held and not passed over.
+All stages count: what one stage installs, another one copies. A version may stand in an `ARG` or `ENV` with a literal
+value, whose place in the file is then that of the version.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
+from shared.domain.definitions import Definition, Entry
+from shared.domain.definitions.installs import Installs
+from shared.domain.definitions.instructions import Instruction, exec_form, instructions
+from shared.domain.definitions.requirements import read_entries, words_of_entries
+from shared.domain.definitions.shell import Shell
+from shared.domain.definitions.sources import Copy, HandedOver, Trail, absolute
+from shared.domain.definitions.traced import Traced
+from shared.domain.names import PackageName, package_name
 from shared.domain.text import SourceText
+from shared.errors import InvalidName
 
 # Where the pipeline puts the wheels, inside the build context.
 PACKAGES_FOLDER = "pip_packages"
 
-_PIP_FILE = re.compile(r"(?:^|\s)(?P<option>-r|--requirement|-c|--constraint)(?:\s+|=)?(?P<path>[^\s;&|\\]+)")
-_CONDA_FILE = re.compile(r"(?:^|\s)(?:-f|--file)(?:\s+|=)(?P<path>[^\s;&|\\]+\.ya?ml)")
-_FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(?P<image>\S+)", re.IGNORECASE | re.MULTILINE)
-_ESCAPE = re.compile(r"#\s*escape\s*=\s*`", re.IGNORECASE)
-# Instructions that can name packages to install.
-_NAMING = re.compile(r"[ \t]*(?:RUN|ARG|ENV)\s", re.IGNORECASE)
-_HEREDOC = re.compile(r"<<-?[\"']?(?P<end>[A-Za-z_]\w*)[\"']?")
-# Quotes, and the JSON form of a command: what is inside counts.
-_PUNCTUATION = str.maketrans("\"'[],", "     ")
-_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SEPARATORS = re.compile(r"[-_.]+")
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOver:
-    """A file that a Dockerfile hands to pip (`-r`, `-c`) or conda (`-f`), as it is written there."""
-
-    path: str
-    constraint: bool = False
-    conda: bool = False
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_STAGE = re.compile(r"(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
+_USED = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)")
+_PAIR = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=|$)")
+_MOUNT = re.compile(r"--mount=(?P<options>\S+)")
+# `RUN <<EOF` and `RUN bash <<EOF`: what follows is a script; otherwise it is what some command reads.
+_READ_BY_SHELL = re.compile(r"\s*(?:(?:/\S*/)?(?:ba|da|z|k)?sh\b[^<]*)?<<")
+_HELD = "# rebuilder: hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,72 +39,253 @@ class Dockerfile:
     """What one Dockerfile says.
 
     Attributes:
+        definition: what its own commands install.
         files: that it hands to pip and conda.
+        copies: every `COPY` and `ADD` of a file of the build context.
         image: the base image of its last stage.
-        words: everything in its commands that may be a package's name, normalised.
         packaged: it uses the folder of wheels that the pipeline puts into the build context.
     """
 
+    definition: Definition
     files: tuple[HandedOver, ...] = ()
+    copies: tuple[Copy, ...] = ()
     image: str | None = None
-    words: frozenset[str] = frozenset()
     packaged: bool = True
 
 
 def read_dockerfile(source: SourceText) -> Dockerfile:
     """Read a Dockerfile; there is none that cannot be read."""
-    lines = _logical_lines(source.text)
-    commands = "\n".join(_commands(lines))
-    handed = commands.translate(_PUNCTUATION)
-    images = _FROM.findall("\n".join(lines))
-    return Dockerfile(
-        files=(
-            *(
-                HandedOver(match["path"], constraint=match["option"] in ("-c", "--constraint"))
-                for match in _PIP_FILE.finditer(handed)
-            ),
-            *(HandedOver(match["path"], conda=True) for match in _CONDA_FILE.finditer(handed)),
-        ),
-        image=images[-1] if images else None,
-        words=words_of(commands),
-        packaged=PACKAGES_FOLDER in "\n".join(lines),
-    )
+    reader = _Reader(source)
+    for instruction in instructions(source.text):
+        reader.take(instruction)
+    return reader.finished()
 
 
-def _logical_lines(text: str) -> list[str]:
-    """The lines without comments, continued ones joined by the file's escape character."""
-    raw = text.splitlines()
-    escape = "`" if any(_ESCAPE.match(line) for line in raw[:3]) else "\\"
-    lines: list[str] = []
-    going_on = False
-    for line in raw:
-        if line.lstrip().startswith("#"):
-            continue
-        body = line.rstrip()
-        ends = body.endswith(escape)
-        body = body.removesuffix(escape) if ends else line
-        if going_on:
-            lines[-1] += f" {body}"
+@dataclass(slots=True)
+class _Stage:
+    """What is in force at a place of a stage."""
+
+    image: str = ""
+    folder: str = "/"
+    variables: dict[str, Traced] = field(default_factory=dict)
+    copies: Trail | None = None
+
+
+class _Reader:
+    def __init__(self, source: SourceText) -> None:
+        self.source = source
+        self.stage = _Stage()
+        self.stages: dict[str, _Stage] = {}
+        self.globals: dict[str, Traced] = {}
+        self.count = 0
+        self.entries: list[Entry] = []
+        self.files: list[HandedOver] = []
+        self.copies: list[Copy] = []
+        self.channel: list[Traced] = []
+        self.packaged = False
+        # Values of variables by the place where they begin: (end, name); how often each is used, and by which package.
+        self.values: dict[int, tuple[int, str]] = {}
+        self.uses: Counter[int] = Counter()
+        self.serves: Counter[tuple[int, PackageName]] = Counter()
+        self.breaks = [found.start() for found in re.finditer("\n", source.text)]
+
+    def take(self, instruction: Instruction) -> None:
+        """Read one instruction."""
+        if PACKAGES_FOLDER in instruction.text.text or any(PACKAGES_FOLDER in flag for flag in instruction.flags):
+            self.packaged = True
+        match instruction.keyword:
+            case "FROM":
+                self._from(instruction)
+            case "ARG":
+                self._arg(instruction)
+            case "ENV":
+                self._env(instruction)
+            case "WORKDIR":
+                self._note_uses(instruction.text)
+                self.stage.folder = absolute(self.stage.folder, self._filled(instruction.text))
+            case "COPY" | "ADD":
+                self._copy(instruction)
+            case "RUN":
+                self._run(instruction)
+            case _:
+                self._note_uses(instruction.text)
+
+    def finished(self) -> Dockerfile:
+        """All that was read."""
+        served: defaultdict[int, list[int]] = defaultdict(list)
+        for (start, _), count in self.serves.items():
+            served[start].append(count)
+        shared = [
+            (start, end, name)
+            for start, (end, name) in self.values.items()
+            if self.uses[start] and served[start] != [self.uses[start]]
+        ]
+        entries = tuple(self.entries)
+        definition = Definition(
+            self.source,
+            lines=lambda: entries,
+            read=read_entries,
+            words=words_of_entries(entries),
+            channel=tuple(self._channel()),
+            shared=tuple(sorted(shared)),
+        )
+        image = self.stage.image or None
+        return Dockerfile(definition, tuple(self.files), tuple(self.copies), image, self.packaged)
+
+    def _from(self, instruction: Instruction) -> None:
+        self._note_uses(instruction.text, self.globals)
+        found = _STAGE.match(self._filled(instruction.text, self.globals))
+        image = found["image"] if found else ""
+        base = self.stages.get(image.lower())
+        self.stage = replace(base, variables=dict(base.variables)) if base else _Stage(image)
+        self.stages[str(self.count)] = self.stage
+        self.count += 1
+        if found and found["name"]:
+            self.stages[found["name"].lower()] = self.stage
+
+    def _arg(self, instruction: Instruction) -> None:
+        variables = self.stage.variables if self.count else self.globals
+        for word in self._pairs(instruction.text):
+            found = _PAIR.match(word.text)
+            if found is None:
+                continue
+            name = found["name"]
+            if found[0].endswith("="):
+                self._set(variables, name, word[found.end() :])
+            elif self.count and name in self.globals:
+                variables[name] = self.globals[name]
+
+    def _env(self, instruction: Instruction) -> None:
+        words = self._pairs(instruction.text)
+        if words and "=" not in words[0].text:
+            # `ENV NAME value`: all that follows is the value.
+            value = instruction.text[instruction.text.text.find(words[0].text) + len(words[0].text) :].strip()
+            quoted = len(value.text) > 1 and value.text[0] == value.text[-1] and value.text[0] in "'\""
+            self._set(self.stage.variables, words[0].text, value[1:-1] if quoted else value)
+            return
+        for word in words:
+            found = _PAIR.match(word.text)
+            if found and found[0].endswith("="):
+                self._set(self.stage.variables, found["name"], word[found.end() :])
+
+    def _set(self, variables: dict[str, Traced], name: str, value: Traced) -> None:
+        variables[name] = value
+        start = value.places[0] if value.text else -1
+        if start >= 0:
+            self.values.setdefault(start, (value.places[-1] + 1, name))
+
+    def _pairs(self, text: Traced) -> list[Traced]:
+        """The words of an `ARG` or `ENV`; a value that is another variable's is not a use of that."""
+        variables = self.stage.variables if self.count else self.globals
+        for found in re.finditer(r"\S+", text.text):
+            if not re.fullmatch(r"(?:[A-Za-z_]\w*=)?\"?\$\{?[A-Za-z_]\w*\}?\"?", found[0]):
+                self._note_uses(text[found.start() : found.end()])
+        return _words(text, variables)
+
+    def _copy(self, instruction: Instruction) -> None:
+        self._note_uses(instruction.text)
+        installs = Installs()
+        for heredoc in instruction.heredocs:
+            installs.add_text(heredoc.body)
+        self._note(installs, instruction)
+        words = [self._filled(word) for word in exec_form(instruction.text) or _words(instruction.text, {})]
+        if len(words) < 2:
+            return
+        *sources, target = words
+        stage = next((flag.partition("=")[2] for flag in instruction.flags if flag.startswith("--from=")), None)
+        copy = Copy(
+            sources=tuple(source for source in sources if not source.startswith("<<")),
+            target=absolute(self.stage.folder, target),
+            folder=target.endswith("/") or target in (".", "..") or len(sources) > 1,
+            stage=self.stages[stage.lower()].copies if stage and stage.lower() in self.stages else None,
+            foreign=stage is not None,
+        )
+        self.stage.copies = Trail(copy, self.stage.copies)
+        if not copy.foreign:
+            self.copies.append(copy)
+
+    def _run(self, instruction: Instruction) -> None:
+        copies = self.stage.copies
+        for copy in self._mounted(instruction):
+            copies = Trail(copy, copies)
+        installs = Installs()
+        if (words := exec_form(instruction.text)) is not None:
+            installs.add_command(Shell(lambda _: None), words)
         else:
-            lines.append(body)
-        going_on = ends
-    return lines
+            self._script(installs, instruction.text)
+            is_script = _READ_BY_SHELL.match(instruction.text.text)
+            for heredoc in instruction.heredocs:
+                self._script(installs, heredoc.body) if is_script else installs.add_text(heredoc.body)
+        self._note(installs, instruction, copies)
+
+    def _script(self, installs: Installs, script: Traced) -> None:
+        self._note_uses(script)
+        installs.add_script(Shell(self.stage.variables.get), script)
+
+    def _mounted(self, instruction: Instruction) -> Iterable[Copy]:
+        for flag in instruction.flags:
+            if not (found := _MOUNT.fullmatch(flag)):
+                continue
+            options = dict(option.partition("=")[::2] for option in found["options"].split(","))
+            target = options.get("target") or options.get("dst") or options.get("destination")
+            if options.get("type", "bind") == "bind" and target and "from" not in options:
+                source = options.get("source") or options.get("src") or "."
+                yield Copy((source,), absolute(self.stage.folder, target))
+
+    def _note(self, installs: Installs, instruction: Instruction, copies: Trail | None = None) -> None:
+        for text in installs.requirements:
+            self._require(text, instruction)
+        for path, constraint in installs.files:
+            self._hand_over(path, copies, constraint=constraint)
+        for path in installs.conda_files:
+            self._hand_over(path, copies, conda=True)
+        self.channel += installs.channel
+
+    def _hand_over(self, path: Traced, copies: Trail | None, *, constraint: bool = False, conda: bool = False) -> None:
+        if path.text and path.text != "-":
+            place = absolute(self.stage.folder, path.text)
+            self.files.append(HandedOver(path.text, constraint, conda, place=place, copies=copies))
+
+    def _require(self, text: Traced, instruction: Instruction) -> None:
+        number = self._line_of(text) or instruction.number
+        self.entries.append(Entry(text.line(number), _HELD if number in instruction.held else ""))
+        name = _name(text.text)
+        for start in {place for place in text.places if place in self.values}:
+            if name:
+                self.serves[start, name] += 1
+
+    def _line_of(self, text: Traced) -> int | None:
+        place = next((place for place in text.places if place >= 0), None)
+        return None if place is None else bisect_left(self.breaks, place) + 1
+
+    def _channel(self) -> Iterable[tuple[PackageName, int]]:
+        for word in self.channel:
+            found = _NAME.match(word.text.rsplit("::", 1)[-1])
+            if found and (name := _name(found[0])):
+                yield name, self._line_of(word) or 0
+
+    def _note_uses(self, text: Traced, variables: dict[str, Traced] | None = None) -> None:
+        for found in _USED.finditer(text.text):
+            value = (variables or self.stage.variables).get(found["name"])
+            if value and value.places[0] >= 0:
+                self.uses[value.places[0]] += 1
+
+    def _filled(self, text: Traced, variables: dict[str, Traced] | None = None) -> str:
+        known = self.stage.variables if variables is None else variables
+
+        def value(found: re.Match[str]) -> str:
+            return known[found["name"]].text if found["name"] in known else found[0]
+
+        return re.sub(r"\$\{?(?P<name>[A-Za-z_]\w*)(?::?-[^}]*)?\}?", value, text.text).strip()
 
 
-def _commands(lines: list[str]) -> Iterator[str]:
-    """The instructions that can name packages, with the bodies of their here-documents."""
-    ends: list[str] = []
-    for line in lines:
-        if ends:
-            if line.strip() == ends[0]:
-                ends.pop(0)
-            else:
-                yield line
-        elif _NAMING.match(line):
-            ends = [found["end"] for found in _HEREDOC.finditer(line)]
-            yield line
+def _words(text: Traced, variables: dict[str, Traced]) -> list[Traced]:
+    return [word for command in Shell(variables.get, separators=False).commands(text) for word in command]
 
 
-def words_of(text: str) -> frozenset[str]:
-    """Every word of a text that may be a package's name, in normalised form (PEP 503)."""
-    return frozenset(_SEPARATORS.sub("-", word).lower() for word in _WORD.findall(text))
+def _name(text: str) -> PackageName | None:
+    found = _NAME.match(text)
+    try:
+        return package_name(found[0]) if found else None
+    except InvalidName:
+        return None

@@ -93,14 +93,29 @@ def can_apply(requirement: Requirement, python: str | None) -> bool:
     if requirement.direct or ";" not in requirement.text:
         return True
     marker = _parsed(requirement.text).marker
-    return marker is None or _can_hold(str(marker), python)
+    return marker is None or can_hold(str(marker), python)
+
+
+def extras_of(requirement: Requirement) -> tuple[str, ...]:
+    """The extras that a requirement asks for."""
+    try:
+        return () if requirement.direct else tuple(sorted(_parsed(requirement.text).extras))
+    except Unreadable:
+        return ()
 
 
 _PYTHONS = ("2.7", *(f"3.{minor}" for minor in range(5, 20)))
 
 
 @lru_cache(maxsize=1024)
-def _can_hold(marker: str, python: str | None) -> bool:
+def can_hold(marker: str, python: str | None, extras: tuple[str, ...] = ()) -> bool:
+    """Tell whether a marker can ever hold on Linux.
+
+    Args:
+        marker: the marker.
+        python: the Python as `3.10`, or None if any may be meant.
+        extras: the extras that are asked for.
+    """
     if "platform_release" in marker or "platform_version" in marker:
         return True  # of the machine that installs, which is not known
     patches = range(31) if "full_version" in marker or "implementation_version" in marker else range(1)
@@ -118,10 +133,12 @@ def _can_hold(marker: str, python: str | None) -> bool:
                     "python_version": version,
                     "python_full_version": f"{version}.{patch}",
                     "implementation_version": f"{version}.{patch}",
-                    "extra": "",
+                    "extra": extra,
                 }
             )
-            for machine, version, patch in product(("x86_64", "aarch64"), (python,) if python else _PYTHONS, patches)
+            for machine, version, patch, extra in product(
+                ("x86_64", "aarch64"), (python,) if python else _PYTHONS, patches, ("", *extras)
+            )
         )
     except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
         return True  # what cannot be judged counts

@@ -1,0 +1,72 @@
+"""The hashes behind a requirement (`--hash=sha256:…`), and how they are renewed in the layout in which they stand.
+
+pip takes a file only if one of them is its own ("Hash-checking Mode"), so a new version needs those of all its files.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.domain.definitions import Requirement
+from shared.domain.feed_facts import FeedFile
+
+_HASH = re.compile(r"--hash(?P<between>\s*=\s*|\s+)(?P<algorithm>[a-z0-9]+):(?P<digest>[0-9a-fA-F]+)")
+# In the file the hashes are apart by blanks and continued lines, and by nothing else.
+_REGION = re.compile(r"(?:--hash[=\s\\]+[a-z0-9]+:[0-9a-fA-F]+[\s\\]*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """New text for a range of a file's text."""
+
+    start: int
+    end: int
+    new: str
+
+
+def has_hashes(requirement: Requirement) -> bool:
+    """Whether a requirement carries hashes."""
+    return "--hash" in requirement.options
+
+
+def digests(requirement: Requirement) -> frozenset[str]:
+    """The SHA-256 digests that a requirement carries."""
+    found = _HASH.finditer(requirement.options)
+    return frozenset(match["digest"].lower() for match in found if match["algorithm"] == "sha256")
+
+
+def lacks_a_file(requirement: Requirement, files: Sequence[FeedFile]) -> bool:
+    """Whether a file of the feed fits none of the hashes."""
+    known = digests(requirement)
+    return any(file.sha256 is not None and file.sha256 not in known for file in files)
+
+
+def renewed(requirement: Requirement, files: Sequence[FeedFile], text: str) -> Replacement | None:
+    """The hashes of all files of a version in the place of those that stand there.
+
+    Args:
+        requirement: the requirement.
+        files: all files of the version.
+        text: the text of the requirement's file.
+
+    Returns:
+        None if the feed does not state them all, or if they do not stand in one piece that can be replaced.
+    """
+    fresh = sorted({file.sha256 for file in files if file.sha256})
+    found = list(_HASH.finditer(requirement.options))
+    if not fresh or not found or any(file.sha256 is None for file in files):
+        return None
+    line = requirement.line
+    options = line.text.find(requirement.options, requirement.offset + len(requirement.text))
+    places = [line.locate(options + at, options + at + 1) for match in found for at in (match.start(), match.end() - 1)]
+    before = line.locate(requirement.offset + len(requirement.text) - 1, requirement.offset + len(requirement.text))
+    if options < 0 or before is None or None in places:
+        return None
+    bounds = [place[0] for place in places if place]
+    start, end = bounds[0], bounds[-1] + 1
+    if not _REGION.fullmatch(text[start:end]):
+        return None
+    # What stands between the first two keeps them apart; what stands in front of a single one does it as well.
+    apart = text[bounds[1] + 1 : bounds[2]] if len(found) > 1 else text[before[1] : start]
+    prefix = f"--hash{found[0]['between']}sha256:"
+    return Replacement(start, end, apart.join(f"{prefix}{digest}" for digest in fresh))

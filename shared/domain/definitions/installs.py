@@ -1,0 +1,209 @@
+"""What shell commands install: requirements and files that they hand to pip, conda files, packages of conda's channels.
+
+The forms of pip are those of its own reference ("pip install"), `uv pip` takes the same; conda's are those of `conda
+install`, `conda create`, `conda env create` and `conda run`, which mamba and micromamba share.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from shared.domain.definitions.shell import Shell
+from shared.domain.definitions.traced import Traced
+
+_PIP = re.compile(r"pip(?:\d+(?:\.\d+)*)?|pipx")
+_PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*)?|pypy\d*")
+_SHELL = re.compile(r"(?:ba|da|z|k)?sh")
+_CONDA = {"conda", "mamba", "micromamba", "conda-env"}
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
+# Words in front of a command that do not change what it installs.
+_PREFIXES = {"!", "{", "}", "if", "then", "elif", "else", "while", "until", "do", "time", "exec", "command", "eval",
+             "env", "sudo", "nohup", "nice", "xargs", "retry", "yes"}  # fmt: skip
+_PIP_COMMANDS = {"install", "download", "wheel"}
+# Options with a value of their own, of pip and `uv pip`; the word behind one that is missing here counts as a package.
+_WITH_VALUE = {
+    "-i", "--index-url", "--pypi-url", "--extra-index-url", "-f", "--find-links", "-t", "--target", "--prefix",
+    "--root", "--src", "-d", "--dest", "--destination-directory", "-w", "--wheel-dir", "-b", "--build", "--build-dir",
+    "--platform", "--python-version", "--implementation", "--abi", "--no-binary", "--only-binary", "--progress-bar",
+    "--cache-dir", "--upgrade-strategy", "--trusted-host", "--proxy", "--retries", "--timeout", "--default-timeout",
+    "--exists-action", "--cert", "--client-cert", "--log", "--log-file", "--report", "-C", "--config-settings",
+    "--config-setting", "--global-option", "--build-option", "--install-option", "--use-feature", "--use-deprecated",
+    "--root-user-action", "--python", "-p", "--keyring-provider", "--index", "--default-index", "--index-strategy",
+    "--resolution", "--prerelease", "--exclude-newer", "--link-mode", "--override", "--overrides", "--build-constraint",
+    "--build-constraints", "--group", "--extra", "--python-platform", "--refresh-package", "--reinstall-package",
+    "--upgrade-package", "-P", "--no-build-isolation-package", "--allow-insecure-host", "--color", "--directory",
+    "--project", "--config-file", "--torch-backend", "--fork-strategy", "--pip-args", "--suffix",
+}  # fmt: skip
+_REQUIREMENTS = {"-r": False, "--requirement": False, "--requirements": False,
+                 "-c": True, "--constraint": True, "--constraints": True}  # fmt: skip
+# `-Ur requirements.txt`
+_FLAGS_AND_FILE = re.compile(r"-[UqvI]+[rc]")
+_CONDA_WITH_VALUE = {"-n", "--name", "-p", "--prefix", "-c", "--channel", "--cwd", "--platform", "--subdir",
+                     "--repodata-fn", "--solver", "--experimental-solver", "-r", "--root-prefix"}  # fmt: skip
+_CONDA_INSTALLS = {"install", "create", "update", "upgrade"}
+# What these commands name is installed by others, or is no pin at all.
+_OTHERS = {"apt", "apt-get", "apk", "yum", "dnf", "microdnf", "tdnf", "zypper", "npm", "yarn", "gem", "cargo", "brew",
+           "snap", "sed", "awk", "perl"}  # fmt: skip
+# An exact pin in the words of any other command: `echo "our-pkg==1.0" >> requirements.txt`.
+_LOOSE = re.compile(
+    r"(?<![A-Za-z0-9._/@-])[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[ \t]*(?:\[[^\]\n]{0,200}\])?[ \t]*"
+    r"===?[ \t]*[A-Za-z0-9](?:[A-Za-z0-9.!+_-]*[A-Za-z0-9])?"
+)
+
+
+@dataclass(slots=True)
+class Installs:
+    """What a script installs.
+
+    Attributes:
+        requirements: as pip takes them, or exact pins that other commands name.
+        files: requirements files, with whether they only constrain.
+        conda_files: files that conda makes an environment of.
+        channel: packages that conda takes from its channels.
+    """
+
+    requirements: list[Traced] = field(default_factory=list)
+    files: list[tuple[Traced, bool]] = field(default_factory=list)
+    conda_files: list[Traced] = field(default_factory=list)
+    channel: list[Traced] = field(default_factory=list)
+
+    def add_script(self, shell: Shell, script: Traced) -> None:
+        """Read a script."""
+        for words in shell.commands(script):
+            self.add_command(shell, words)
+
+    def add_command(self, shell: Shell, words: Sequence[Traced]) -> None:
+        """Read one command."""
+        rest = list(words)
+        while rest and (rest[0].text in _PREFIXES or _ASSIGNMENT.match(rest[0].text)):
+            skipped = rest.pop(0).text
+            while skipped in ("sudo", "env", "nice", "xargs") and rest and rest[0].text.startswith("-"):
+                rest.pop(0)
+        if not rest:
+            self._loose(words)
+            return
+        program, arguments = rest[0].text.rsplit("/", 1)[-1], rest[1:]
+        if _SHELL.fullmatch(program):
+            self._shell(shell, arguments)
+        elif _PIP.fullmatch(program):
+            self._pip(arguments)
+        elif _PYTHON.fullmatch(program):
+            self._python(shell, arguments)
+        elif program == "uv":
+            self._uv(shell, arguments)
+        elif program in _CONDA:
+            self._conda(shell, program, arguments)
+        elif re.search(r"\s", program):
+            self.add_script(Shell(shell.value), rest[0])
+        elif program not in _OTHERS:
+            self._loose(rest)
+
+    def add_text(self, text: Traced) -> None:
+        """Read a text that becomes a file: the exact pins of its lines count."""
+        at = 0
+        for line in text.text.split("\n"):
+            if not line.lstrip().startswith("#"):
+                self._loose([text[at : at + len(line)]])
+            at += len(line) + 1
+
+    def _loose(self, words: Sequence[Traced]) -> None:
+        for word in words:
+            for found in _LOOSE.finditer(word.text):
+                self.requirements.append(word[found.start() : found.end()])
+
+    def _shell(self, shell: Shell, arguments: Sequence[Traced]) -> None:
+        """`bash -c "…"`: the word after the option is a script."""
+        for option, script in pairwise(arguments):
+            if re.fullmatch(r"-[a-z]*c", option.text):
+                inner = Shell(shell.value)
+                self.add_script(inner, script)
+                shell.comments += inner.comments
+                return
+        self._loose(arguments)
+
+    def _python(self, shell: Shell, arguments: list[Traced]) -> None:
+        for at, (option, module) in enumerate(pairwise(arguments)):
+            if option.text == "-m":
+                self.add_command(shell, arguments[at + 1 :]) if module.text in ("pip", "uv", "pipx") else None
+                return
+            if not option.text.startswith("-"):
+                break
+        self._loose(arguments)
+
+    def _uv(self, shell: Shell, arguments: list[Traced]) -> None:
+        names = [word.text for word in arguments]
+        if "pip" in names:
+            self._pip(arguments[names.index("pip") + 1 :])
+        elif "run" not in names:
+            self._loose(arguments)
+        else:
+            self.add_command(shell, arguments[names.index("run") + 1 :])
+
+    def _pip(self, arguments: list[Traced]) -> None:
+        rest = iter(arguments)
+        for word in rest:
+            if word.text in _WITH_VALUE:
+                next(rest, None)
+            elif not word.text.startswith("-"):
+                if word.text in _PIP_COMMANDS or word.text in ("sync", "compile"):
+                    self._pip_arguments(rest, files=word.text in ("sync", "compile"))
+                return
+
+    def _pip_arguments(self, rest: Iterator[Traced], *, files: bool) -> None:
+        """What stands behind `pip install`; `uv pip sync` takes files instead of packages."""
+        for word in rest:
+            name, separator, _ = word.text.partition("=")
+            if word.text in _REQUIREMENTS:
+                if value := next(rest, None):
+                    self.files.append((value, _REQUIREMENTS[word.text]))
+            elif separator and name in _REQUIREMENTS:
+                self.files.append((word[len(name) + 1 :], _REQUIREMENTS[name]))
+            elif word.text[:2] in ("-r", "-c") and len(word.text) > 2:
+                self.files.append((word[2:], word.text[:2] == "-c"))
+            elif word.text in ("-e", "--editable"):
+                self.requirements += [value for value in (next(rest, None),) if value]
+            elif _FLAGS_AND_FILE.fullmatch(word.text):
+                if value := next(rest, None):
+                    self.files.append((value, word.text.endswith("c")))
+            elif word.text in _WITH_VALUE:
+                next(rest, None)
+            elif word.text.startswith("-"):
+                continue
+            elif files:
+                self.files.append((word, False))
+            elif word.strip():
+                self.requirements.append(word.strip())
+
+    def _conda(self, shell: Shell, program: str, arguments: list[Traced]) -> None:
+        names = [word.text for word in arguments]
+        command = next((name for name in names if not name.startswith("-")), "")
+        if command == "run":
+            self.add_command(shell, _conda_runs(arguments[names.index("run") + 1 :]))
+            return
+        makes = command == "env" or program == "conda-env" or command in _CONDA_INSTALLS
+        rest = iter(arguments)
+        for word in rest:
+            name, separator, _ = word.text.partition("=")
+            if word.text in ("-f", "--file"):
+                if (value := next(rest, None)) and makes:
+                    self._conda_file(value, command, program)
+            elif separator and name in ("-f", "--file") and makes:
+                self._conda_file(word[len(name) + 1 :], command, program)
+            elif word.text in _CONDA_WITH_VALUE:
+                next(rest, None)
+            elif not word.text.startswith("-") and command in _CONDA_INSTALLS and word.text != command:
+                self.channel.append(word)
+
+    def _conda_file(self, value: Traced, command: str, program: str) -> None:
+        # `conda install --file` takes a list of packages of its channels; micromamba takes both.
+        if command == "env" or program in ("conda-env", "micromamba") or value.text.endswith((".yml", ".yaml")):
+            self.conda_files.append(value)
+
+
+def _conda_runs(arguments: Sequence[Traced]) -> list[Traced]:
+    """The command behind `conda run` and its options."""
+    at = 0
+    while at < len(arguments) and arguments[at].text.startswith("-"):
+        at += 2 if arguments[at].text in _CONDA_WITH_VALUE else 1
+    return list(arguments[at:])

@@ -1,0 +1,139 @@
+"""Where a file of an image comes from: `COPY`, `ADD` and mounts lead from a place in the image to the build context."""
+
+import posixpath
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+_DEEPEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One `COPY`, `ADD` or mount.
+
+    Attributes:
+        sources: paths in the build context, or in the image of another stage.
+        target: where they go, from the image's root.
+        folder: `target` is a folder for sure.
+        stage: for a copy out of another stage what that one has copied.
+        foreign: it does not come from the build context.
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    folder: bool = False
+    stage: "Trail | None" = None
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What has been copied up to a place, the latest first."""
+
+    copy: Copy
+    before: "Trail | None" = None
+
+    def __iter__(self) -> Iterator[Copy]:
+        trail: Trail | None = self
+        while trail:
+            yield trail.copy
+            trail = trail.before
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A file that a Dockerfile hands to pip (`-r`, `-c`) or conda (`-f`).
+
+    Attributes:
+        path: as it is written there.
+        constraint: it only constrains.
+        conda: it goes to conda.
+        place: from the image's root.
+        copies: what has been copied by then.
+    """
+
+    path: str
+    constraint: bool = False
+    conda: bool = False
+    place: str = ""
+    copies: Trail | None = None
+
+
+def absolute(folder: str, path: str) -> str:
+    """A path from the image's root, seen from a folder."""
+    return "/" + posixpath.normpath(posixpath.join(folder, path)).lstrip("/")
+
+
+def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
+    """The files of the build context that are meant.
+
+    Args:
+        handed: what the Dockerfile names.
+        inside: the paths of the files in the build context, from its root.
+    """
+    found = _origin(handed.place, handed.copies, inside, 0)
+    if found is not None:
+        return [found] if found else []
+    # Moved about in a way that is not understood: then the longest common end of the path decides.
+    parts = [part for part in handed.path.split("/") if part not in ("", ".", "..")]
+    for start in range(len(parts)):
+        tail = "/".join(parts[start:])
+        if tail in inside:
+            return [tail]
+        if matches := [path for path in inside if path.endswith(f"/{tail}")]:
+            return matches
+    return []
+
+
+def copied(copies: Collection[Copy], inside: Collection[str]) -> set[str]:
+    """All files of the build context that are copied."""
+    found = set()
+    for copy in copies:
+        for source in copy.sources:
+            pattern = _inside(source)
+            found |= {path for path in inside if _covers(pattern, path)}
+    return found
+
+
+def _origin(place: str, copies: Trail | None, inside: Collection[str], depth: int) -> str | None:
+    """The file at a place of an image; "" if it is written there and copied from nowhere; None if nobody knows."""
+    for copy in copies or ():
+        if not copy.sources and place == copy.target:
+            return ""  # a here-document
+        for path in _candidates(place, copy):
+            if copy.foreign:
+                if copy.stage is not None and depth < _DEEPEST:
+                    found = _origin(absolute("/", path), copy.stage, inside, depth + 1)
+                    if found is not None:
+                        return found
+            elif path in inside:
+                return path
+    return None
+
+
+def _candidates(place: str, copy: Copy) -> Iterator[str]:
+    """What a copy may have put at a place."""
+    below = place[len(copy.target.rstrip("/")) + 1 :] if place.startswith(copy.target.rstrip("/") + "/") else None
+    for source in copy.sources:
+        pattern = _inside(source)
+        name = posixpath.basename(pattern)
+        if below is None:
+            if place == copy.target and not copy.folder:
+                yield pattern
+        elif "/" not in below and pattern != "." and fnmatchcase(below, name):
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(pattern), below))
+            yield posixpath.normpath(posixpath.join(pattern, below))
+        else:
+            yield posixpath.normpath(posixpath.join(pattern, below))
+
+
+def _covers(pattern: str, path: str) -> bool:
+    if pattern == "." or path.startswith(f"{pattern}/"):
+        return True
+    return path.count("/") == pattern.count("/") and fnmatchcase(path, pattern)
+
+
+def _inside(source: str) -> str:
+    """A source as a path from the build context's root."""
+    return posixpath.normpath(source.lstrip("/") or ".").removeprefix("../")

@@ -1,0 +1,323 @@
+"""Judges one environment and one release by what stands in the environment's own files."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as PackagingRequirement
+from packaging.version import Version
+
+from shared.domain.buildable import obstacle
+from shared.domain.catalog import Catalog
+from shared.domain.decisions import Case, Decision, Kind, decide, held
+from shared.domain.definitions import Definition, Problem, Requirement
+from shared.domain.definitions.hashes import has_hashes, renewed
+from shared.domain.definitions.pins import Exact, can_apply, can_hold, extras_of, pin_of
+from shared.domain.environments import Environment, Use
+from shared.domain.feed_facts import admits
+from shared.domain.jobs import is_safe_path
+from shared.domain.knowledge import Knowledge
+from shared.domain.names import PackageName, package_name
+from shared.domain.plan import ByHand
+from shared.domain.releases import Release
+from shared.domain.rules import Rules
+from shared.domain.text import Edit, Span
+from shared.errors import InvalidName, Unreadable
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One environment and the version that it may get of one package.
+
+    Attributes:
+        environment: the environment.
+        release: the version.
+        decision: what shall happen.
+        edits: what has to change for it.
+        counted: the places of the pins that count for the environment.
+        changes: its content changes, so an explicit version has to rise.
+    """
+
+    environment: Environment
+    release: Release
+    decision: Decision
+    edits: list[Edit] = field(default_factory=list)
+    counted: frozenset[tuple[str, Span]] = frozenset()
+    changes: bool = True
+
+    def hold(self, reason: str) -> None:
+        """Leave it as it is, with the reason."""
+        self.decision, self.edits = held(reason), []
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One exact pin of a package in an environment.
+
+    Attributes:
+        path: the file.
+        version: the version.
+        conditional: a marker decides whether it counts.
+        line: where it stands.
+    """
+
+    path: str
+    version: Version
+    conditional: bool
+    line: int
+
+
+class Judge:
+    """Decides about environments one by one.
+
+    Args:
+        catalog: the environments.
+        rules: what may be done.
+        knowledge: what is known beyond the repository.
+        releases: everything in hand.
+        by_hand: what a person asked for.
+        pipeline: whether what the rebuild pipeline could not build is held.
+        unique_names: whether environments of one name are held.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        rules: Rules,
+        knowledge: Knowledge,
+        releases: Sequence[Release],
+        by_hand: ByHand | None,
+        pipeline: bool,
+        unique_names: bool,
+    ) -> None:
+        self.catalog = catalog
+        self.rules = rules
+        self.knowledge = knowledge
+        self.by_hand = by_hand
+        self.pipeline = pipeline
+        self.unique_names = unique_names
+        self.in_hand: dict[PackageName, list[Version]] = {}
+        for release in releases:
+            self.in_hand.setdefault(release.id.package, []).append(release.version)
+        self.spelled: dict[str, int] = {}
+        for environment in catalog.environments:
+            folded = environment.path.casefold()
+            self.spelled[folded] = self.spelled.get(folded, 0) + 1
+
+    def candidate(self, environment: Environment, release: Release) -> Candidate:
+        """Decide about one environment and one release."""
+        package = release.id.package
+        counted: list[tuple[Use, Requirement]] = []
+        along: list[tuple[Use, Requirement]] = []
+        for use, requirement in self.requirements(environment, package):
+            (along if use.constraint or use.source else counted).append((use, requirement))
+        opaque = self._unread(environment, package)
+        if not counted and not opaque:
+            return Candidate(environment, release, self._unaffected(environment, package))
+        decision, edits = self._together(environment, release, counted + along)
+        whole = self.as_a_whole(environment, decision, opaque)
+        places = frozenset(self._places(counted + along))
+        changes = decision.kind is not Kind.CURRENT
+        return Candidate(environment, release, whole, edits if whole.kind is Kind.BUMP else [], places, changes)
+
+    def python(self, environment: Environment) -> str | None:
+        """The Python of an environment, if it is known."""
+        return self.rules.python_for(environment.path) or environment.python
+
+    def requirements(self, environment: Environment, package: PackageName) -> Iterator[tuple[Use, Requirement]]:
+        """The requirements of a package that count for an environment: a marker may leave one out."""
+        named = self.catalog.named.get(package, frozenset())
+        python = self.python(environment)
+        for use in environment.uses:
+            definition = self.catalog.definitions.get(use.path) if use.path in named else None
+            for requirement in definition.naming(package).requirements if definition else ():
+                if _counts(requirement, python):
+                    yield use, requirement
+
+    def pins(self, environment: Environment, package: PackageName) -> list[Occurrence]:
+        """The exact pins of a package that an environment installs."""
+        found = []
+        for use, requirement in self.requirements(environment, package):
+            pin = _pin_or_none(requirement)
+            if isinstance(pin, Exact) and not (use.constraint or use.source):
+                conditional = ";" in requirement.text
+                found.append(Occurrence(use.path, pin.version, conditional, requirement.line.number))
+        return found
+
+    def as_a_whole(self, environment: Environment, decision: Decision, opaque: str | None = None) -> Decision:
+        """What the environment itself adds to the decision about its requirements."""
+        if not self.rules.includes(environment.path):
+            return held("excluded: rebuilder.yml leaves this environment out")
+        if self.by_hand and not self.by_hand.means(environment.path, environment.name):
+            return held("not asked for: the rerun names other environments")
+        if opaque:
+            return held(opaque)
+        if self.by_hand and decision.kind is Kind.CURRENT:
+            decision = Decision(Kind.REBUILD, f"rerun by hand, {decision.reason}")
+        if not decision.acts:
+            return decision
+        if self.unique_names and (other := self.namesake(environment)):
+            return held(f"duplicate name: {other} is {environment.name!r} too")
+        if self.pipeline and (why := self.hurdle(environment)):
+            return held(why)
+        if decision.kind is Kind.BUMP and environment.version and environment.version.risen() is None:
+            return held(f"version not a number: {environment.version}")
+        return decision
+
+    def namesake(self, environment: Environment) -> str | None:
+        """Another environment of the same name that takes part, by its path."""
+        others = (other.path for other in self.catalog.called(environment.name) if other.path != environment.path)
+        return next((path for path in others if self.rules.includes(path)), None)
+
+    def hurdle(self, environment: Environment) -> str | None:
+        """Why the rebuild pipeline could not build an environment, or None if nothing is known to be in the way."""
+        if environment.problems:
+            return f"cannot read {environment.problems[0]}"
+        for use in environment.uses:
+            definition = self.catalog.definitions.get(use.path)
+            for line, unread in definition.unreadable if definition else ():
+                return f"cannot read {Problem(use.path, unread, line)}"
+        if why := obstacle(environment):
+            return f"cannot be rebuilt: {why}"
+        if self.spelled[environment.path.casefold()] > 1:
+            return "path not unique: pipelines do not tell it from another one that differs in capitals only"
+        if not is_safe_path(environment.path):
+            return "path not safe: only letters, digits and . _ / - can travel to the pipeline"
+        return None
+
+    def _unaffected(self, environment: Environment, package: PackageName) -> Decision:
+        for use in environment.uses:
+            definition = self.catalog.definitions.get(use.path)
+            for name, line in definition.channel if definition else ():
+                if name == package:
+                    where = f"{use.path} line {line}"
+                    return Decision(
+                        Kind.UNAFFECTED, f"conda takes {package} from its channels ({where}): not the feed's"
+                    )
+        return Decision(Kind.UNAFFECTED, f"does not require {package}")
+
+    def _places(self, requirements: Iterable[tuple[Use, Requirement]]) -> Iterator[tuple[str, Span]]:
+        """Where the exact pins among some requirements stand."""
+        for use, requirement in requirements:
+            pin = _pin_or_none(requirement)
+            source = self.catalog.definitions[use.path].source
+            if isinstance(pin, Exact) and (span := requirement.span(source, pin.start, pin.end)):
+                yield use.path, span
+
+    def _unread(self, environment: Environment, package: PackageName) -> str | None:
+        """Why what an environment says about a package cannot be read, or None if it can."""
+        for use in environment.uses:
+            if use.path not in self.catalog.named.get(package, ()):
+                continue
+            definition = self.catalog.definitions.get(use.path)
+            if definition is None or definition.unusual:
+                problems: list[str] = [str(problem) for problem in environment.problems if problem.path == use.path]
+                return f"cannot read {problems[0] if problems else use.path}"
+            for line, why in definition.naming(package).unreadable:
+                return f"cannot read {Problem(use.path, why, line)}"
+        return None
+
+    def _together(
+        self, environment: Environment, release: Release, requirements: list[tuple[Use, Requirement]]
+    ) -> tuple[Decision, list[Edit]]:
+        """One decision for several requirements: any held holds, else bump before rebuild before current."""
+        decisions: list[Decision] = []
+        edits: list[Edit] = []
+        for use, requirement in requirements:
+            decision, changes = self._one(environment, release, use, requirement)
+            decisions.append(decision)
+            edits += changes
+        for kind in (Kind.HELD, Kind.BUMP, Kind.REBUILD, Kind.CURRENT):
+            for decision in decisions:
+                if decision.kind is kind:
+                    return decision, edits
+        return Decision(Kind.UNAFFECTED, f"does not require {release.id.package}"), []
+
+    def _one(
+        self, environment: Environment, release: Release, use: Use, requirement: Requirement
+    ) -> tuple[Decision, list[Edit]]:
+        definition = self.catalog.definitions[use.path]
+        source = definition.source
+        try:
+            pin = pin_of(requirement)
+        except Unreadable as problem:
+            return held(f"cannot read {use.path} {problem}"), []
+        files = self.knowledge.files.get(release.id)
+        hashes = renewed(requirement, files, source.text) if files and has_hashes(requirement) else None
+        decision = decide(
+            Case(
+                requirement,
+                pin,
+                release,
+                self.rules.rule_for(release.id.package, environment.name),
+                variable=_shared_variable(definition, requirement, pin),
+                python=self.python(environment),
+                files=files,
+                hashes=hashes,
+                recompile=self._recompile(definition, requirement, release, environment),
+                carried=self.knowledge.carries(environment.path, release.id.package),
+                by_hand=self.by_hand is not None,
+            )
+        )
+        if decision.kind is not Kind.BUMP or not isinstance(pin, Exact):
+            return decision, []
+        edits = []
+        if pin.version != release.version:
+            span = requirement.span(source, pin.start, pin.end)
+            if span is None:
+                return held(f"not editable: {use.path} line {requirement.line.number} breaks the version"), []
+            edits.append(Edit(use.path, span, pin.written, release.spelling, source.encoding))
+        if hashes:
+            span = source.span(hashes.start, hashes.end)
+            edits.append(Edit(use.path, span, source.text[hashes.start : hashes.end], hashes.new, source.encoding))
+        return decision, [edit for edit in edits if edit.old != edit.new]
+
+    def _recompile(
+        self, definition: Definition, requirement: Requirement, release: Release, environment: Environment
+    ) -> str | None:
+        """What a release requires and a compiled file does not hold; None for other files, or if it holds all."""
+        if not definition.compiled:
+            return None
+        package = release.id.package
+        metadata = self.knowledge.metadata.get((package, release.version))
+        if metadata is None:
+            return f"the file is compiled, and what {release} requires is not known"
+        for text in metadata.requires:
+            try:
+                wanted = PackagingRequirement(text)
+                name = package_name(wanted.name)
+            except (InvalidRequirement, InvalidName):
+                continue
+            if wanted.marker and not can_hold(str(wanted.marker), self.python(environment), extras_of(requirement)):
+                continue
+            pins = [_pin_or_none(found) for found in definition.naming(name).requirements]
+            versions = [pin.version for pin in pins if isinstance(pin, Exact)] + self.in_hand.get(name, [])
+            if not any(admits(str(wanted.specifier), version) for version in versions):
+                return f"{wanted.name}{wanted.specifier}"
+        return None
+
+
+def _shared_variable(definition: Definition, requirement: Requirement, pin: object) -> str | None:
+    """The variable that gives a pin its version, if it serves something else too."""
+    if not definition.shared or not isinstance(pin, Exact):
+        return None
+    place = requirement.line.locate(requirement.offset + pin.start, requirement.offset + pin.end)
+    if place is None:
+        return None
+    return next((name for start, end, name in definition.shared if start <= place[0] < end), None)
+
+
+def _counts(requirement: Requirement, python: str | None) -> bool:
+    """Whether a requirement counts; one that cannot be read does, so that it is seen."""
+    try:
+        return can_apply(requirement, python)
+    except Unreadable:
+        return True
+
+
+def _pin_or_none(requirement: Requirement) -> object:
+    try:
+        return pin_of(requirement)
+    except Unreadable:
+        return None

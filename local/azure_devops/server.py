@@ -18,8 +18,10 @@ from starlette.routing import Route
 
 from local.azure_devops.api import Api, failing, is_signed_in
 from local.azure_devops.builds import BuildRecords
-from local.azure_devops.feed import Feed, Refused
+from local.azure_devops.feed import Feed
+from local.azure_devops.feed_api import FeedApi
 from local.azure_devops.hooks import Hooks
+from local.azure_devops.packages import Refused
 from local.azure_devops.pipelines import Definition, Pipelines
 from local.azure_devops.repository import GitRepository, smart_http
 from local.environments import PIPELINE_FOLDER
@@ -81,7 +83,7 @@ class Organization:
                 names.pipeline, "rebuild-environments", f"{PIPELINE_FOLDER}/azure-pipelines.yml", self.repository
             )
         )
-        for part in (self.repository, self.feed, self.hooks, self.pipelines, BuildRecords(self.pipelines)):
+        for part in (self.repository, FeedApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines)):
             part.serve(self.api)
         self.feed.published.append(self._tell_of_package)
         self._server: uvicorn.Server | None = None

@@ -219,7 +219,7 @@ class StandFeed:
         self._feed.delete(name, version)
 
     def show(self, name: str, version: str) -> None:
-        self._feed._packages[canonicalize_name(name)][canonicalize_version(version)].visible = 0.0
+        self._feed.packages[canonicalize_name(name)][canonicalize_version(version)].visible = 0.0
 
     def install_public_package(self) -> None:
         filename = f"{PUBLIC_PACKAGE.replace('-', '_')}-{PUBLIC_VERSION}-py3-none-any.whl"

@@ -67,7 +67,9 @@ class FeedApi:
                     shown = versions if every else versions[:1]
                     rows = [self._minimal(key, v, latest=v is versions[0]) for v in shown]
                     found.append({**self._package(call, key), "versions": rows})
-        return collection(found)
+        skip = int(call.query.get("$skip") or 0)
+        top = int(call.query.get("$top") or len(found))
+        return collection(found[skip : skip + top])
 
     def _describe_version(self, call: Call) -> Any:
         with self._feed.lock:

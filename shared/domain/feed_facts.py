@@ -1,0 +1,100 @@
+"""What a feed can tell of one version beyond that it is there: its files, and what its metadata require.
+
+Names of files and contents of wheels are written by whoever publishes: everything here takes any text or bytes and
+raises nothing.
+"""
+
+import re
+from dataclasses import dataclass
+from email.errors import MessageError
+
+from packaging.metadata import parse_email
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from packaging.version import Version
+
+from shared.domain.names import PackageName, package_name
+from shared.domain.releases import version_of
+from shared.errors import InvalidName, InvalidVersion
+from shared.limits import FILE_NAME_CHARACTERS
+
+# The characters of names, versions and tags (binary distribution format); anything else would reach logs and pages.
+_FILE_NAME = re.compile(r"[A-Za-z0-9._+!-]+")
+_LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
+# Everything that matters stands above the first empty line; the description below it can be anything.
+_END_OF_HEADERS = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFile:
+    """One file of a version, as the feed's simple index lists it.
+
+    Attributes:
+        name: of the file.
+        sha256: of its bytes, in lower-case hexadecimal, or None if the index does not state it.
+        requires_python: the text of `data-requires-python`, or None; nobody promises that it is a specifier.
+    """
+
+    name: str
+    sha256: str | None = None
+    requires_python: str | None = None
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is a wheel."""
+        return self.name.endswith(".whl")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a version requires (core metadata specification), as its author wrote it.
+
+    Attributes:
+        requires_python: the text of `Requires-Python`, or None; nobody promises that it is a specifier.
+        requires: the texts of `Requires-Dist` in their order; nobody promises that they are requirements.
+    """
+
+    requires_python: str | None = None
+    requires: tuple[str, ...] = ()
+
+
+def identity_of(file_name: str) -> tuple[PackageName, Version] | None:
+    """Return whose file it is by its name, or None if it is no name of a wheel or source distribution."""
+    if len(file_name) > FILE_NAME_CHARACTERS or not _FILE_NAME.fullmatch(file_name):
+        return None
+    try:
+        if file_name.endswith(".whl"):
+            name, version, *_ = parse_wheel_filename(file_name)
+        else:
+            name, version = parse_sdist_filename(file_name)
+        return package_name(name), version
+    except (ValueError, InvalidName):
+        return None
+
+
+def is_file_of(file_name: str, package: PackageName, version: str) -> bool:
+    """Whether it is a file of this version (by PEP 440 equality); never for a version that is none."""
+    try:
+        return identity_of(file_name) == (package, version_of(version))
+    except InvalidVersion:
+        return False
+
+
+def metadata_of(raw: bytes) -> Metadata | None:
+    """Read a wheel's METADATA, leniently: whatever else is wrong with it does not matter here.
+
+    Returns:
+        None if it is no metadata (it has no name), or if what it requires cannot be read: half of it would be a lie.
+    """
+    try:
+        found, unread = parse_email(_END_OF_HEADERS.split(raw, maxsplit=1)[0] + b"\n\n")
+    except (MessageError, ValueError, TypeError, LookupError, AssertionError, RecursionError):
+        return None
+    if not found.get("name") or {"requires-dist", "requires-python"} & unread.keys():
+        return None
+    requires = (_one_line(text) for text in found.get("requires_dist", ()))
+    return Metadata(_one_line(found.get("requires_python", "")) or None, tuple(text for text in requires if text))
+
+
+def _one_line(text: str) -> str:
+    """A header's text without the line breaks that it was folded with."""
+    return _LINE_BREAK.sub(" ", text).strip()

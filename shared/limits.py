@@ -39,6 +39,29 @@ CHANGES_PER_REQUEST = 1000
 # Pages of the change log that one run of the timer reads; the token is stored, so the next run goes on.
 CHANGE_PAGES = 20
 
+# Packages that one request lists, with all their versions: small enough for one answer. Nobody documents a maximum.
+PACKAGES_PER_REQUEST = 500
+# Pages of that list: 50,000 packages are more than a feed with a public upstream gathers.
+PACKAGE_PAGES = 100
+
+# A page of the simple index: a link is some 300 bytes, and packages with 20,000 files are not heard of.
+INDEX_PAGE_BYTES = 8 * 1024 * 1024
+# File systems take no longer names, so no installer could store such a file.
+FILE_NAME_CHARACTERS = 255
+# A wheel is downloaded for its METADATA alone. Private packages are source code and stay far below this; public ones
+# that do not (with CUDA inside) are not worth a function's disk and time.
+WHEEL_BYTES = 128 * 1024 * 1024
+# Up to this size a wheel stays in memory, as most do.
+WHEEL_MEMORY_BYTES = 8 * 1024 * 1024
+# The list of files inside a wheel: some 100 bytes for each of 80,000 files.
+WHEEL_DIRECTORY_BYTES = 8 * 1024 * 1024
+# METADATA holds the whole README; the longest on the public index are some 500 kB.
+METADATA_BYTES = 2 * 1024 * 1024
+# The whole of one download, in seconds: REQUEST_SECONDS bounds the wait for each piece only.
+DOWNLOAD_SECONDS = 120
+# From the feed's name to its id, to the storage, to a cache before it: three are known.
+REDIRECTS = 5
+
 # Clocks of two services differ: runs are looked up from this long before the claim.
 CLOCK_SKEW = timedelta(minutes=5)
 # Runs that a look-up returns. A rebuild's run is among the newest of its definition on its branch.

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.domain.catalog import Listing
+from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
@@ -136,6 +137,40 @@ class Feed(Protocol):
 
     def id(self) -> str:
         """The feed's GUID: some hooks name it so."""
+        ...
+
+    def files(self, package: PackageName, version: str) -> tuple[FeedFile, ...]:
+        """The files of a version (by PEP 440 equality) that an installer is offered, ordered by name.
+
+        Empty if there are none. They arrive one by one: what is there now may not be all.
+
+        Raises:
+            NotThere: there is no such feed.
+        """
+        ...
+
+    def metadata(self, package: PackageName, version: str) -> Metadata | None:
+        """Download one wheel of a version, its first by name, and read what the version requires.
+
+        Other wheels of it may require something else: nothing forbids that. Looking at a version that the feed would
+        take from an upstream source makes the feed take it.
+
+        Returns:
+            None if there is no wheel, or if it tells nothing: it is broken, too large, or not the file that the index
+            states the hash of. None is no reason to ask again soon.
+
+        Raises:
+            NotThere: there is no such feed.
+        """
+        ...
+
+    def published(self) -> frozenset[PackageName]:
+        """The packages of which the feed shows a version that was published to it and not taken from elsewhere.
+
+        Raises:
+            NotThere: there is no such feed.
+            Permanent: it has more packages than we list.
+        """
         ...
 
 

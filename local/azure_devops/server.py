@@ -18,8 +18,10 @@ from starlette.routing import Route
 
 from local.azure_devops.api import Api, failing, is_signed_in
 from local.azure_devops.builds import BuildRecords
-from local.azure_devops.feed import Feed, Refused
+from local.azure_devops.feed import Feed
+from local.azure_devops.feed_api import FeedApi
 from local.azure_devops.hooks import Hooks
+from local.azure_devops.packages import Refused
 from local.azure_devops.pipelines import Definition, Pipelines
 from local.azure_devops.repository import GitRepository, smart_http
 from local.environments import PIPELINE_FOLDER
@@ -54,6 +56,8 @@ class Organization:
         folder: for git and packages.
         names: how things are called.
         upstream: the public index, or None for a feed without upstream.
+        stores_elsewhere: files are at another host, which the feed's addresses redirect to and which takes no token,
+            as the service has it.
         hook_time_scale: what the waits of service hooks are multiplied with.
     """
 
@@ -62,6 +66,7 @@ class Organization:
     names: Names = field(default_factory=Names)
     upstream: Upstream | None = None
     hook_time_scale: float = 1.0
+    stores_elsewhere: bool = False
 
     def __post_init__(self) -> None:
         """Build the parts and connect them."""
@@ -71,6 +76,7 @@ class Organization:
         self.identity = IdentityEndpoint()
         # What a developer shows to the feed, in place of a personal access token.
         self.feed_password = secrets.token_urlsafe(24)
+        self._signature = secrets.token_hex(16)
         self.api = Api(names.organization, names.project, self.faults)
         self.repository = GitRepository(names.repository, self.folder / "repository.git")
         self.feed = Feed(project=names.project, name=names.feed, folder=self.folder / "feed", upstream=self.upstream)
@@ -81,7 +87,7 @@ class Organization:
                 names.pipeline, "rebuild-environments", f"{PIPELINE_FOLDER}/azure-pipelines.yml", self.repository
             )
         )
-        for part in (self.repository, self.feed, self.hooks, self.pipelines, BuildRecords(self.pipelines)):
+        for part in (self.repository, FeedApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines)):
             part.serve(self.api)
         self.feed.published.append(self._tell_of_package)
         self._server: uvicorn.Server | None = None
@@ -139,6 +145,7 @@ class Organization:
             routes=[
                 self.identity.route(),
                 Route("/_stand/faults", self._switch, methods=["GET", "POST", "DELETE"]),
+                Route("/_stand/storage/{name}/{version}/{file}", self._stored, methods=["GET"]),
                 Route("/{organization}{below:path}", self._serve, methods=_METHODS),
             ]
         )
@@ -176,7 +183,8 @@ class Organization:
             return failing(fault)
         if not self._may_use_feed(request):
             return Response("Sign in to use this feed.", 401, {"WWW-Authenticate": 'Basic realm="feed"'})
-        if address["feed"].casefold() not in (self.feed.name.casefold(), self.feed.id):
+        right_place = (address["project"] or "").casefold() == self.names.project.casefold()
+        if not right_place or address["feed"].casefold() not in (self.feed.name.casefold(), self.feed.id):
             return Response("There is no such feed.", 404)
         if operation == "upload" and below.strip("/") == "upload":
             return await self._upload(request, fault)
@@ -214,6 +222,9 @@ class Organization:
                     return HTMLResponse(page) if page else Response("There is no such package.", 404)
                 case ["simple", name] if name:
                     return RedirectResponse(f"{request.url.path}/", 301)
+                case ["download", name, version, filename] if self.stores_elsewhere:
+                    where = f"http://localhost:{self.port}/_stand/storage/{name}/{version}/{filename}"
+                    return RedirectResponse(f"{where}?sig={self._signature}", 303)
                 case ["download", name, version, filename]:
                     content = self.feed.file(name, version, filename)
                     if content is None:
@@ -223,3 +234,11 @@ class Organization:
                     return Response("", 404)
         except UpstreamDown as problem:
             return Response(f"The upstream source failed: {problem}.", 502)
+
+    async def _stored(self, request: Request) -> Response:
+        """A file at the storage: who shows a token beside the signature is refused, as Azure Storage does."""
+        if "Authorization" in request.headers or request.query_params.get("sig") != self._signature:
+            return Response("Server failed to authenticate the request.", 403)
+        wanted = (request.path_params[part] for part in ("name", "version", "file"))
+        content = await run_in_threadpool(self.feed.file, *wanted)
+        return Response(content or b"", 404 if content is None else 200, media_type="application/octet-stream")

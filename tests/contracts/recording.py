@@ -109,6 +109,7 @@ CALLS = (
     Call("get_build_timeline", "Timeline_Get", lambda stage: stage.pipeline.pipeline.outcome(1)),
     Call("get_feed", "Feed  Management_Get Feed", lambda stage: stage.feed.feed.id()),
     Call("get_packages", "Artifact  Details_Get Packages", Stage.versions),
+    Call("get_packages", "Artifact  Details_Get Packages", lambda stage: stage.feed.feed.published()),
     Call("get_package_version", "Artifact  Details_Get Package Version", Stage.versions),
     Call("get_package_changes", "Change  Tracking_Get Package Changes", lambda stage: stage.feed.feed.changes(0)),
     Call("get_feed_change", "Change  Tracking_Get Feed Change", lambda stage: stage.feed.feed.latest_token()),

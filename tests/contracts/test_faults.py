@@ -8,8 +8,10 @@ import pytest
 
 from local.azure_devops.server import Organization
 from local.faults import Fault
+from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.names import package_name
+from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from shared.errors import (
     AccessDenied,
@@ -42,6 +44,9 @@ def _push(azure_devops: AzureDevOps, target: Target) -> object:
     return repository.push(repository.tip(), "Change the rules", {"rebuilder.yml": b"deliver: push\n"})
 
 
+# On the module's feed.
+WHEEL = package_name("has-a-wheel")
+
 STEPS = (
     Step("refs", lambda azure, target: azure.repository(target).tip()),
     Step("items", lambda azure, target: azure.repository(target).listing("1" * 40)),
@@ -52,9 +57,14 @@ STEPS = (
     Step("builds", lambda azure, target: azure.pipeline(target).runs_since(datetime.now(UTC))),
     Step("packages", lambda azure, target: azure.feed(target, target.feeds[0]).version(package_name("any"), "1")),
     Step("package changes", lambda azure, target: azure.feed(target, target.feeds[0]).changes(0)),
+    Step("packages", lambda azure, target: azure.feed(target, target.feeds[0]).published()),
+    Step("index", lambda azure, target: azure.feed(target, target.feeds[0]).files(WHEEL, "1")),
+    Step("download", lambda azure, target: azure.feed(target, target.feeds[0]).metadata(WHEEL, "1")),
     Step("feed change", lambda azure, target: azure.feed(target, target.feeds[0]).latest_token()),
     Step("list subscriptions", lambda azure, target: azure.hooks(target.organization).subscriptions()),
 )
+# What these answer where there is nothing: a package and a file come and go.
+NOTHING = {"index": (), "download": None}
 WRITES = tuple(step for step in STEPS if step.writes)
 
 
@@ -86,6 +96,12 @@ class Stand:
         return self.organization.faults.calls.get(step.operation, 0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _wheel(organization_of_module: Organization, tmp_path_factory: pytest.TempPathFactory) -> None:
+    wheel = empty_wheel(WHEEL, "1.0", tmp_path_factory.mktemp("wheels"))
+    organization_of_module.feed.publish(wheel.name, wheel.read_bytes())
+
+
 @pytest.fixture
 def stand(organization_of_module: Organization, azure_devops: AzureDevOps, target_of_module: Target) -> Iterator[Stand]:
     yield Stand(organization_of_module, azure_devops, target_of_module)
@@ -108,9 +124,37 @@ def test_too_many_requests_are_throttled_and_not_repeated(stand: Stand, step: St
     assert stand.calls(step) == before + 1
 
 
+@pytest.mark.parametrize(
+    "step", [step for step in STEPS if step.operation not in NOTHING], ids=lambda step: step.operation
+)
 def test_what_is_gone_is_not_there(stand: Stand, step: Step) -> None:
     expected = PipelineRejected if step.operation == "queue run" else NotThere
     assert type(stand.fail(step, Fault.NOT_FOUND)) is expected
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step.operation in NOTHING], ids=lambda step: step.operation)
+def test_what_the_index_lacks_is_nothing(stand: Stand, step: Step) -> None:
+    stand.organization.faults.set(step.operation, Fault.NOT_FOUND)
+    assert stand.run(step) == NOTHING[step.operation]
+
+
+@pytest.mark.parametrize("operation", NOTHING)
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.SERVER_ERROR])
+def test_an_index_that_fails_is_unavailable_at_once(stand: Stand, operation: str, fault: Fault) -> None:
+    (step,) = (step for step in STEPS if step.operation == operation)
+    before = stand.calls(step)
+    assert type(stand.fail(step, fault)) is ServiceUnavailable
+    assert stand.calls(step) == before + 1
+
+
+def test_an_index_of_a_feed_that_is_not_there_is_not_there(azure_devops: AzureDevOps, target_of_module: Target) -> None:
+    for feed in (FeedName("nobody-has-it", "ml"), FeedName("packages")):
+        for ask in (
+            azure_devops.feed(target_of_module, feed).files,
+            azure_devops.feed(target_of_module, feed).metadata,
+        ):
+            with pytest.raises(NotThere):
+                ask(WHEEL, "1.0")
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.SERVER_ERROR, Fault.DROP, Fault.BEFORE, Fault.AFTER])

@@ -5,13 +5,15 @@ import uuid
 import pytest
 from packaging.utils import canonicalize_name
 
+from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import package_name
-from shared.limits import CHANGES_PER_REQUEST
+from shared.limits import CHANGES_PER_REQUEST, PACKAGES_PER_REQUEST
 from shared.ports import Feed
 from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, FeedWorld, MemoryFeed, StandFeed
 
 OURS = package_name("our-package")
 WHEEL = "our_package-1.0.0-py3-none-any.whl"
+SDIST = "our_package-1.0.0.tar.gz"
 
 
 @pytest.fixture(params=["adapter", "fake"])
@@ -175,3 +177,107 @@ def test_a_version_that_is_shown_late_is_still_in_the_change_log(world: FeedWorl
 
 def test_the_id_is_a_guid_that_stays(world: FeedWorld) -> None:
     assert world.feed.id() == world.feed.id() == str(uuid.UUID(world.feed.id()))
+
+
+# Files and what they require
+
+
+@pytest.mark.parametrize("asked", ["1.0.0", "1.0", "v1"])
+def test_files_of_a_version_are_those_of_an_equal_version_with_their_hashes(world: FeedWorld, asked: str) -> None:
+    sdist = world.publish_sdist("our-package", "1.0.0")
+    wheel = world.publish("our-package", "1.0.0")
+    world.publish("our-package", "1.0.1")
+    assert world.feed.files(OURS, asked) == (FeedFile(WHEEL, wheel), FeedFile(SDIST, sdist))
+
+
+@pytest.mark.parametrize("stated", [">=3.9", ">=3.9,<4", "<4, !=3.8.*", None])
+def test_files_say_which_pythons_they_are_for(world: FeedWorld, stated: str | None) -> None:
+    world.publish("our-package", "1.0.0", requires_python=stated)
+    world.publish_sdist("our-package", "1.0.0")
+    assert {file.name: file.requires_python for file in world.feed.files(OURS, "1.0")} == {WHEEL: stated, SDIST: None}
+
+
+def test_names_are_compared_by_pep_503_for_files_too(world: FeedWorld) -> None:
+    digest = world.publish("Our.Package", "1.0.0")
+    world.publish("our-package-extra", "1.0.0")
+    assert world.feed.files(OURS, "1.0.0") == (FeedFile(WHEEL, digest),)
+
+
+@pytest.mark.parametrize("asked", ["1.0.1", "1.0.0+local", "not a version", ""])
+def test_what_the_feed_does_not_have_has_no_files_and_no_metadata(world: FeedWorld, asked: str) -> None:
+    world.publish("our-package", "1.0.0", requires=["numpy"])
+    for package in (OURS, package_name("nobody-has-it")):
+        assert world.feed.files(package, asked) == ()
+        assert world.feed.metadata(package, asked) is None
+
+
+def test_what_is_hidden_or_deleted_has_no_files_and_no_metadata(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0", hidden=True)
+    world.publish("our-package", "2.0.0")
+    world.delete("our-package", "2.0.0")
+    for version in ("1.0.0", "2.0.0"):
+        assert world.feed.files(OURS, version) == ()
+        assert world.feed.metadata(OURS, version) is None
+
+
+def test_metadata_tell_what_a_version_requires_as_its_author_wrote_it(world: FeedWorld) -> None:
+    requires = ("azure-identity>=1.16", 'tomli >= 2 ; python_version < "3.11"', "our-helper[extra] (==2.*)", "not one!")
+    world.publish("our-package", "1.0.0", requires=requires, requires_python=">=3.9, <4")
+    assert world.feed.metadata(OURS, "1.0") == Metadata(">=3.9, <4", requires)
+
+
+def test_a_version_that_requires_nothing_says_so(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0")
+    assert world.feed.metadata(OURS, "1.0.0") == Metadata()
+
+
+def test_metadata_are_not_read_from_a_source_distribution(world: FeedWorld) -> None:
+    world.publish_sdist("our-package", "1.0.0")
+    assert world.feed.metadata(OURS, "1.0.0") is None
+
+
+def test_a_broken_wheel_has_no_metadata(world: FeedWorld) -> None:
+    world.publish_broken("our-package", "1.0.0")
+    assert [file.name for file in world.feed.files(OURS, "1.0.0")] == [WHEEL]
+    assert world.feed.metadata(OURS, "1.0.0") is None
+
+
+def test_versions_from_upstream_have_files_and_metadata_too(world: FeedWorld) -> None:
+    world.install_public_package()
+    public = package_name(PUBLIC_PACKAGE)
+    assert len(world.feed.files(public, PUBLIC_VERSION)) == 1
+    assert world.feed.metadata(public, PUBLIC_VERSION) == Metadata()
+
+
+# What is the feed's own
+
+
+def test_published_are_the_packages_that_the_feed_did_not_take_from_upstream(world: FeedWorld) -> None:
+    assert world.feed.published() == frozenset()
+    world.publish("Our.Package", "1.0.0")
+    world.publish_sdist("our_tools", "1.0.0")
+    world.install_public_package()
+    assert world.feed.published() == {OURS, package_name("our-tools")}
+
+
+def test_a_package_with_one_own_version_is_the_feeds_own(world: FeedWorld) -> None:
+    world.install_public_package()
+    world.publish(PUBLIC_PACKAGE, "0.1")
+    assert world.feed.published() == {PUBLIC_PACKAGE}
+
+
+def test_what_is_hidden_or_deleted_is_not_published(world: FeedWorld) -> None:
+    world.publish("hidden", "1.0.0", hidden=True)
+    world.publish("deleted", "1.0.0")
+    world.delete("deleted", "1.0.0")
+    world.publish("present", "1.0.0")
+    world.publish("present", "2.0.0")
+    world.delete("present", "2.0.0")
+    assert world.feed.published() == {"present"}
+
+
+def test_published_are_all_packages_however_many(world: FeedWorld) -> None:
+    names = {f"package-{number}" for number in range(PACKAGES_PER_REQUEST + 1)}
+    for name in names:
+        world.publish(name, "1.0")
+    assert world.feed.published() == names

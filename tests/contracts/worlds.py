@@ -1,6 +1,9 @@
 """The same few things that other people do, in the stand and in the fakes, so that one test can drive both."""
 
-from collections.abc import Mapping
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,12 +173,24 @@ class FeedWorld(Protocol):
     @property
     def feed(self) -> Feed: ...
 
-    def publish(self, name: str, version: str, *, hidden: bool = False) -> None:
-        """Upload a wheel. A hidden version is not shown yet."""
+    def publish(
+        self,
+        name: str,
+        version: str,
+        *,
+        hidden: bool = False,
+        requires: Sequence[str] = (),
+        requires_python: str | None = None,
+    ) -> str:
+        """Upload a wheel and return the SHA-256 of its bytes. A hidden version is not shown yet."""
         ...
 
-    def publish_sdist(self, name: str, version: str) -> None:
-        """Upload a source distribution."""
+    def publish_sdist(self, name: str, version: str) -> str:
+        """Upload a source distribution and return the SHA-256 of its bytes."""
+        ...
+
+    def publish_broken(self, name: str, version: str) -> None:
+        """Upload a wheel without METADATA."""
         ...
 
     def promote(self, name: str, version: str, view: str) -> None:
@@ -203,14 +218,31 @@ class StandFeed:
         self._feed = organization.feed
         self._folder = folder
 
-    def publish(self, name: str, version: str, *, hidden: bool = False) -> None:
-        wheel = empty_wheel(name, version, self._folder)
+    def publish(
+        self,
+        name: str,
+        version: str,
+        *,
+        hidden: bool = False,
+        requires: Sequence[str] = (),
+        requires_python: str | None = None,
+    ) -> str:
+        wheel = empty_wheel(name, version, self._folder, requires=requires, requires_python=requires_python or "")
         self._feed.visible_after = 3600 if hidden else 0
         self._feed.publish(wheel.name, wheel.read_bytes())
         self._feed.visible_after = 0
+        return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
-    def publish_sdist(self, name: str, version: str) -> None:
-        self._feed.publish(f"{name.replace('-', '_')}-{version}.tar.gz", b"nobody unpacks this")
+    def publish_sdist(self, name: str, version: str) -> str:
+        content = b"nobody unpacks this"
+        self._feed.publish(f"{name.replace('-', '_')}-{version}.tar.gz", content)
+        return hashlib.sha256(content).hexdigest()
+
+    def publish_broken(self, name: str, version: str) -> None:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as wheel:
+            wheel.writestr("nothing.py", "")
+        self._feed.publish(f"{name.replace('-', '_')}-{version}-py3-none-any.whl", content.getvalue())
 
     def promote(self, name: str, version: str, view: str) -> None:
         self._feed.promote(name, version, view)
@@ -219,7 +251,7 @@ class StandFeed:
         self._feed.delete(name, version)
 
     def show(self, name: str, version: str) -> None:
-        self._feed._packages[canonicalize_name(name)][canonicalize_version(version)].visible = 0.0
+        self._feed.packages[canonicalize_name(name)][canonicalize_version(version)].visible = 0.0
 
     def install_public_package(self) -> None:
         filename = f"{PUBLIC_PACKAGE.replace('-', '_')}-{PUBLIC_VERSION}-py3-none-any.whl"
@@ -233,11 +265,22 @@ class MemoryFeed:
         self.fake = FakeFeed()
         self.feed: Feed = self.fake
 
-    def publish(self, name: str, version: str, *, hidden: bool = False) -> None:
-        self.fake.publish(name, version, hidden=hidden)
+    def publish(
+        self,
+        name: str,
+        version: str,
+        *,
+        hidden: bool = False,
+        requires: Sequence[str] = (),
+        requires_python: str | None = None,
+    ) -> str:
+        return self.fake.publish(name, version, hidden=hidden, requires=requires, requires_python=requires_python)
 
-    def publish_sdist(self, name: str, version: str) -> None:
-        self.fake.publish(name, version, file=f"{name.replace('-', '_')}-{version}.tar.gz")
+    def publish_sdist(self, name: str, version: str) -> str:
+        return self.fake.publish(name, version, file=f"{name.replace('-', '_')}-{version}.tar.gz")
+
+    def publish_broken(self, name: str, version: str) -> None:
+        self.fake.publish(name, version, broken=True)
 
     def promote(self, name: str, version: str, view: str) -> None:
         self.fake.promote(name, version, view)

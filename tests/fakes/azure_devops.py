@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from shared.domain.catalog import Listing
+from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
@@ -133,13 +134,16 @@ class FakeVersion:
     """One version on the feed.
 
     Attributes:
+        files: by name, as the index lists them.
+        metadata: of its wheels, by file name; of a broken one there is none.
         hidden: it is uploaded, and the feed does not show it yet.
         token: of its newest change.
     """
 
     name: str
     spelling: str
-    files: list[str] = field(default_factory=list)
+    files: dict[str, FeedFile] = field(default_factory=dict)
+    metadata: dict[str, Metadata] = field(default_factory=dict)
     views: list[str] = field(default_factory=lambda: ["Local"])
     upstream: str | None = None
     deleted: bool = False
@@ -162,15 +166,35 @@ class FakeFeed(Faulty):
         self._token = 0
 
     def publish(
-        self, name: str, version: str, *, file: str | None = None, upstream: str | None = None, hidden: bool = False
-    ) -> None:
-        """Somebody uploads a file of a version, by default its wheel; or the feed takes it from an upstream source."""
+        self,
+        name: str,
+        version: str,
+        *,
+        file: str | None = None,
+        upstream: str | None = None,
+        hidden: bool = False,
+        requires: Iterable[str] = (),
+        requires_python: str | None = None,
+        broken: bool = False,
+    ) -> str:
+        """Somebody uploads a file of a version, by default its wheel; or the feed takes it from an upstream source.
+
+        Returns:
+            the SHA-256 of the file.
+        """
         entry = self._find(name, version)
         if entry is None:
             entry = FakeVersion(name, version, upstream=upstream, hidden=hidden)
             self._versions[canonicalize_name(name), Version(version)] = entry
-        entry.files.append(file or f"{canonicalize_name(name).replace('-', '_')}-{version}-py3-none-any.whl")
+        file = file or f"{canonicalize_name(name).replace('-', '_')}-{version}-py3-none-any.whl"
+        digest = hashlib.sha256(f"{file} {version}".encode()).hexdigest()
+        is_wheel = file.endswith(".whl")
+        # The feed reads what a wheel says, and no source distribution.
+        entry.files[file] = FeedFile(file, digest, requires_python if is_wheel else None)
+        if is_wheel and not broken:
+            entry.metadata[file] = Metadata(requires_python, tuple(requires))
         self._changed(entry)
+        return digest
 
     def show(self, name: str, version: str) -> None:
         """A hidden version becomes visible."""
@@ -218,6 +242,25 @@ class FakeFeed(Faulty):
         with self._call("id"):
             return self._id
 
+    def files(self, package: PackageName, version: str) -> tuple[FeedFile, ...]:
+        with self._call("files"):
+            entry = self._shown(package, version)
+            return tuple(file for _, file in sorted(entry.files.items())) if entry else ()
+
+    def metadata(self, package: PackageName, version: str) -> Metadata | None:
+        with self._call("metadata"):
+            entry = self._shown(package, version)
+            wheels = sorted(name for name in entry.files if name.endswith(".whl")) if entry else []
+            return entry.metadata.get(wheels[0]) if entry and wheels else None
+
+    def published(self) -> frozenset[PackageName]:
+        with self._call("published"):
+            return frozenset(
+                PackageName(canonicalize_name(entry.name))
+                for entry in self._versions.values()
+                if not (entry.upstream or entry.hidden or entry.deleted)
+            )
+
     def _changed(self, entry: FakeVersion) -> None:
         if not entry.hidden:
             self._token += 1
@@ -228,6 +271,10 @@ class FakeFeed(Faulty):
             return self._versions.get((canonicalize_name(name), Version(version)))
         except InvalidVersion:
             return None
+
+    def _shown(self, name: str, version: str) -> FakeVersion | None:
+        entry = self._find(name, version)
+        return None if entry is None or entry.hidden or entry.deleted else entry
 
     def _known(self, name: str, version: str) -> FakeVersion:
         entry = self._find(name, version)

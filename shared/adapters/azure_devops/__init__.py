@@ -33,7 +33,9 @@ class AzureDevOps:
         """One of the target's feeds."""
         key = (target.organization, feed)
         if key not in self._feeds:
-            self._feeds[key] = AzureFeed(self._connections.to(target.organization), feed)
+            self._feeds[key] = AzureFeed(
+                self._connections.to(target.organization), self._connections.authentication, feed
+            )
         return self._feeds[key]
 
     def hooks(self, organization: str) -> AzureHooks:

@@ -47,7 +47,8 @@ from shared.limits import REQUEST_SECONDS
 # The resource id of Azure DevOps in Microsoft Entra ID.
 SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 
-_SIGN_IN = "the answer is no JSON, most likely a sign-in page"
+SIGN_IN = "the answer is not what was asked for, most likely a sign-in page"
+_NOT_ACCEPTED = "Azure DevOps does not accept our identity (401)"
 _STATUS = re.compile(r"Operation returned a (?:'?)(\d{3})")
 _CODE = re.compile(r"\b(TF\d{6}|VS\d{6})\b")
 
@@ -94,11 +95,18 @@ class IdentityAuthentication(BasicTokenAuthentication):
     def signed_session(self, session: Any = None) -> Any:
         """Return a session that carries the token of this moment, and notes the answers' statuses."""
         _last.status = None
-        self.token = {"access_token": self._credential.get_token(SCOPE).token}
+        self.token = {"access_token": self._token()}
         signed = super().signed_session(session)
         if _note_status not in signed.hooks["response"]:
             signed.hooks["response"].append(_note_status)
         return signed
+
+    def authorization(self) -> str:
+        """The value of the `Authorization` header at this moment, for what the SDK has no call for."""
+        return f"{self.scheme} {self._token()}"
+
+    def _token(self) -> str:
+        return self._credential.get_token(SCOPE).token
 
 
 class _Last(threading.local):
@@ -119,16 +127,20 @@ def _note_status(response: requests.Response, *_: object, **__: object) -> None:
 
 
 class Connections:
-    """One connection per organisation."""
+    """One connection per organisation.
+
+    Attributes:
+        authentication: what all of them sign in with.
+    """
 
     def __init__(self, credential: TokenCredential) -> None:
-        self._authentication = IdentityAuthentication(credential)
+        self.authentication = IdentityAuthentication(credential)
         self._connections: dict[str, Connection] = {}
 
     def to(self, organization: str) -> Connection:
         """The connection to an organisation; nothing is sent yet."""
         if organization not in self._connections:
-            self._connections[organization] = Connection(organization, self._authentication, "environment-rebuilder")
+            self._connections[organization] = Connection(organization, self.authentication, "environment-rebuilder")
         return self._connections[organization]
 
 
@@ -140,6 +152,22 @@ def client(connection: Connection, name: str) -> Any:
     # What the service asks us to wait is waited by the queue's message and not slept inside a function.
     found.config.retry_policy.policy.respect_retry_after_header = False
     return found
+
+
+def check_status(what: str, answer: requests.Response) -> None:
+    """Raise what the status of an answer says that the SDK did not ask for; a success says nothing.
+
+    Args:
+        what: what was being done, to begin the error's line with.
+        answer: of Azure DevOps itself.
+    """
+    _note_status(answer)
+    if answer.status_code == 203:
+        raise AccessDenied(f"{what}: {SIGN_IN}")
+    if answer.status_code == 401:
+        raise AccessDenied(f"{what}: {_NOT_ACCEPTED}")
+    if answer.status_code != 200:
+        raise _of_status(answer.status_code, f"{what}: Azure DevOps answers {answer.status_code}")
 
 
 @contextmanager
@@ -154,14 +182,14 @@ def translated(what: str) -> Iterator[None]:
     except AzureDevOpsServiceError as problem:
         raise _service_error(what, problem) from problem
     except requests.JSONDecodeError as problem:
-        raise AccessDenied(f"{what}: {_SIGN_IN}") from problem
+        raise AccessDenied(f"{what}: {SIGN_IN}") from problem
     except AzureDevOpsAuthenticationError as problem:
-        raise AccessDenied(f"{what}: Azure DevOps does not accept our identity (401)") from problem
+        raise AccessDenied(f"{what}: {_NOT_ACCEPTED}") from problem
     except AzureDevOpsClientRequestError as problem:
         raise _by_status(what, str(problem)) from problem
     except DeserializationError as problem:
         # 200 or 203 with a page instead of JSON: Azure DevOps answers so to who is not signed in.
-        raise AccessDenied(f"{what}: {_SIGN_IN}") from problem
+        raise AccessDenied(f"{what}: {SIGN_IN}") from problem
     except ClientRequestError as problem:
         raise ServiceUnavailable(f"{what}: no answer from Azure DevOps") from problem
     except ClientException as problem:

@@ -1,18 +1,28 @@
-"""One feed of Azure Artifacts (REST: "Artifacts - Artifact Details" and "Change Tracking").
+"""One feed of Azure Artifacts (REST: "Artifacts - Artifact Details" and "Change Tracking"; and its simple index).
 
-Discovered by REST and not by the simple index: only REST tells upstream sources, views and deletion.
+Versions are discovered by REST: only REST tells upstream sources, views and deletion. Hashes and what a version
+requires are known to the simple index and to the wheels alone. The index is HTML and states `#sha256=` and
+`data-requires-python` [unverified: reported of the server release; cloud output in astral-sh/uv#10394 agrees]. That it
+takes our token as Bearer, as the REST API does, is [unverified]: installers send tokens as Basic passwords.
 """
 
+from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from azure.devops.connection import Connection
 from packaging.utils import canonicalize_name
 
-from shared.adapters.azure_devops.connection import client, translated
+from shared.adapters.azure_devops.connection import IdentityAuthentication, client, translated
+from shared.adapters.azure_devops.downloads import Downloads
+from shared.adapters.simple_index import Link, links
+from shared.adapters.wheel import Unusable, metadata_bytes
+from shared.domain.feed_facts import FeedFile, Metadata, is_file_of, metadata_of
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName, version_of
-from shared.errors import InvalidVersion
-from shared.limits import CHANGES_PER_REQUEST
+from shared.errors import InvalidVersion, Permanent, ServiceUnavailable
+from shared.limits import CHANGES_PER_REQUEST, PACKAGE_PAGES, PACKAGES_PER_REQUEST
+from shared.log import alert, event
 from shared.ports import Change, Changes, FeedVersion
 
 _PROTOCOL = "PyPi"
@@ -21,8 +31,9 @@ _PROTOCOL = "PyPi"
 class AzureFeed:
     """A feed, its Python packages only."""
 
-    def __init__(self, connection: Connection, feed: FeedName) -> None:
+    def __init__(self, connection: Connection, authentication: IdentityAuthentication, feed: FeedName) -> None:
         self._connection = connection
+        self._authentication = authentication
         self._feed = feed
         self._id: str | None = None
 
@@ -44,7 +55,7 @@ class AzureFeed:
                 include_urls=False,
             )
             for found in packages:
-                if str(canonicalize_name(found.normalized_name or found.name)) != package:
+                if _name(found) != package:
                     continue
                 # 1.0 may lie in the recycle bin beside a 1.0.0 that does not: what is there counts.
                 for candidate in sorted(found.versions or (), key=lambda candidate: bool(candidate.is_deleted)):
@@ -86,6 +97,88 @@ class AzureFeed:
             with translated(f"reading feed {self._feed}"):
                 self._id = str(client(self._connection, "feed").get_feed(**self._where).id)
         return self._id
+
+    def files(self, package: PackageName, version: str) -> tuple[FeedFile, ...]:
+        """The version's files as the simple index lists them; REST knows neither hashes nor Requires-Python."""
+        return tuple(link.file for link in self._links(package, version))
+
+    def metadata(self, package: PackageName, version: str) -> Metadata | None:
+        """Read the METADATA of the version's first wheel by name; what stands in the way of that is logged."""
+        wheel = next((link for link in self._links(package, version) if link.file.is_wheel), None)
+        if wheel is None:
+            return None
+        what = f"downloading a wheel of {package} {version} from feed {self._feed}"
+        try:
+            with self._downloads.file(what, wheel.url) as download:
+                if wheel.file.sha256 not in (None, download.sha256):
+                    alert("wheel_is_not_what_the_index_states", feed=self._feed, file=wheel.file.name)
+                    return None
+                found = metadata_of(metadata_bytes(download.file))
+                if found is None:
+                    raise Unusable("its METADATA cannot be read")
+                return found
+        except Unusable as problem:
+            event("wheel_unusable", feed=self._feed, file=wheel.file.name, why=problem)
+            return None
+
+    def published(self) -> frozenset[PackageName]:
+        """The names of the packages with a version that came from no upstream source.
+
+        A version's `directUpstreamSourceId` says so, and that it is empty for one that was published here is
+        [unverified]; so is the order of pages, so that a package which arrives in between may be missed until the
+        next call. Deleted versions do not count.
+        """
+        names: set[PackageName] = set()
+        seen: set[str] = set()
+        with translated(f"listing the packages of feed {self._feed}"):
+            for _ in range(PACKAGE_PAGES):
+                # Pages are counted by what came: the service may give fewer than it was asked for.
+                page = client(self._connection, "feed").get_packages(
+                    **self._where,
+                    protocol_type=_PROTOCOL,
+                    include_all_versions=True,
+                    include_urls=False,
+                    top=PACKAGES_PER_REQUEST,
+                    skip=len(seen),
+                )
+                if not {str(found.id) for found in page} - seen:
+                    return frozenset(names)
+                seen |= {str(found.id) for found in page}
+                names |= {_name(found) for found in page if any(map(_is_own, found.versions or ()))}
+        raise Permanent(f"feed {self._feed} has more than {len(seen)} packages: that is more than we list")
+
+    @cached_property
+    def _packages_url(self) -> str:
+        # The service tells where packages are: https://pkgs.dev.azure.com/{organisation} and not the organisation's own
+        # address (resource area of the PyPI API).
+        return str(client(self._connection, "py_pi_api").config.base_url).rstrip("/")
+
+    @cached_property
+    def _downloads(self) -> Downloads:
+        return Downloads(self._authentication, (self._connection.base_url, self._packages_url))
+
+    def _links(self, package: PackageName, version: str) -> list[Link]:
+        """The links to a version's files, ordered by name."""
+        what = f"reading the index of {package} on feed {self._feed}"
+        place = "/".join(quote(part) for part in (self._feed.project, "_packaging", self._feed.name) if part)
+        page = self._downloads.page(what, f"{self._packages_url}/{place}/pypi/simple/{package}/")
+        if page is None:
+            # No such package, or no such feed, which this call tells.
+            self.id()
+            return []
+        found = links(page.text, page.url)
+        if found is None:
+            raise ServiceUnavailable(f"{what}: the page cannot be understood")
+        mine = (link for link in found if is_file_of(link.file.name, package, version))
+        return sorted(mine, key=lambda link: link.file.name)
+
+
+def _name(package: Any) -> PackageName:
+    return PackageName(canonicalize_name(package.normalized_name or package.name))
+
+
+def _is_own(version: Any) -> bool:
+    return not version.direct_upstream_source_id and not version.is_deleted
 
 
 def _change(row: Any) -> Change | None:

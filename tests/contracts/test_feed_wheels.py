@@ -1,0 +1,58 @@
+"""Wheels of the stand's feed that are somewhere else, or are not what the index says."""
+
+import logging
+
+import pytest
+
+from local.azure_devops.server import Organization
+from local.faults import Fault
+from shared.domain.feed_facts import Metadata
+from shared.domain.names import package_name
+from tests.contracts.worlds import StandFeed
+
+OURS = package_name("our-package")
+
+
+def test_a_wheel_is_read_from_the_storage_behind_the_feed(organization: Organization, stand_feed: StandFeed) -> None:
+    stand_feed.publish("our-package", "1.0", requires=["numpy<2"])
+    organization.stores_elsewhere = True
+    assert stand_feed.feed.metadata(OURS, "1.0") == Metadata(None, ("numpy<2",))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_wheel_that_is_not_the_one_the_index_states_tells_nothing(
+    organization: Organization, stand_feed: StandFeed, caplog: pytest.LogCaptureFixture, elsewhere: bool
+) -> None:
+    organization.stores_elsewhere = elsewhere
+    stand_feed.publish("our-package", "1.0", requires=["numpy<2"])
+    (file,) = organization.feed.packages["our-package"]["1"].files.values()
+    file.path.write_bytes(file.path.read_bytes() + b"\0")
+    with caplog.at_level(logging.INFO, "rebuilder"):
+        assert stand_feed.feed.metadata(OURS, "1.0") is None
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", f"wheel_is_not_what_the_index_states feed=ml/packages file={file.name}")
+    ]
+
+
+def test_what_makes_a_wheel_unusable_is_logged(
+    organization: Organization, stand_feed: StandFeed, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand_feed.publish_broken("our-package", "1.0")
+    stand_feed.publish("our-package", "2.0")
+    with caplog.at_level(logging.INFO, "rebuilder"):
+        assert stand_feed.feed.metadata(OURS, "1.0") is None
+        organization.faults.set("download", Fault.NOT_FOUND)
+        assert stand_feed.feed.metadata(OURS, "2.0") is None
+    assert [record.getMessage() for record in caplog.records] == [
+        'wheel_unusable feed=ml/packages file=our_package-1.0-py3-none-any.whl why="it has 0 METADATA files"',
+        'wheel_unusable feed=ml/packages file=our_package-2.0-py3-none-any.whl why="the index lists it and it is gone"',
+    ]
+
+
+def test_the_first_wheel_by_name_is_read(organization: Organization, stand_feed: StandFeed) -> None:
+    stand_feed.publish("our-package", "1.0", requires=["numpy"])
+    (universal,) = organization.feed.packages["our-package"]["1"].files.values()
+    organization.feed.publish("our_package-1.0-cp310-cp310-any.whl", b"PK\x05\x06" + b"\0" * 18)
+    assert [file.name for file in stand_feed.feed.files(OURS, "1.0")][-1] == universal.name
+    # An empty archive: had the other one been read, it would have told something.
+    assert stand_feed.feed.metadata(OURS, "1.0") is None

@@ -12,11 +12,10 @@ UNREADABLE_CHARACTERS = 6 * 1024
 # whose characters may take six bytes each in JSON.
 MESSAGE_BYTES = 48 * 1024
 
-# A definition file is a list of packages. The longest real ones (compiled, with hashes) stay below this.
-DEFINITION_BYTES = 1024 * 1024
-
-# File systems take no longer names, so no installer could store such a file.
-FILE_NAME_CHARACTERS = 255
+# A definition file is a list of packages. The longest real ones (compiled, with hashes) stay far below this.
+DEFINITION_BYTES = 16 * 1024 * 1024
+# YAML costs libyaml some hundred bytes of memory for each of its own; environments and conda files are small.
+YAML_BYTES = 2 * 1024 * 1024
 
 # Includes of includes: deeper chains are a mistake or a loop.
 INCLUDE_DEPTH = 10

@@ -17,10 +17,13 @@ def masked(text: str) -> str:
 
 def credential_lines(text: str) -> tuple[int, ...]:
     """The lines of a text, from 1, in which an address holds a credential."""
-    if "@" not in text:
+    if "@" not in text or "://" not in text:
         return ()
-    found = {text.count("\n", 0, match.start()) + 1 for match in _USER_INFORMATION.finditer(text) if _secret(match)}
-    return tuple(sorted(found))
+    return tuple(
+        number
+        for number, line in enumerate(text.split("\n"), start=1)
+        if "@" in line and any(_secret(found) for found in _USER_INFORMATION.finditer(line))
+    )
 
 
 def _secret(found: re.Match[str]) -> bool:

@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.errors import Conflict, Unreadable
 
@@ -16,6 +16,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # PEP 263, as pip applies it to requirements files: in the first two lines.
+_STRIDE = 1024
 _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
 
 
@@ -32,6 +33,8 @@ class SourceText:
     text: str
     encoding: str
     bom: bytes = b""
+    # Byte offsets of every so many characters, once they are asked for: many spans of one file stay cheap.
+    _marks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def decode(cls, raw: bytes) -> "SourceText":
@@ -65,12 +68,15 @@ class SourceText:
 
     def span(self, start: int, end: int) -> "Span":
         """Turn a range of characters into the range of bytes that holds them."""
-        first = len(self.bom) + len(self.text[:start].encode(self.encoding))
-        return Span(first, first + len(self.text[start:end].encode(self.encoding)))
+        return Span(self._offset(start), self._offset(end))
 
-    def line_of(self, position: int) -> int:
-        """The number of the line, from 1, that holds a character."""
-        return len((self.text[:position] + ".").splitlines())
+    def _offset(self, position: int) -> int:
+        if not self._marks:
+            self._marks.append(len(self.bom))
+            for at in range(0, len(self.text), _STRIDE):
+                self._marks.append(self._marks[-1] + len(self.text[at : at + _STRIDE].encode(self.encoding)))
+        mark = position // _STRIDE
+        return self._marks[mark] + len(self.text[mark * _STRIDE : position].encode(self.encoding))
 
 
 @dataclass(frozen=True, slots=True, order=True)

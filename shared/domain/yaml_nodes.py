@@ -11,6 +11,7 @@ import yaml
 
 from shared.domain.text import SourceText
 from shared.errors import Unreadable
+from shared.limits import YAML_BYTES
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -74,6 +75,8 @@ def load(source: SourceText) -> object:
 
 @contextmanager
 def _problems_named(source: SourceText) -> Iterator[None]:
+    if len(source.text) > YAML_BYTES:
+        raise Unreadable(f"it is YAML of more than {YAML_BYTES // 1024} KiB")
     if _nesting(source.text) > _DEEPEST:
         raise Unreadable("it is nested too deep")
     try:

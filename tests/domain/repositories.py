@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf
-from shared.domain.survey import survey
 from shared.domain.environments import Environment
 from shared.domain.names import package_name
 from shared.domain.plan import ByHand, Plan
 from shared.domain.planner import make_plan
 from shared.domain.releases import Release, ReleaseId, version_of
 from shared.domain.rules import RULES_FILE, Rules, read_rules
+from shared.domain.survey import survey
 from shared.domain.text import apply
 
 FEED = "our-feed"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.catalog import Listing, Missing, Shelf
-from shared.domain.survey import survey
 from shared.domain.environments import Use
+from shared.domain.survey import survey
 from shared.limits import DEFINITION_BYTES, INCLUDE_DEPTH
 from tests.domain.repositories import (
     blob_id,

@@ -20,6 +20,7 @@ from shared.errors import InvalidName
 _PYTHON = re.compile(r"python\s*(?:==?|\s)\s*(?P<version>\d+\.\d+)(?:\.\d+|\.\*)?(?:=\S*)?")
 
 _LONGEST = 100
+_NO_MAP = "it is not a map, so no conda file"
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 
 
@@ -33,7 +34,10 @@ def read_conda(source: SourceText) -> Definition:
     Raises:
         Unreadable: it is not YAML.
     """
-    return _read(source, documents(source))
+    found = documents(source)
+    if not found:
+        return Definition(source, unusual=((None, _NO_MAP),))
+    return _read(source, found)
 
 
 def read_conda_node(source: SourceText, root: Node | None) -> Definition:
@@ -64,7 +68,7 @@ class _Conda:
     def read(self, root: Node) -> None:
         """Read one map."""
         if not isinstance(root, yaml.MappingNode):
-            self.unusual.append((line_of(root) if items(root) else None, "it is not a map, so no conda file"))
+            self.unusual.append((line_of(root) if items(root) else None, _NO_MAP))
             return
         dependencies = get(root, "dependencies")
         if dependencies is not None and not isinstance(dependencies, yaml.SequenceNode):
@@ -103,12 +107,8 @@ class _Conda:
 
 def _read(source: SourceText, roots: Iterable[Node]) -> Definition:
     conda = _Conda(source)
-    none = True
     for root in roots:
         conda.read(root)
-        none = False
-    if none:
-        conda.unusual.append((None, "it is not a map, so no conda file"))
     lines = tuple(conda.lines)
     directives = Reading()
     for entry in lines:

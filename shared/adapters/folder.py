@@ -1,0 +1,80 @@
+"""A folder of the machine as a repository: its files are its blobs, each named by its own path."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.survey import survey
+from shared.errors import InvalidInput
+
+# Folders that belong to tools and hold no environments of the repository.
+_TOOLS = {".git", "node_modules", "__pycache__", ".mypy_cache", ".tox"}
+
+
+@dataclass(slots=True)
+class Folder:
+    """A folder with environments in it.
+
+    Attributes:
+        root: where it is.
+        shelf: what has been read of it.
+    """
+
+    root: Path
+    shelf: Shelf = field(default_factory=Shelf)
+
+    def catalog(self, commit: str = "", leave_out: frozenset[str] = frozenset()) -> Catalog:
+        """Read the environments; links are not followed.
+
+        Args:
+            commit: what the catalog shall call the state of the folder.
+            leave_out: names of folders that do not belong to it.
+        """
+        files = self._files(_TOOLS | leave_out)
+        listing = Listing(commit, {path: path for path in files})
+        while isinstance(found := survey(listing, self.shelf), Missing):
+            self.shelf.raw.update({path: files[path].read_bytes() for path in found.blobs})
+        return found
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file, or None if there is no such file (a link is none)."""
+        file = self.root / path
+        return file.read_bytes() if file.is_file() and not file.is_symlink() else None
+
+    def write(self, changes: Mapping[str, bytes]) -> None:
+        """Replace files one by one; each is old or new at any moment, and keeps its rights."""
+        for path, raw in changes.items():
+            replace_file(self.root / path, raw)
+
+    def _files(self, leave_out: frozenset[str] | set[str]) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for folder, folders, names in os.walk(self.root):
+            here = Path(folder)
+            folders[:] = [name for name in folders if name not in leave_out and not _is_venv(here / name)]
+            for name in names:
+                file = here / name
+                if file.is_file() and not file.is_symlink():
+                    found[file.relative_to(self.root).as_posix()] = file
+        return found
+
+
+def replace_file(file: Path, raw: bytes) -> None:
+    """Replace a file in one step.
+
+    Raises:
+        InvalidInput: it cannot be written.
+    """
+    beside = file.with_name(f".{file.name}.rebuilder")
+    try:
+        beside.write_bytes(raw)
+        beside.chmod(file.stat().st_mode & 0o7777)
+        beside.replace(file)
+    except OSError as problem:
+        beside.unlink(missing_ok=True)
+        raise InvalidInput(f"{file} cannot be written: {problem.strerror}") from None
+
+
+def _is_venv(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").is_file()

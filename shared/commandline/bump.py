@@ -1,0 +1,71 @@
+"""`python -m shared bump`: an explicit order. Exact pins of one package in the named files are raised in place."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.adapters.folder import replace_file
+from shared.commandline.console import Console
+from shared.domain.credentials import credential_lines
+from shared.domain.orders import Left, Wanted, raise_pins, read_definition
+from shared.domain.text import Edit, apply
+from shared.errors import InvalidInput, Unreadable
+from shared.limits import DEFINITION_BYTES
+
+
+def bump(wanted: Wanted, files: Sequence[Path], *, check: bool) -> None:
+    """Raise the pins of a package in files, and say what changed and what was left.
+
+    Args:
+        wanted: the package and its version.
+        files: the files; nothing is written before all of them could be read.
+        check: only say it.
+
+    Raises:
+        InvalidInput: a file is not there, cannot be read from the disk, or cannot be written.
+    """
+    console = Console()
+    contents = {file: _read(file) for file in dict.fromkeys(files)}
+    changes: dict[Path, bytes] = {}
+    count = 0
+    for file, raw in contents.items():
+        edits, left, notes = _looked_at(file, raw, wanted)
+        for edit in edits:
+            console.edit(str(file), _line(raw, edit), edit.old, edit.new)
+        for found in left:
+            console.note(f"{file}{f':{found.line}' if found.line else ''}  left: {found.why}")
+        for line in notes:
+            console.note(f"{file}:{line}  warning: an address holds a credential: take it out and revoke it")
+        if edits:
+            changes[file] = apply(raw, edits)
+            count += len(edits)
+    if not check:
+        for file, raw in changes.items():
+            replace_file(file, raw)
+    done = "to raise" if check else "raised"
+    where = f" in {len(changes)} file{'' if len(changes) == 1 else 's'}" if changes else ""
+    console.note(f"{wanted.package} {wanted.spelling}: {count or 'nothing'} {done}{where}")
+
+
+def _looked_at(file: Path, raw: bytes, wanted: Wanted) -> tuple[list[Edit], list[Left], tuple[int, ...]]:
+    try:
+        if len(raw) > DEFINITION_BYTES:
+            raise Unreadable(f"it is larger than {DEFINITION_BYTES // 1024} KiB")
+        definition = read_definition(file.name, raw)
+    except Unreadable as problem:
+        return [], [Left(problem.line, problem.why)], ()
+    edits, left = raise_pins(str(file), definition, wanted)
+    return edits, left, credential_lines(definition.source.text)
+
+
+def _read(file: Path) -> bytes:
+    if not file.is_file():
+        raise InvalidInput(f"{file} is not a file")
+    try:
+        # What a link leads to is edited, and the link stays a link.
+        return file.read_bytes()
+    except OSError as problem:
+        raise InvalidInput(f"{file} cannot be read: {problem.strerror}") from None
+
+
+def _line(raw: bytes, edit: Edit) -> int:
+    return raw[: edit.span.start].decode(edit.encoding, errors="replace").count("\n") + 1

@@ -1,0 +1,233 @@
+"""`python -m shared plan`: what a release would change in a folder of environments, and the change itself."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.adapters.folder import Folder
+from shared.commandline.console import Console
+from shared.domain.catalog import Catalog
+from shared.domain.credentials import masked
+from shared.domain.decisions import Decision, Kind
+from shared.domain.environments import Environment
+from shared.domain.knowledge import Knowledge
+from shared.domain.orders import parse_wanted
+from shared.domain.plan import Plan
+from shared.domain.planner import hold_everything, make_plan, unaffected_environments
+from shared.domain.releases import Release, ReleaseId
+from shared.domain.rules import RULES_FILE, Deliver, PackageRule, Rules, Upto, read_rules
+from shared.domain.text import Edit, apply
+from shared.errors import InvalidConfiguration, InvalidInput
+
+# A person who asks for a release means it, whatever its number.
+_A_PERSON_ASKS = Rules(deliver=Deliver.PUSH, packages=(PackageRule(match="*", upto=Upto.MAJOR, prereleases=True),))
+# The feed of releases that a person names: none was asked.
+_NO_FEED = "-"
+_ORDER = (Kind.BUMP, Kind.REBUILD, Kind.HELD, Kind.CURRENT, Kind.UNAFFECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is planned for one environment.
+
+    Attributes:
+        environment: the environment.
+        decisions: for every release what happens, and why.
+        edits: what changes in its files, with the line in the file before.
+    """
+
+    environment: Environment
+    decisions: tuple[tuple[Release, Decision], ...]
+    edits: tuple[tuple[int, Edit], ...]
+
+    @property
+    def decision(self) -> Decision:
+        """What happens to the environment: the first by weight that any release has."""
+        return min((decision for _, decision in self.decisions), key=lambda decision: _ORDER.index(decision.kind))
+
+
+def parse_releases(texts: Sequence[str]) -> list[Release]:
+    """Read releases such as `our-package==1.4.0`; each counts once, however often and however it is spelled.
+
+    Raises:
+        InvalidInput: one is something else, or there is none.
+    """
+    if not texts:
+        raise InvalidInput("no release is named: add --release NAME==VERSION")
+    found: dict[ReleaseId, Release] = {}
+    for text in texts:
+        wanted = parse_wanted(text)
+        identity = ReleaseId.of(_NO_FEED, wanted.package, wanted.spelling)
+        found.setdefault(identity, Release(identity, wanted.spelling))
+    return list(found.values())
+
+
+def plan(root: Path, releases: list[Release], *, ignore_rules: bool, write: bool, as_json: bool) -> None:
+    """Plan releases for a folder, show the plan, and write its edits if that is wanted.
+
+    Raises:
+        InvalidInput: the folder is none, or a file in it cannot be written.
+    """
+    console = Console()
+    folder = opened(root)
+    catalog = folder.catalog()
+    raw = None if ignore_rules else folder.read(RULES_FILE)
+    made = _made(catalog, releases, raw)
+    outcomes = _outcomes(folder, catalog, made)
+    if as_json:
+        console.line(json.dumps(_document(made, outcomes, catalog), indent=2))
+    else:
+        _show(console, made, outcomes, catalog)
+    for note in _notes(made, ruled=raw is not None, ignored=ignore_rules and folder.read(RULES_FILE) is not None):
+        console.note(note)
+    if write:
+        changes = _written(folder, made)
+        folder.write(changes)
+        console.note(f"wrote {len(changes)} file{'' if len(changes) == 1 else 's'} in {root}")
+
+
+def opened(root: Path) -> Folder:
+    """A folder that a person names.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if not root.is_dir():
+        raise InvalidInput(f"{root} is not a folder")
+    return Folder(root)
+
+
+def _made(catalog: Catalog, releases: list[Release], raw: bytes | None) -> Plan:
+    try:
+        rules = _A_PERSON_ASKS if raw is None else read_rules(raw)
+    except InvalidConfiguration as problem:
+        return hold_everything(target="", catalog=catalog, releases=releases, reason=f"rules: {problem}")
+    return make_plan(
+        target="",
+        catalog=catalog,
+        rules=rules,
+        releases=releases,
+        knowledge=Knowledge(complete=False),
+        pipeline=False,
+        unique_names=raw is not None,
+    )
+
+
+def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
+    decided = {(verdict.path, verdict.release): verdict.decision for verdict in made.verdicts}
+    unaffected = {
+        release.id: {environment.path for environment in unaffected_environments(made, catalog, release.id)}
+        for release in made.releases
+    }
+    acting = {environment.path for environment in made.environments}
+    outcomes = []
+    for environment in catalog.environments:
+        decisions = []
+        for release in made.releases:
+            if environment.path in unaffected[release.id]:
+                decision = Decision(Kind.UNAFFECTED, f"does not require {release.id.package}")
+            else:
+                decision = decided[environment.path, release.id]
+            decisions.append((release, decision))
+        files = {environment.path, *(use.path for use in environment.uses)} if environment.path in acting else set()
+        edits = tuple((_line(folder, edit), edit) for edit in made.edits if edit.path in files)
+        outcomes.append(Outcome(environment, tuple(decisions), edits))
+    return outcomes
+
+
+def _line(folder: Folder, edit: Edit) -> int:
+    before = (folder.read(edit.path) or b"")[: edit.span.start]
+    return before.decode(edit.encoding, errors="replace").count("\n") + 1
+
+
+def _written(folder: Folder, made: Plan) -> dict[str, bytes]:
+    return {
+        path: apply(folder.read(path) or b"", (edit for edit in made.edits if edit.path == path))
+        for path in sorted({edit.path for edit in made.edits})
+    }
+
+
+def _document(made: Plan, outcomes: Iterable[Outcome], catalog: Catalog) -> dict[str, object]:
+    return {
+        "releases": [{"package": release.id.package, "version": release.spelling} for release in made.releases],
+        "environments": [
+            {
+                "name": outcome.environment.name,
+                "path": outcome.environment.path,
+                "decision": str(outcome.decision.kind),
+                "reason": outcome.decision.reason,
+                "releases": [
+                    {
+                        "package": release.id.package,
+                        "version": release.spelling,
+                        "decision": str(decision.kind),
+                        "reason": decision.reason,
+                    }
+                    for release, decision in outcome.decisions
+                ],
+                "edits": [
+                    {"file": edit.path, "line": line, "old": edit.old, "new": edit.new} for line, edit in outcome.edits
+                ],
+            }
+            for outcome in outcomes
+        ],
+        "unreadable": [{"file": file, "reason": reason} for file, reason in unreadable(catalog)],
+    }
+
+
+def unreadable(catalog: Catalog) -> list[tuple[str, str]]:
+    """What cannot be read, as (file, why)."""
+    found: dict[tuple[str, str], None] = {}
+    for problem in (*catalog.warnings, *(problem for e in catalog.environments for problem in e.problems)):
+        found[problem.path, _reason(problem.line, problem.why)] = None
+    for path, definition in sorted(catalog.definitions.items()):
+        for line, why in definition.unreadable:
+            found[path, _reason(line, why)] = None
+    return sorted(found)
+
+
+def _reason(line: int | None, why: str) -> str:
+    return masked(f"line {line}: {why}" if line else why)
+
+
+def _show(console: Console, made: Plan, outcomes: Sequence[Outcome], catalog: Catalog) -> None:
+    several = len(made.releases) > 1
+    rows = []
+    for kind in _ORDER:
+        for outcome in outcomes:
+            if outcome.decision.kind is not kind:
+                continue
+            for release, decision in outcome.decisions:
+                name = [str(release)] if several else []
+                rows.append((decision.kind, [str(decision.kind), outcome.environment.path, *name, decision.reason]))
+    console.table(["decision", "environment", *(["release"] if several else []), "reason"], rows)
+    shown: dict[tuple[str, int, str, str], None] = {}
+    for outcome in outcomes:
+        for line, edit in outcome.edits:
+            shown[edit.path, line, edit.old, edit.new] = None
+    if shown:
+        console.line("")
+        for path, line, old, new in sorted(shown):
+            console.edit(path, line, old, new)
+    if found := unreadable(catalog):
+        console.line("")
+        for file, why in found:
+            console.line(f"unreadable  {file}: {why}")
+    counts = [f"{sum(o.decision.kind is kind for o in outcomes)} {kind}" for kind in _ORDER]
+    total = f"{len(outcomes)} environment{'' if len(outcomes) == 1 else 's'}"
+    console.line("")
+    console.line(f"{total}: {', '.join(counts)}; {len(shown)} edit{'' if len(shown) == 1 else 's'}")
+
+
+def _notes(made: Plan, *, ruled: bool, ignored: bool) -> Iterable[str]:
+    for warning in made.warnings:
+        yield f"warning: {warning}"
+    if ignored:
+        yield f"{RULES_FILE} is ignored: every package may be raised, to any version"
+    elif not ruled:
+        yield f"no {RULES_FILE} here: every package may be raised, to any version; the app itself would write nothing"
+    yield (
+        "skipped, as no feed is asked: whether the release is there, its files for each Python, its hashes, what it "
+        "requires, and what earlier rebuilds brought"
+    )

@@ -15,6 +15,15 @@ MESSAGE_BYTES = 48 * 1024
 # A definition file is a list of packages. The longest real ones (compiled, with hashes) stay below this.
 DEFINITION_BYTES = 1024 * 1024
 
+# A rules file with its aliases written out: room for an entry about each of thousands of environments. Aliases of
+# aliases could make it as large as memory.
+YAML_VALUES = 50_000
+# Rules are four levels deep.
+YAML_DEPTH = 50
+
+# Problems of a rules file that are named at once: each held environment's reason repeats them.
+RULES_PROBLEMS = 20
+
 # Includes of includes: deeper chains are a mistake or a loop.
 INCLUDE_DEPTH = 10
 

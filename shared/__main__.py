@@ -17,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Steps of the rebuild pipeline; they read what pipelines/rebuild.yml sets.",
+    help="Steps of the rebuild pipeline, which read what pipelines/rebuild.yml sets; and the schema of its rules.",
 )
 
 
@@ -59,6 +59,14 @@ def report() -> None:
     from shared.steps.report import report as step
 
     _perform(step)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of rebuilder.yml (committed as rebuilder.schema.json)."""
+    from shared.domain.rules_schema import schema_text
+
+    sys.stdout.buffer.write(schema_text().encode())
 
 
 def _perform(step: Callable[[Job], object]) -> None:

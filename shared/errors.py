@@ -34,12 +34,25 @@ class InvalidMessage(InvalidInput):
 
 
 class InvalidConfiguration(InvalidInput):
-    """Settings or rules with problems; all of them are named at once."""
+    """Settings or rules with problems; all of them are named at once.
+
+    Attributes:
+        where: the file, or what else holds them.
+        problems: one line each; `line 4: …` goes on from `where`.
+    """
 
     def __init__(self, where: str, problems: Iterable[str]) -> None:
         self.where = where
         self.problems = tuple(problems)
-        super().__init__(f"{where}: {'; '.join(self.problems)}")
+        super().__init__("; ".join([*self.messages[:1], *self.problems[1:]]))
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Each problem for itself: `rebuilder.yml line 4: …`."""
+        return tuple(
+            f"{self.where} {problem}" if problem.startswith("line ") else f"{self.where}: {problem}"
+            for problem in self.problems
+        )
 
 
 class Unreadable(InvalidInput):

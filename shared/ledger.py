@@ -26,10 +26,10 @@ from urllib.parse import quote, unquote
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.domain.complaints import explain
 from shared.domain.plan import Plan
 from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
-from shared.domain.rules import explain
 from shared.errors import InvalidMessage, NotKnown, StateChanged
 from shared.limits import SWAP_ATTEMPTS
 from shared.ports import LedgerStore

@@ -17,6 +17,15 @@ DEFINITION_BYTES = 16 * 1024 * 1024
 # YAML costs libyaml some hundred bytes of memory for each of its own; environments and conda files are small.
 YAML_BYTES = 2 * 1024 * 1024
 
+# A rules file with its aliases written out: room for an entry about each of thousands of environments. Aliases of
+# aliases could make it as large as memory.
+YAML_VALUES = 50_000
+# Rules are four levels deep.
+YAML_DEPTH = 50
+
+# Problems of a rules file that are named at once: each held environment's reason repeats them.
+RULES_PROBLEMS = 20
+
 # Includes of includes: deeper chains are a mistake or a loop.
 INCLUDE_DEPTH = 10
 

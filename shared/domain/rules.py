@@ -14,11 +14,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from shared.domain.complaints import Complaint, complaint, one_line
 from shared.domain.names import PackageName
 from shared.domain.releases import LONGEST_VERSION, version_of
 from shared.domain.text import SourceText
-from shared.domain.yaml_nodes import load
+from shared.domain.yaml_plain import read_plain
 from shared.errors import InvalidConfiguration, InvalidVersion, Unreadable
+from shared.limits import RULES_PROBLEMS
 
 RULES_FILE = "rebuilder.yml"
 
@@ -50,8 +52,6 @@ class Transitive(StrEnum):
 
 
 def _specifier(text: str) -> str:
-    if len(text) > LONGEST_VERSION:
-        raise ValueError(f"a version specifier of {len(text)} characters (at most {LONGEST_VERSION})")
     try:
         SpecifierSet(text)
     except InvalidSpecifier:
@@ -59,21 +59,30 @@ def _specifier(text: str) -> str:
     return text
 
 
-def _versions(texts: tuple[str, ...]) -> tuple[str, ...]:
-    for text in texts:
-        try:
-            version_of(text)
-        except InvalidVersion as problem:
-            raise ValueError(str(problem)) from None
-    return texts
+def _version(text: str) -> str:
+    try:
+        version_of(text)
+    except InvalidVersion as problem:
+        raise ValueError(str(problem)) from None
+    return text
 
 
-def _python(pythons: Mapping[str, str]) -> Mapping[str, str]:
-    for glob, version in pythons.items():
-        parts = version.split(".")
-        if len(parts) != 2 or not all(part.isdigit() for part in parts):
-            raise ValueError(f'{glob!r}: {version!r} is not a Python version (write for example "3.10")')
-    return pythons
+# The descriptions are shown by editors: see rules_schema.py.
+_PathGlobs = tuple[
+    Annotated[str, Field(description="A glob; `**` spans folders, a folder's path means all in it.")], ...
+]
+_NameGlobs = tuple[Annotated[str, Field(description="A glob, as in training-*.")], ...]
+_Versions = tuple[
+    Annotated[
+        str,
+        Field(max_length=LONGEST_VERSION, description="One version, in quotes.", examples=["2.4.1"]),
+        AfterValidator(_version),
+    ],
+    ...,
+]
+_Python = Annotated[
+    str, Field(pattern=r"^[0-9]+\.[0-9]+$", description='A version of Python, in quotes: "3.10".', examples=["3.10"])
+]
 
 
 class _Strict(BaseModel):
@@ -83,16 +92,44 @@ class _Strict(BaseModel):
 class PackageRule(_Strict):
     """What may happen to the packages whose names match."""
 
-    match: Annotated[str, Field(min_length=1, description="glob on the normalised name of the package")]
-    upto: Annotated[Upto, Field(description="the most significant version segment that a bump may raise")] = Upto.MINOR
-    allow: Annotated[str, AfterValidator(_specifier), Field(description="versions that may be written")] = ""
-    prereleases: Annotated[bool, Field(description="take pre-releases and dev releases too")] = False
-    transitive: Annotated[Transitive, Field(description="environments that need it only indirectly")] = (
-        Transitive.REPORT
+    match: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Glob on the normalised name of the package (lower case, hyphens).",
+            examples=["our-*"],
+        ),
+    ]
+    upto: Annotated[Upto, Field(description="The most significant segment of the version that a bump may raise.")] = (
+        Upto.MINOR
     )
-    view: Annotated[str | None, Field(description="feed view that the version must be in")] = None
-    hold: Annotated[tuple[str, ...], AfterValidator(_versions), Field(description="versions never written")] = ()
-    environments: Annotated[tuple[str, ...], Field(description="globs on the environment's name")] = ("*",)
+    allow: Annotated[
+        str,
+        Field(
+            max_length=LONGEST_VERSION,
+            description="Versions that may be written, as a version specifier; empty for any.",
+            examples=["<3", ">=1.2,!=1.3.0"],
+        ),
+        AfterValidator(_specifier),
+    ] = ""
+    prereleases: Annotated[bool, Field(strict=True, description="Take pre-releases and development releases too.")] = (
+        False
+    )
+    transitive: Annotated[
+        Transitive,
+        Field(
+            description="What happens to environments that take the package only through another private package "
+            "(not acted on yet)."
+        ),
+    ] = Transitive.REPORT
+    view: Annotated[
+        str | None, Field(description="The feed's view that a version must be in.", examples=["Release"])
+    ] = None
+    hold: Annotated[_Versions, Field(description="Versions that are never written.", examples=[["2.4.1"]])] = ()
+    environments: Annotated[
+        _NameGlobs,
+        Field(description="Globs on the environments' names: the rule is for these only.", examples=[["training-*"]]),
+    ] = ("*",)
 
     @cached_property
     def allowed(self) -> SpecifierSet:
@@ -105,22 +142,49 @@ class PackageRule(_Strict):
         return frozenset(version_of(text) for text in self.hold)
 
 
-class _Environments(_Strict):
-    include: Annotated[tuple[str, ...], Field(description="globs on the YAML file's path")] = ("**",)
-    exclude: Annotated[tuple[str, ...], Field(description="globs on the YAML file's path")] = ()
+class EnvironmentGlobs(_Strict):
+    """Which environments take part, by globs on the paths of their YAML files."""
+
+    include: Annotated[
+        _PathGlobs, Field(description="Environments that take part.", examples=[["environments/**"]])
+    ] = ("**",)
+    exclude: Annotated[
+        _PathGlobs, Field(description="Environments that do not, even if they are included.", examples=[["archive/**"]])
+    ] = ()
 
 
 class Rules(_Strict):
     """All of `rebuilder.yml`."""
 
-    deliver: Annotated[Deliver, Field(description="how edits reach the branch")]
-    environments: _Environments = _Environments()
+    deliver: Annotated[Deliver, Field(description="How edits reach the branch.")]
+    rebuild_on_push: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Rebuild environments whose content a person changed since they were last registered "
+            "(not acted on yet).",
+        ),
+    ] = False
+    environments: Annotated[
+        EnvironmentGlobs,
+        Field(description="Which environments take part, by globs on the paths of their YAML files."),
+    ] = EnvironmentGlobs()
     python: Annotated[
-        Mapping[str, str],
-        AfterValidator(_python),
-        Field(description="glob on the YAML file's path → the environment's Python, such as '3.10'"),
+        Mapping[str, _Python],
+        Field(
+            description="The Python of environments whose files do not say it: glob on the YAML file's path → version; "
+            "the last that matches counts.",
+            examples=[{"environments/old-*": "3.9"}],
+        ),
     ] = {}
-    packages: Annotated[tuple[PackageRule, ...], Field(description="later entries win")] = ()
+    packages: Annotated[
+        tuple[PackageRule, ...],
+        Field(
+            description="Which packages may be touched: a package that no entry names never is; of several that match "
+            "the last counts.",
+            examples=[[{"match": "our-*", "upto": "minor"}]],
+        ),
+    ] = ()
 
     def includes(self, path: str) -> bool:
         """Tell whether an environment takes part, by the path of its YAML file."""
@@ -157,33 +221,23 @@ def read_rules(raw: bytes) -> Rules:
     """Read `rebuilder.yml`.
 
     Raises:
-        InvalidConfiguration: with all problems at once.
+        InvalidConfiguration: with all problems at once, in the order of their lines.
     """
     try:
-        document = load(SourceText.decode(raw))
+        document = read_plain(SourceText.decode(raw))
     except Unreadable as problem:
-        raise InvalidConfiguration(RULES_FILE, [str(problem)]) from None
-    if not isinstance(document, dict):
-        raise InvalidConfiguration(RULES_FILE, ["it is not a map; it needs at least `deliver: push` or `report`"])
+        raise InvalidConfiguration(RULES_FILE, [one_line(str(problem))]) from None
+    found = [Complaint(*problem) for problem in document.problems]
     try:
-        return Rules.model_validate(document)
+        rules = Rules.model_validate(document.value)
     except ValidationError as problems:
-        raise InvalidConfiguration(RULES_FILE, [explain(error) for error in problems.errors()]) from None
-
-
-def explain(error: Mapping[str, object]) -> str:
-    """One of pydantic's errors in the words of the file: where, and what."""
-    location = error["loc"]
-    where = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
-    what = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        what = "no such setting"
-    elif error["type"] == "missing":
-        what = "is missing"
-    elif error["type"] == "string_type":
-        what = "write it in quotes"
-    elif error["type"] in ("tuple_type", "list_type"):
-        what = "is not a list"
-    elif error["type"] in ("dict_type", "mapping_type", "model_type", "model_attributes_type"):
-        what = "is not a map"
-    return f"`{where}`: {what}" if where else what
+        named = {problem.place for problem in found}
+        errors = problems.errors(include_input=False, include_url=False)
+        found += [complaint(error, document) for error in errors if error["loc"] not in named]
+    else:
+        if not found:
+            return rules
+    said = [str(problem) for problem in sorted(found, key=lambda problem: problem.line or 0)]
+    if len(said) > RULES_PROBLEMS:
+        said[RULES_PROBLEMS:] = [f"and {len(said) - RULES_PROBLEMS} more problems"]
+    raise InvalidConfiguration(RULES_FILE, said)

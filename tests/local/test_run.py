@@ -142,7 +142,7 @@ def test_what_is_never_rebuilt_is_said_in_one_line(tmp_path: Path) -> None:
 
     assert [one.returncode for one in done] == [1, 1, 0]
     assert "has no Azure ML environment" in done[0].stderr
-    assert done[1].stderr.startswith("error: rules: rebuilder.yml: line 2")
+    assert done[1].stderr.startswith("error: rules: rebuilder.yml line 2")
     assert "nothing is rebuilt: 1 held" in done[2].stdout
 
 

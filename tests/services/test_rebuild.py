@@ -126,10 +126,13 @@ def test_report_writes_nothing() -> None:
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        (RULES.replace(b"push", b"pull-request"), "`deliver: pull-request` is not available yet; write push or report"),
-        (b"deliver: psh\n", "`deliver`: Input should be 'push', 'pull-request' or 'report'"),
-        (b"deliver: [\n", "line 2: it is not YAML: did not find expected node content"),
-        (b"", "it is not a map; it needs at least `deliver: push` or `report`"),
+        (
+            RULES.replace(b"push", b"pull-request"),
+            ": `deliver: pull-request` is not available yet; write push or report",
+        ),
+        (b"deliver: psh\n", " line 1: deliver: write push, pull-request or report"),
+        (b"deliver: [\n", " line 2: it is not YAML: did not find expected node content"),
+        (b"", ": it is not a map; it needs at least `deliver: push` or `report`"),
     ],
     ids=["pull-request", "wrong value", "not YAML", "empty"],
 )
@@ -142,7 +145,7 @@ def test_rules_that_cannot_be_followed_hold_everything_and_say_why(rules: bytes,
     entry = world.known()
     plan = world.app.ledger.get(plan_key("main", entry.plan or ""))
     assert entry.state is ReleaseState.SETTLED
-    assert {str(verdict.decision) for verdict in plan.verdicts} == {f"held(rules: rebuilder.yml: {reason})"}
+    assert {str(verdict.decision) for verdict in plan.verdicts} == {f"held(rules: rebuilder.yml{reason})"}
     assert len(plan.verdicts) == 2
     assert (world.commits, world.pipeline.runs) == ([], [])
 

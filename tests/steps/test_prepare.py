@@ -108,7 +108,7 @@ def test_an_included_file_inside_the_context_is_read_through_the_one_that_includ
         ({"training/context/requirements.txt": b"-r ../outside.txt\n", "training/outside.txt": b"our-package==1.1\n"},
          "training/outside.txt lies outside the build context training/context"),
         ({"rebuilder.yml": b"deliver: push\n"}, "the environment's Python is not known: state it in rebuilder.yml"),
-        ({"rebuilder.yml": b"deliver: [\n"}, "rebuilder.yml: line 2"),
+        ({"rebuilder.yml": b"deliver: [\n"}, "rebuilder.yml line 2"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_rebuilt_fails_here_with_the_cause(

@@ -1,67 +1,69 @@
-"""The command line: `python -m shared`, the steps of the rebuild pipeline."""
+"""The command line, `python -m shared`: commands for a desk, and the steps of the rebuild pipeline."""
 
 import os
 import sys
-import traceback
-from collections.abc import Callable
-from contextlib import suppress
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from shared.errors import RebuilderError
-from shared.steps.commands import log_error, say
-from shared.steps.work import Job, StepFailed, Work
+
+_DESK = "On any folder, without Azure"
+_STEPS = "Steps of the rebuild pipeline (they read what pipelines/rebuild.yml sets)"
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Steps of the rebuild pipeline, which read what pipelines/rebuild.yml sets; and the schema of its rules.",
+    rich_markup_mode="rich",
+    help="Raises the pins of private packages in Azure ML environments.",
 )
 
 
-@app.command()
-def prepare() -> None:
-    """Find the environment in the checkout, check it, and stage its build context."""
-    from shared.steps.prepare import prepare as step
+@app.command(
+    rich_help_panel=_DESK,
+    epilog="Example: python -m shared plan --repository ../environments --release our-package==1.4.0 --apply",
+)
+def plan(
+    repository: Annotated[Path, typer.Option(help="the folder with the environments")] = Path(),
+    release: Annotated[list[str] | None, typer.Option(help="NAME==VERSION; may be given several times")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="write the edits into the folder")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
+    ignore_rules: Annotated[bool, typer.Option("--ignore-rules", help="as if there were no rebuilder.yml")] = False,
+) -> None:
+    """Show what releases would change: a decision for every environment, its reason, and the edits."""
+    from shared.commandline.plan import parse_releases
+    from shared.commandline.plan import plan as command
 
-    _perform(step)
-
-
-@app.command()
-def package() -> None:
-    """Download the packages for the environment's Python into the build context."""
-    from shared.steps.package import package as step
-
-    _perform(step)
-
-
-@app.command()
-def verify() -> None:
-    """Prove that the environment installs offline."""
-    from shared.steps.verify import verify as step
-
-    _perform(step)
+    command(repository, parse_releases(release or []), ignore_rules=ignore_rules, write=apply, as_json=as_json)
 
 
-@app.command()
-def register() -> None:
-    """Register the environment in Azure ML."""
-    from shared.steps.register import register as step
+@app.command(rich_help_panel=_DESK, epilog="Example: python -m shared bump our-package==1.4.0 context/requirements.txt")
+def bump(
+    wanted: Annotated[str, typer.Argument(metavar="NAME==VERSION", help="the package and the version it shall get")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="requirements, conda, Docker, environment")],
+    check: Annotated[bool, typer.Option("--check", help="only say what would change")] = False,
+) -> None:
+    """Raise the exact pins of one package in the named files, in place; no pin is lowered."""
+    from shared.commandline.bump import bump as command
+    from shared.domain.orders import parse_wanted
 
-    _perform(step)
-
-
-@app.command()
-def report() -> None:
-    """Show on the run's page what became of the environment."""
-    from shared.steps.report import report as step
-
-    _perform(step)
+    command(parse_wanted(wanted), files, check=check)
 
 
-@app.command()
+@app.command(rich_help_panel=_DESK, epilog="Example: python -m shared init ../environments --private 'our-*'")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="the folder with the environments")],
+    private: Annotated[list[str] | None, typer.Option(help="glob on your own packages' names; may be repeated")] = None,
+) -> None:
+    """Propose a rebuilder.yml from what a folder holds, and write it where there is none."""
+    from shared.commandline.init import init as command
+
+    command(folder, private or [])
+
+
+@app.command(rich_help_panel=_DESK)
 def schema() -> None:
     """Print the JSON Schema of rebuilder.yml (committed as rebuilder.schema.json)."""
     from shared.domain.rules_schema import schema_text
@@ -69,34 +71,68 @@ def schema() -> None:
     sys.stdout.buffer.write(schema_text().encode())
 
 
-def _perform(step: Callable[[Job], object]) -> None:
-    """Run a step; what it cannot do is one line, which becomes the job's error."""
-    job: Job | None = None
+@app.command(rich_help_panel=_STEPS)
+def prepare() -> None:
+    """Find the environment in the checkout, check it, and stage its build context."""
+    from shared.steps.perform import perform
+    from shared.steps.prepare import prepare as step
+
+    perform(step)
+
+
+@app.command(rich_help_panel=_STEPS)
+def package() -> None:
+    """Download the packages for the environment's Python into the build context."""
+    from shared.steps.package import package as step
+    from shared.steps.perform import perform
+
+    perform(step)
+
+
+@app.command(rich_help_panel=_STEPS)
+def verify() -> None:
+    """Prove that the environment installs offline."""
+    from shared.steps.perform import perform
+    from shared.steps.verify import verify as step
+
+    perform(step)
+
+
+@app.command(rich_help_panel=_STEPS)
+def register() -> None:
+    """Register the environment in Azure ML."""
+    from shared.steps.perform import perform
+    from shared.steps.register import register as step
+
+    perform(step)
+
+
+@app.command(rich_help_panel=_STEPS)
+def report() -> None:
+    """Show on the run's page what became of the environment."""
+    from shared.steps.perform import perform
+    from shared.steps.report import report as step
+
+    perform(step)
+
+
+def main() -> int:
+    """Run the command line; what is wrong with the input is one line, and 2."""
     try:
-        job = Job.read(os.environ)
-        step(job)
+        return int(app(prog_name="python -m shared", standalone_mode=False) or 0)
+    except typer.TyperException as problem:
+        wrong = str(getattr(problem, "format_message", problem.__str__)())
     except RebuilderError as problem:
-        _fail(job, str(problem))
-    except Exception as problem:  # noqa: BLE001 (the last place where it can become one line)
-        say(traceback.format_exc())
-        _fail(job, f"this should not have happened: {type(problem).__name__}: {problem}")
-
-
-def _fail(job: Job | None, why: str) -> NoReturn:
-    log_error(why)
-    say(f"error: {why}")
-    if job is not None:
-        with suppress(OSError):
-            try:
-                work = Work.load(job)
-            except StepFailed:
-                work = Work(name=job.environment)
-            work.problem = work.problem or why
-            work.save(job)
-    # A thread of the SDK may hang in an upload: nothing is waited for.
-    os._exit(1)
+        wrong = str(problem)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing is flushed into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    sys.stderr.write(f"error: {' '.join(wrong.split())}\n")
+    return 2
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m shared")
-    sys.exit(0)
+    sys.exit(main())

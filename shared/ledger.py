@@ -9,6 +9,7 @@
 | `{target}/following/{plan}.json` | a mark: the rebuild's runs are not over |
 | `{target}/turn.json` | `TurnEntry`: the rebuild that holds the target's turn |
 | `{target}/environments/{path}.json` | `CarriedEntry` |
+| `{target}/metadata/{feed}/{package}/{version}.json` | `MetadataEntry`: what a version requires, never changed |
 | `{target}/feeds/{feed}.json` | `FeedEntry`: how far its change log is read |
 | `_/unreadable/{digest}.json` | `UnreadableEntry`: what came from outside and could not be read |
 
@@ -49,6 +50,14 @@ class FeedEntry:
     """How far a feed's change log is read for a target."""
 
     token: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataEntry:
+    """What a version requires, read from its wheel once."""
+
+    requires_python: str | None
+    requires: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,11 @@ def carried_key(target: str, path: str) -> Key[CarriedEntry]:
 def feed_key(target: str, feed: FeedName) -> Key[FeedEntry]:
     """How far a feed's change log is read."""
     return Key(_path(target, "feeds", str(feed)), FeedEntry)
+
+
+def metadata_key(target: str, release: ReleaseId) -> Key[MetadataEntry]:
+    """What a version requires."""
+    return Key(_path(target, "metadata", release.feed, release.package, release.version), MetadataEntry)
 
 
 def unreadable_key(body: str) -> Key[UnreadableEntry]:

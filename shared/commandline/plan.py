@@ -11,7 +11,6 @@ from shared.domain.catalog import Catalog
 from shared.domain.credentials import masked
 from shared.domain.decisions import Decision, Kind
 from shared.domain.environments import Environment
-from shared.domain.knowledge import Knowledge
 from shared.domain.orders import parse_wanted
 from shared.domain.plan import Plan
 from shared.domain.planner import hold_everything, make_plan, unaffected_environments
@@ -108,7 +107,6 @@ def _made(catalog: Catalog, releases: list[Release], raw: bytes | None) -> Plan:
         catalog=catalog,
         rules=rules,
         releases=releases,
-        knowledge=Knowledge(complete=False),
         pipeline=False,
         unique_names=raw is not None,
     )

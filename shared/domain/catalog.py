@@ -73,6 +73,16 @@ class Catalog:
         """The environments that read a file."""
         return [self.environments[at] for at in self.readers.get(path, ())]
 
+    def unread(self, environment: Environment) -> Problem | None:
+        """What of an environment's files cannot be read, the first of it; pip and conda would refuse it too."""
+        for problem in environment.problems:
+            return problem
+        for use in environment.uses:
+            definition = self.definitions.get(use.path)
+            for line, why in definition.unreadable if definition else ():
+                return Problem(use.path, why, line)
+        return None
+
     def called(self, name: str) -> list[Environment]:
         """The environments that bear a name; more than one is a mistake in the repository."""
         return [self.environments[at] for at in self.namesakes.get(name, ())]

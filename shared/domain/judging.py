@@ -172,12 +172,8 @@ class Judge:
 
     def hurdle(self, environment: Environment) -> str | None:
         """Why the rebuild pipeline could not build an environment, or None if nothing is known to be in the way."""
-        if environment.problems:
-            return f"cannot read {environment.problems[0]}"
-        for use in environment.uses:
-            definition = self.catalog.definitions.get(use.path)
-            for line, unread in definition.unreadable if definition else ():
-                return f"cannot read {Problem(use.path, unread, line)}"
+        if unread := self.catalog.unread(environment):
+            return f"cannot read {unread}"
         if why := obstacle(environment):
             return f"cannot be rebuilt: {why}"
         if self.spelled[environment.path.casefold()] > 1:

@@ -19,13 +19,13 @@ class Knowledge:
         files: the files of releases.
         metadata: what versions require, by package and version.
         carried: the versions that environments carry by our doing: path, package, version.
-        complete: a feed and the ledger were asked; otherwise the plan says what it did not check.
+        gaps: what could not be asked, and so was not checked.
     """
 
     files: Mapping[ReleaseId, tuple[FeedFile, ...]] = field(default_factory=dict)
     metadata: Mapping[tuple[PackageName, Version], Metadata] = field(default_factory=dict)
     carried: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    complete: bool = True
+    gaps: tuple[str, ...] = ()
 
     def carries(self, path: str, package: PackageName) -> Version | None:
         """The version of a package that an environment carries by our doing."""

@@ -91,7 +91,7 @@ class _Planner:
         self.rules = judge.rules
         self.by_hand = judge.by_hand
         self.releases = releases
-        self.warnings: list[str] = []
+        self.warnings: list[str] = list(judge.knowledge.gaps)
 
     def plan(self) -> Plan:
         choices = self._choices()
@@ -200,7 +200,7 @@ class _Planner:
         self.warnings.extend(str(warning) for warning in environment.warnings)
         if not self.judge.pipeline:
             if why := self.judge.hurdle(environment):
-                self.warnings.append(f"{environment.path}: the rebuild pipeline would not build it: {why}")
+                self.warnings.append(f"{environment.path}: the app would hold it: {why}")
         elif why := outside(environment, *(use.path for use in environment.uses)):
             self.warnings.append(f"{environment.path}: {why}")
         if not self.judge.unique_names and (other := self.judge.namesake(environment)):

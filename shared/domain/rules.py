@@ -3,6 +3,7 @@
 They say how changes are delivered and which packages may be touched. What no rule names is never touched.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -23,6 +24,7 @@ from shared.errors import InvalidConfiguration, InvalidVersion, Unreadable
 from shared.limits import RULES_PROBLEMS
 
 RULES_FILE = "rebuilder.yml"
+_SEPARATORS = re.compile(r"[-_.]+")
 
 
 class Deliver(StrEnum):
@@ -132,6 +134,11 @@ class PackageRule(_Strict):
     ] = ("*",)
 
     @cached_property
+    def glob(self) -> str:
+        """`match` in the spelling of normalised names: `our_*` and `Our.*` mean `our-*`."""
+        return _SEPARATORS.sub("-", self.match).lower()
+
+    @cached_property
     def allowed(self) -> SpecifierSet:
         """`allow` as a set of specifiers; what it says of pre-releases is decided by `prereleases`."""
         return SpecifierSet(self.allow, prereleases=True)
@@ -195,9 +202,7 @@ class Rules(_Strict):
     def rule_for(self, package: PackageName, environment: str) -> PackageRule | None:
         """The rule that decides about a package in an environment (by its name): the last that matches."""
         for rule in reversed(self.packages):
-            if fnmatchcase(package, rule.match.lower()) and any(
-                fnmatchcase(environment, glob) for glob in rule.environments
-            ):
+            if fnmatchcase(package, rule.glob) and any(fnmatchcase(environment, glob) for glob in rule.environments):
                 return rule
         return None
 

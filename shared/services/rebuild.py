@@ -34,6 +34,7 @@ from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW, PLANS_PER_MESSAGE
 from shared.log import alert, event
 from shared.messages import Rerun, Turn
 from shared.ports import Clock, PipelineRun, Services
+from shared.services.knowing import Gatherer
 from shared.services.reading import Reader, Snapshot
 from shared.services.rerun import is_planned
 
@@ -60,6 +61,7 @@ class Rebuild:
         self._services = services
         self._targets = {target.name: target for target in targets}
         self._reader = reader
+        self._gatherer = Gatherer(ledger, services)
         self._clock = clock
 
     def turn(self, message: Turn) -> None:
@@ -106,9 +108,16 @@ class Rebuild:
             return Draft(
                 hold_everything(target=target.name, catalog=catalog, releases=releases, reason=reason), snapshot
             )
-        return Draft(
-            make_plan(target=target.name, catalog=catalog, rules=rules, releases=releases, by_hand=by_hand), snapshot
+        releases = list(releases)
+        plan = make_plan(
+            target=target.name,
+            catalog=catalog,
+            rules=rules,
+            releases=releases,
+            by_hand=by_hand,
+            knowledge=self._gatherer.gather(target, catalog, releases),
         )
+        return Draft(plan, snapshot)
 
     # Planning
 

@@ -11,21 +11,21 @@ from typing import Any
 
 import yaml
 
+from shared.adapters.folder import Folder
 from shared.domain.buildable import obstacle, outside
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.catalog import Catalog
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
 from shared.domain.environments import Environment
 from shared.domain.rules import NO_RULES, RULES_FILE, Rules, read_rules
-from shared.domain.survey import survey
 from shared.domain.text import SourceText
 from shared.domain.yaml_nodes import load
 from shared.errors import InvalidConfiguration, Unreadable
 from shared.steps.commands import log_warning, say, set_variable
 from shared.steps.definition import check_definition, check_with_sdk
-from shared.steps.wanted import wanted
+from shared.steps.wanted import is_ours, wanted
 from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, yaml_file
 
-_SKIPPED = {".git"}
+_SKIPPED = frozenset({".git"})
 _DOCKERFILE = """\
 # Made from a conda file: conda's packages come from their channels, pip's from the folder beside this file.
 FROM {image}
@@ -45,10 +45,12 @@ def prepare(job: Job) -> Work:
     Raises:
         StepFailed: it is not there, not complete, or Azure ML would refuse it.
     """
-    catalog, shelf = catalog_of(job.sources, job.commit)
+    folder = Folder(job.sources)
+    # The same code that planned the rebuild reads it again.
+    catalog = folder.catalog(job.commit, leave_out=_SKIPPED)
     rules = _rules(job)
     environment = _environment(job, catalog)
-    document = _document(job, shelf)
+    document = _document(job, folder)
     check_definition(document, environment)
     if why := obstacle(environment) or outside(environment, *(use.path for use in environment.uses)):
         raise StepFailed(why)
@@ -61,9 +63,9 @@ def prepare(job: Job) -> Work:
     work = Work(name=environment.name, python=python, private=_private(catalog, environment, rules))
     shutil.rmtree(job.folder, ignore_errors=True)
     if environment.context is not None:
-        _stage_context(job, environment, catalog, document, work)
+        _stage_context(job, environment, catalog, rules, document, work)
     else:
-        _stage_conda(job, environment, catalog, document, work)
+        _stage_conda(job, environment, catalog, rules, document, work)
     packages_folder(job).mkdir(parents=True, exist_ok=True)
     amlignore = context_folder(job) / ".amlignore"
     if not amlignore.exists():
@@ -79,24 +81,6 @@ def prepare(job: Job) -> Work:
     return work
 
 
-def catalog_of(sources: Path, commit: str) -> tuple[Catalog, Shelf]:
-    """The catalog of a checkout: the same code that planned the rebuild reads it again."""
-    files = {
-        path.relative_to(sources).as_posix(): path
-        for path in _files(sources)
-        if not path.is_symlink() and not _SKIPPED.intersection(path.relative_to(sources).parts)
-    }
-    listing = Listing(commit, {path: path for path in files})
-    shelf = Shelf()
-    while isinstance(found := survey(listing, shelf), Missing):
-        shelf.raw.update({path: files[path].read_bytes() for path in found.blobs})
-    return found, shelf
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
-
-
 def _rules(job: Job) -> Rules:
     path = job.sources / RULES_FILE
     if path.is_symlink():
@@ -110,16 +94,16 @@ def _rules(job: Job) -> Rules:
 def _environment(job: Job, catalog: Catalog) -> Environment:
     for environment in catalog.environments:
         if environment.path == job.environment:
-            if environment.problems:
-                raise StepFailed(f"cannot read {environment.problems[0]}")
+            if unread := catalog.unread(environment):
+                raise StepFailed(f"cannot read {unread}")
             return environment
     broken = [problem for problem in catalog.warnings if problem.path == job.environment]
     raise StepFailed(f"cannot read {broken[0]}" if broken else f"{job.environment} is no environment of this commit")
 
 
-def _document(job: Job, shelf: Shelf) -> dict[str, Any]:
+def _document(job: Job, folder: Folder) -> dict[str, Any]:
     try:
-        document = load(SourceText.decode(shelf.raw[job.environment]))
+        document = load(SourceText.decode(folder.read(job.environment) or b""))
     except Unreadable as problem:
         raise StepFailed(f"cannot read {job.environment} {problem}") from None
     if not isinstance(document, dict):
@@ -139,22 +123,31 @@ def _private(catalog: Catalog, environment: Environment, rules: Rules) -> list[s
     return sorted(name for name in names if rules.rule_for(name, environment.name))
 
 
-def _stage_context(job: Job, environment: Environment, catalog: Catalog, document: dict[str, Any], work: Work) -> None:
+def _stage_context(
+    job: Job, environment: Environment, catalog: Catalog, rules: Rules, document: dict[str, Any], work: Work
+) -> None:
     context = PurePosixPath(environment.context or ".")
     work.dockerfile = str(PurePosixPath(environment.dockerfile or "").relative_to(context))
     shutil.copytree(job.sources / context, context_folder(job), ignore=_left_out(job.sources, context))
-    lines = wanted(catalog, environment, context_folder(job))
+    lines = wanted(catalog, environment, rules, context_folder(job))
     work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
     roots = _roots(environment, catalog)
     for use in environment.uses:
         inside = PurePosixPath(use.path)
+        if use.path == environment.dockerfile:
+            work.listed = work.listed or any(
+                is_ours(requirement, environment, rules) for requirement in catalog.definitions[use.path].requirements
+            )
+            continue
+        if use.source:
+            continue
         work.files.append(str(inside.relative_to(context)))
         if inside.suffix in (".yml", ".yaml"):
-            work.conda = True
+            work.listed = True
         elif use.path in roots:
             (work.constraints if use.constraint else work.requirements).append(str(inside.relative_to(context)))
-    if not work.files:
-        raise StepFailed(f"the build context {context} has no requirements file")
+    if not work.files and not work.listed:
+        raise StepFailed(f"neither {environment.dockerfile} nor a file it uses names a package of the feed")
     _write_yaml(job, {**document, "build": {"path": "context", "dockerfile_path": work.dockerfile}})
 
 
@@ -207,8 +200,10 @@ def _normal(path: PurePosixPath) -> str:
     return "/".join(parts)
 
 
-def _stage_conda(job: Job, environment: Environment, catalog: Catalog, document: dict[str, Any], work: Work) -> None:
-    lines = wanted(catalog, environment, None)
+def _stage_conda(
+    job: Job, environment: Environment, catalog: Catalog, rules: Rules, document: dict[str, Any], work: Work
+) -> None:
+    lines = wanted(catalog, environment, rules, None)
     work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
     context = context_folder(job)
     context.mkdir(parents=True)

@@ -56,8 +56,8 @@ def _installed(work: Work, scratch: Path) -> list[str]:
     """What pip is told to install: the context's own files, since the image build reads those."""
     requirements = [part for name in work.requirements for part in ("--requirement", name)]
     constraints = [part for name in work.constraints for part in ("--constraint", name)]
-    # pip cannot read a conda file, so what that one adds comes from the lists that were written for the download.
-    return [*requirements, *constraints, *(work.written(scratch) if work.conda else [])]
+    # pip reads neither conda files nor Dockerfiles: what these add comes from the lists written for the download.
+    return [*requirements, *constraints, *(work.written(scratch) if work.listed else [])]
 
 
 def check_upload(job: Job, work: Work) -> None:

@@ -13,6 +13,7 @@ from shared.domain.catalog import Catalog
 from shared.domain.definitions import Definition, Option, Requirement
 from shared.domain.definitions.requirements import TEMPLATE
 from shared.domain.environments import Environment
+from shared.domain.rules import Rules
 from shared.steps.work import StepFailed
 
 _INDEXES = {"-i", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "--trusted-host"}
@@ -36,12 +37,16 @@ class Wanted:
     warnings: list[str] = field(default_factory=list)
 
 
-def wanted(catalog: Catalog, environment: Environment, context: Path | None) -> Wanted:
+def wanted(catalog: Catalog, environment: Environment, rules: Rules, context: Path | None) -> Wanted:
     """Collect what an environment's files ask for.
+
+    What a Dockerfile's own commands install comes along if a rule names it: the image build can reach a public index,
+    and never the feed.
 
     Args:
         catalog: of the checkout.
         environment: one of its environments.
+        rules: which packages are the feed's.
         context: the build context's folder, for wheels that lie in it.
 
     Raises:
@@ -50,17 +55,26 @@ def wanted(catalog: Catalog, environment: Environment, context: Path | None) -> 
     found = Wanted()
     flags: dict[str, None] = {}
     for use in environment.uses:
+        if use.source:
+            continue  # what the compiled file was made from says nothing more
         definition = catalog.definitions[use.path]
         for flag in _options(use.path, definition, found):
             flags[flag] = None
         lines = found.constraints if use.constraint else found.requirements
         for requirement in definition.requirements:
+            if use.path == environment.dockerfile and not is_ours(requirement, environment, rules):
+                continue
             _refuse_what_leads_elsewhere(use.path, requirement, context)
             line = f"{requirement.text} {requirement.options}".strip()
             if line not in lines:
                 lines.append(line)
     found.requirements[:0] = flags
     return found
+
+
+def is_ours(requirement: Requirement, environment: Environment, rules: Rules) -> bool:
+    """Whether a rule names the package of a requirement, so that it comes from the feed."""
+    return requirement.name is not None and rules.rule_for(requirement.name, environment.name) is not None
 
 
 def _options(path: str, definition: Definition, found: Wanted) -> Iterator[str]:

@@ -97,7 +97,7 @@ class Work:
         requirements: the requirements files, relative to the build context, that are installed.
         constraints: likewise, that constrain.
         files: all definition files, with those that they include.
-        conda: whether a conda file of the build context installs packages too, which the other files do not name.
+        listed: whether a conda file or the Dockerfile itself installs packages that no requirements file names.
         wanted: what is downloaded, as lines for pip.
         limits: what constrains the download, as lines for pip.
         private: packages that the rules name and a definition file requires.
@@ -113,7 +113,7 @@ class Work:
     requirements: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
-    conda: bool = False
+    listed: bool = False
     wanted: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)

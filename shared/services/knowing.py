@@ -1,0 +1,124 @@
+"""Gathers what is known beyond the repository before a plan is made: from the feeds, and from earlier rebuilds.
+
+What a version requires never changes, so it is read once and kept in the ledger. A feed whose index cannot be read does
+not stop a plan: the checks that need it are skipped, and the plan says so.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_version
+from packaging.version import Version
+
+from shared.domain.catalog import Catalog
+from shared.domain.definitions.pins import Exact, pin_of
+from shared.domain.feed_facts import FeedFile, Metadata
+from shared.domain.knowledge import Knowledge
+from shared.domain.names import PackageName
+from shared.domain.releases import FeedName, Release, ReleaseId
+from shared.domain.targets import Target
+from shared.errors import Permanent, Unreadable
+from shared.ledger import Ledger, MetadataEntry, carried_key, metadata_key
+from shared.log import event
+from shared.ports import Services
+
+
+@dataclass(slots=True)
+class _Gaps:
+    """What could not be asked, each once."""
+
+    found: dict[str, None]
+
+    def add(self, what: str, problem: Permanent) -> None:
+        self.found[f"{what}: {problem}; what needs it was not checked"] = None
+
+
+class Gatherer:
+    """Asks feeds and ledger, and remembers what never changes as long as the process lives."""
+
+    def __init__(self, ledger: Ledger, services: Services) -> None:
+        self._ledger = ledger
+        self._services = services
+        self._metadata: dict[tuple[str, ReleaseId], Metadata] = {}
+
+    def gather(self, target: Target, catalog: Catalog, releases: Iterable[Release]) -> Knowledge:
+        """Collect the facts for a plan.
+
+        Raises:
+            Transient: a feed or the ledger does not answer.
+        """
+        relevant = [release for release in releases if catalog.naming(release.id.package)]
+        gaps = _Gaps({})
+        files: dict[ReleaseId, tuple[FeedFile, ...]] = {}
+        metadata: dict[tuple[PackageName, Version], Metadata] = {}
+        for release in relevant:
+            if found := self._files(target, release.id, gaps):
+                files[release.id] = found
+            if known := self._required(target, release.id, gaps):
+                metadata[release.id.package, release.version] = known
+        for identity, version in self._pinned(target, catalog, gaps):
+            if (identity.package, version) not in metadata and (known := self._required(target, identity, gaps)):
+                metadata[identity.package, version] = known
+        paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
+        return Knowledge(files, metadata, self._carried(target, paths), gaps=tuple(gaps.found))
+
+    def _files(self, target: Target, release: ReleaseId, gaps: _Gaps) -> tuple[FeedFile, ...]:
+        feed = self._services.feed(target, FeedName.parse(release.feed))
+        try:
+            return feed.files(release.package, release.version)
+        except Permanent as problem:
+            gaps.add(f"the files of {release}", problem)
+            return ()
+
+    def _required(self, target: Target, release: ReleaseId, gaps: _Gaps) -> Metadata | None:
+        """What a version requires; None if nobody can tell, which is asked again next time."""
+        place = (target.name, release)
+        if place in self._metadata:
+            return self._metadata[place]
+        key = metadata_key(target.name, release)
+        entry = self._ledger.read(key)
+        if entry is None:
+            try:
+                found = self._services.feed(target, FeedName.parse(release.feed)).metadata(
+                    release.package, release.version
+                )
+            except Permanent as problem:
+                gaps.add(f"what {release} requires", problem)
+                return None
+            if found is None:
+                event("metadata_not_known", target=target.name, release=release)
+                return None
+            entry = MetadataEntry(found.requires_python, found.requires)
+            self._ledger.create(key, entry)
+        self._metadata[place] = Metadata(entry.requires_python, entry.requires)
+        return self._metadata[place]
+
+    def _pinned(self, target: Target, catalog: Catalog, gaps: _Gaps) -> Iterator[tuple[ReleaseId, Version]]:
+        """The versions that environments pin of the packages that the target's feeds hold as their own."""
+        for feed in target.feeds:
+            try:
+                own = self._services.feed(target, feed).published()
+            except Permanent as problem:
+                gaps.add(f"the packages of feed {feed}", problem)
+                continue
+            for package in sorted(own & catalog.named.keys()):
+                for version in sorted(_versions(catalog, package)):
+                    yield ReleaseId(str(feed), package, canonicalize_version(version)), version
+
+    def _carried(self, target: Target, paths: Iterable[str]) -> dict[str, dict[str, str]]:
+        found = {path: self._ledger.read(carried_key(target.name, path)) for path in sorted(paths)}
+        return {path: entry.versions for path, entry in found.items() if entry}
+
+
+def _versions(catalog: Catalog, package: PackageName) -> set[Version]:
+    found = set()
+    for path in catalog.named[package]:
+        definition = catalog.definitions.get(path)
+        for requirement in definition.naming(package).requirements if definition else ():
+            try:
+                pin = pin_of(requirement)
+            except Unreadable:
+                continue
+            if isinstance(pin, Exact):
+                found.add(pin.version)
+    return found

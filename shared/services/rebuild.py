@@ -6,17 +6,14 @@ whether our run is.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from shared.domain.plan import ByHand, Plan
-from shared.domain.planner import hold_everything, make_plan
 from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry, Run
 from shared.domain.releases import Release, ReleaseId
-from shared.domain.rules import NO_RULES, RULES_FILE, Deliver
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.domain.text import apply
-from shared.errors import BranchMoved, InvalidConfiguration, NotKnown, Permanent, Throttled, Transient
+from shared.errors import BranchMoved, NotKnown, Permanent, Throttled, Transient
 from shared.ledger import (
     FollowingEntry,
     Ledger,
@@ -34,21 +31,13 @@ from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW, PLANS_PER_MESSAGE
 from shared.log import alert, event
 from shared.messages import Rerun, Turn
 from shared.ports import Clock, PipelineRun, Services
-from shared.services.knowing import Gatherer
-from shared.services.reading import Reader, Snapshot
+from shared.services.drafting import Drafter
+from shared.services.reading import Reader
 from shared.services.rerun import is_planned
 
 # The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
 PARAMETER_SCHEMA = "1"
 TRAILER = "Rebuild-Id"
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A plan together with what it was made from."""
-
-    plan: Plan
-    snapshot: Snapshot
 
 
 class Rebuild:
@@ -61,7 +50,7 @@ class Rebuild:
         self._services = services
         self._targets = {target.name: target for target in targets}
         self._reader = reader
-        self._gatherer = Gatherer(ledger, services)
+        self._drafter = Drafter(ledger=ledger, services=services, reader=reader)
         self._clock = clock
 
     def turn(self, message: Turn) -> None:
@@ -91,34 +80,6 @@ class Rebuild:
         if self._has_work(target, message.rerun):
             raise Transient(f"branch {target.branch} of {target.repository} moves faster than plans are made")
 
-    def draft(self, target: Target, releases: Iterable[Release], by_hand: ByHand | None = None) -> Draft:
-        """Plan releases against the branch's tip, without any effect."""
-        commit = self._services.repository(target).tip()
-        snapshot = self._reader.snapshot(target, commit)
-        catalog = snapshot.catalog
-        try:
-            rules = self._reader.rules(target, snapshot) or NO_RULES
-            if rules.deliver is Deliver.PULL_REQUEST:
-                raise InvalidConfiguration(
-                    RULES_FILE, ["`deliver: pull-request` is not available yet; write push or report"]
-                )
-        except InvalidConfiguration as problem:
-            alert("rules_not_followed", target=target.name, commit=commit, why=problem)
-            reason = f"rules: {problem}"
-            return Draft(
-                hold_everything(target=target.name, catalog=catalog, releases=releases, reason=reason), snapshot
-            )
-        releases = list(releases)
-        plan = make_plan(
-            target=target.name,
-            catalog=catalog,
-            rules=rules,
-            releases=releases,
-            by_hand=by_hand,
-            knowledge=self._gatherer.gather(target, catalog, releases),
-        )
-        return Draft(plan, snapshot)
-
     # Planning
 
     def _plan_next(self, target: Target, rerun: Rerun | None) -> Plan | None:
@@ -128,7 +89,7 @@ class Rebuild:
             return None
         if not rerun and (parked := self._parked(target, releases)):
             return parked
-        plan = self._unused(self.draft(target, releases, self._by_hand(target, rerun)).plan)
+        plan = self._unused(self._drafter.plan(target, releases, self._by_hand(target, rerun)))
         self._ledger.create(plan_key(target.name, plan.id), plan)
         event(
             "plan_made",

@@ -1,0 +1,56 @@
+"""Makes a plan against a branch's tip: reads the repository and its rules, and asks what else is known."""
+
+from collections.abc import Iterable
+
+from shared.domain.plan import ByHand, Plan
+from shared.domain.planner import hold_everything, make_plan
+from shared.domain.releases import Release
+from shared.domain.rules import NO_RULES, RULES_FILE, Deliver, Rules
+from shared.domain.targets import Target
+from shared.errors import InvalidConfiguration
+from shared.ledger import Ledger
+from shared.log import alert
+from shared.ports import Services
+from shared.services.knowing import Gatherer
+from shared.services.reading import Reader, Snapshot
+
+
+class Drafter:
+    """Plans releases without any effect but a remembered fact."""
+
+    def __init__(self, *, ledger: Ledger, services: Services, reader: Reader) -> None:
+        self._services = services
+        self._reader = reader
+        self._gatherer = Gatherer(ledger, services)
+
+    def plan(self, target: Target, releases: Iterable[Release], by_hand: ByHand | None = None) -> Plan:
+        """Plan releases against the branch's tip.
+
+        Raises:
+            Transient: a service does not answer.
+        """
+        releases = list(releases)
+        commit = self._services.repository(target).tip()
+        snapshot = self._reader.snapshot(target, commit)
+        catalog = snapshot.catalog
+        try:
+            rules = self._rules(target, snapshot)
+        except InvalidConfiguration as problem:
+            alert("rules_not_followed", target=target.name, commit=commit, why=problem)
+            return hold_everything(target=target.name, catalog=catalog, releases=releases, reason=f"rules: {problem}")
+        return make_plan(
+            target=target.name,
+            catalog=catalog,
+            rules=rules,
+            releases=releases,
+            by_hand=by_hand,
+            knowledge=self._gatherer.gather(target, catalog, releases),
+        )
+
+    def _rules(self, target: Target, snapshot: Snapshot) -> Rules:
+        rules = self._reader.rules(target, snapshot) or NO_RULES
+        if rules.deliver is Deliver.PULL_REQUEST:
+            raise InvalidConfiguration(
+                RULES_FILE, ["`deliver: pull-request` is not available yet; write push or report"]
+            )
+        return rules

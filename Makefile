@@ -3,7 +3,7 @@ PYTHON3 ?= python3
 PYTHON := .venv/bin/python
 ARGS ?=
 
-.PHONY: setup run test check lock clean
+.PHONY: setup run test test-long bench check lock clean
 
 setup: ## install what the stand and the tests need, and nothing else
 	@$(PYTHON3) local/bootstrap.py
@@ -13,6 +13,9 @@ run: setup ## the whole story on this machine, without Azure: make run ARGS=--on
 
 test: setup ## all tests, on two processors
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+bench: setup ## how the cost of an edit grows with the file
+	@PYTHONPATH=. $(PYTHON) benchmarks/reading.py
 
 check: setup ## style, types and the import rule
 	@$(PYTHON) -m ruff check .

@@ -116,10 +116,14 @@ def report() -> None:
     perform(step)
 
 
-def main() -> int:
-    """Run the command line; what is wrong with the input is one line, and 2."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; what is wrong with the input is one line, and 2.
+
+    Args:
+        arguments: instead of those of the process.
+    """
     try:
-        return int(app(prog_name="python -m shared", standalone_mode=False) or 0)
+        return int(app(arguments, prog_name="python -m shared", standalone_mode=False) or 0)
     except typer.TyperException as problem:
         wrong = str(getattr(problem, "format_message", problem.__str__)())
     except RebuilderError as problem:

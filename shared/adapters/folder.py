@@ -61,11 +61,12 @@ class Folder:
 
 
 def replace_file(file: Path, raw: bytes) -> None:
-    """Replace a file in one step.
+    """Replace a file in one step; where it is a link, what that leads to.
 
     Raises:
         InvalidInput: it cannot be written.
     """
+    file = file.resolve()
     beside = file.with_name(f".{file.name}.rebuilder")
     try:
         beside.write_bytes(raw)

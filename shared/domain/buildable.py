@@ -14,6 +14,8 @@ def obstacle(environment: Environment) -> str | None:
     """
     if why := name_obstacle(environment.name):
         return why
+    if environment.version and environment.version.is_number_with_point:
+        return f"`version` {environment.version.text} is read as a number: write it in quotes"
     if environment.context is None:
         if environment.uses:
             return None

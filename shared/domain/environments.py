@@ -42,6 +42,12 @@ class ExplicitVersion:
         number = _NUMBER.fullmatch(self.text)
         return f"{self.text} without quotes, which YAML misreads" if number and not self.risen() else self.text
 
+    @property
+    def is_number_with_point(self) -> bool:
+        """YAML reads it as a number such as 1.5; Azure ML's own tools refuse that, or take 1.10 for 1.1."""
+        number = _NUMBER.fullmatch(self.text)
+        return number is not None and not self.quoted and number["before"].count(".") == 1
+
     def risen(self) -> str | None:
         """The version after this one; the same where template text fills it in; None if there is none."""
         if _TEMPLATE.search(self.text):
@@ -49,9 +55,10 @@ class ExplicitVersion:
         number = _NUMBER.fullmatch(self.text)
         if number is None or self.span is None:
             return None
-        if number["before"].count(".") == 1 and not self.quoted:
-            return None  # YAML reads it as a number: 1.9 would become 1.10, which is 1.1
-        return f"{number['before']}{int(number['last']) + 1}"
+        last = str(int(number["last"]) + 1).zfill(len(number["last"]))
+        risen = f"{number['before']}{last}"
+        # Without quotes 1.9 would become 1.10, which is 1.1.
+        return None if self.is_number_with_point and str(float(risen)) != risen else risen
 
 
 @dataclass(frozen=True, slots=True)

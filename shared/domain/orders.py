@@ -55,7 +55,7 @@ def parse_wanted(text: str) -> Wanted:
         version = version_of(found["version"])
         package = package_name(found["name"])
     except (InvalidName, InvalidVersion) as problem:
-        raise InvalidInput(f"{masked(text[:80])!r} is not NAME==VERSION: {problem}") from None
+        raise InvalidInput(f"{masked(text[:80])!r} is not NAME==VERSION: {masked(str(problem))}") from None
     spelling = found["version"] if _PLAIN.fullmatch(found["version"]) else str(version)
     return Wanted(package, version, spelling)
 

@@ -1,0 +1,218 @@
+"""`python -m shared plan`: any folder, no Azure."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commandline.conftest import Run, Tree, tree
+
+CONTEXT: Tree = {
+    "training/env.yml": 'name: training\nversion: "7"\nbuild: {path: context}\n',
+    "training/context/Dockerfile": "FROM python:3.10\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n",
+    "training/context/requirements.txt": b"# ours\r\nour-pkg[gpu]==1.0  # why\r\nother==2\r\n",
+}
+CONDA: Tree = {
+    "scoring/spec.yaml": "name: scoring\nimage: mcr.test/base\nconda_file: conda.yml\n",
+    "scoring/conda.yml": "dependencies:\n- python=3.9\n- pip:\n  - Our_Pkg == 2.0\n",
+}
+OTHERS: Tree = {
+    "plain.yml": "name: plain\nimage: mcr.test/base\n",
+    "jobs/job.yml": "name: job\ncommand: python train.py\n",
+}
+
+
+def planned(run: Run, root: Path, *arguments: str) -> dict[str, Any]:
+    done = run("plan", "--repository", root, "--json", *arguments)
+    assert done.code == 0, done.err
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+def decisions(document: dict[str, Any]) -> dict[str, str]:
+    return {environment["path"]: environment["decision"] for environment in document["environments"]}
+
+
+class TestDocument:
+    def test_every_environment_is_listed_once_with_its_decision(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        document = planned(run, grow(CONTEXT | CONDA | OTHERS), "--release", "our-pkg==1.5")
+
+        assert decisions(document) == {
+            "plain.yml": "unaffected",
+            "scoring/spec.yaml": "held",
+            "training/env.yml": "bump",
+        }
+        assert document["releases"] == [{"package": "our-pkg", "version": "1.5"}]
+        assert document["unreadable"] == []
+
+    def test_an_environment_says_what_changes_where(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        document = planned(run, grow(CONTEXT), "--release", "OUR.pkg==1.5")
+
+        (environment,) = document["environments"]
+        assert environment == {
+            "name": "training",
+            "path": "training/env.yml",
+            "decision": "bump",
+            "reason": "1.0 → 1.5",
+            "releases": [{"package": "our-pkg", "version": "1.5", "decision": "bump", "reason": "1.0 → 1.5"}],
+            "edits": [
+                {"file": "training/context/requirements.txt", "line": 2, "old": "1.0", "new": "1.5"},
+                {"file": "training/env.yml", "line": 2, "old": "7", "new": "8"},
+            ],
+        }
+
+    def test_the_heaviest_decision_of_several_releases_is_the_environments(
+        self, run: Run, grow: Callable[[Tree], Path]
+    ) -> None:
+        document = planned(
+            run, grow(CONTEXT), "--release", "our-pkg==0.9", "--release", "other==2", "--release", "x==1"
+        )
+
+        (environment,) = document["environments"]
+        assert (environment["decision"], environment["reason"]) == ("held", "older: pins 1.0")
+        assert [release["decision"] for release in environment["releases"]] == ["current", "held", "unaffected"]
+
+    def test_lines_are_counted_by_line_feeds(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        text = "a==1\x0cb==1\u2028c==1\rd==1\nour-pkg==1.0\n"
+        document = planned(run, grow(CONTEXT | {"training/context/requirements.txt": text}), "--release", "our-pkg==2")
+
+        assert document["environments"][0]["edits"][0]["line"] == 2
+
+    def test_what_cannot_be_read_is_listed_with_the_reason(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        files: Tree = {
+            "a/broken.yml": "name: x\nbuild: [\n",
+            "training/context/requirements.txt": "our-pkg==1.0\n-r gone.txt\n",
+            "b/template.yml": "name: b\nimage: i\nconda_file: conda.yml\n",
+            "b/conda.yml": "dependencies:\n{% if x %}\n- pip: [our-pkg==1.0]\n{% endif %}\n",
+        }
+        document = planned(run, grow(CONTEXT | files), "--release", "our-pkg==1.5")
+
+        assert [entry["file"] for entry in document["unreadable"]] == [
+            "a/broken.yml", "b/conda.yml", "training/context/requirements.txt",
+        ]  # fmt: skip
+        assert decisions(document) == {"b/template.yml": "held", "training/env.yml": "bump"}
+
+    def test_a_release_counts_once_however_it_is_spelled(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        document = planned(run, grow(CONTEXT), "--release", "our-pkg==1.5", "--release", "Our_Pkg==1.5.0")
+
+        assert len(document["releases"]) == 1
+
+
+class TestRules:
+    def test_without_rules_majors_and_pre_releases_are_raised_and_it_is_said(
+        self, run: Run, grow: Callable[[Tree], Path]
+    ) -> None:
+        done = run("plan", "--repository", grow(CONTEXT), "--release", "our-pkg==3.0rc1")
+
+        assert "bump\ttraining/env.yml\t1.0 → 3.0rc1" in done.out
+        assert "no rebuilder.yml here: every package may be raised" in done.err
+
+    def test_with_rules_they_hold_and_may_be_ignored(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        rules: Tree = {"rebuilder.yml": "deliver: push\npackages: [{match: our-pkg, upto: minor}]\n"}
+        root = grow(CONTEXT | rules)
+
+        assert decisions(planned(run, root, "--release", "our-pkg==2.0")) == {"training/env.yml": "held"}
+        assert decisions(planned(run, root, "--release", "our-pkg==2.0", "--ignore-rules")) == {
+            "training/env.yml": "bump"
+        }
+
+    def test_wrong_rules_are_an_outcome_for_every_environment_they_concern(
+        self, run: Run, grow: Callable[[Tree], Path]
+    ) -> None:
+        root = grow(CONTEXT | CONDA | {"rebuilder.yml": "deliver: push\npackages:\n- match: our-pkg\n  upto: minr\n"})
+        document = planned(run, root, "--release", "our-pkg==1.5")
+
+        assert set(decisions(document).values()) == {"held"}
+        assert all("rebuilder.yml line 4" in found["reason"] for found in document["environments"])
+
+    def test_two_environments_of_one_name_are_held_where_rules_are(
+        self, run: Run, grow: Callable[[Tree], Path]
+    ) -> None:
+        other: Tree = {path.replace("training/", "other/"): content for path, content in CONTEXT.items()}
+        root = grow(CONTEXT | other)
+
+        assert set(decisions(planned(run, root, "--release", "our-pkg==1.5")).values()) == {"bump"}
+
+        (root / "rebuilder.yml").write_text("deliver: push\npackages: [{match: '*'}]\n")
+        document = planned(run, root, "--release", "our-pkg==1.5")
+        assert all(found["reason"].startswith("duplicate name") for found in document["environments"])
+
+
+class TestApply:
+    def test_the_edits_are_written_and_nothing_else(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        root = grow(CONTEXT | CONDA)
+        before = tree(root)
+
+        assert run("plan", "--repository", root, "--release", "our-pkg==1.5", "--apply").code == 0
+        assert tree(root) == {
+            **before,
+            "training/context/requirements.txt": b"# ours\r\nour-pkg[gpu]==1.5  # why\r\nother==2\r\n",
+            "training/env.yml": b'name: training\nversion: "8"\nbuild: {path: context}\n',
+        }
+
+    def test_a_second_time_there_is_nothing_to_do(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        root = grow(CONTEXT | CONDA)
+        run("plan", "--repository", root, "--release", "our-pkg==1.5", "--apply")
+        after = tree(root)
+
+        assert "wrote 0 files" in run("plan", "--repository", root, "--release", "our-pkg==1.5", "--apply").err
+        assert tree(root) == after
+
+    def test_without_apply_nothing_is_written(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        root = grow(CONTEXT)
+        before = tree(root)
+        run("plan", "--repository", root, "--release", "our-pkg==1.5")
+
+        assert tree(root) == before
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("arguments", "why"),
+        [
+            ([], "no release is named"),
+            (["--release", "our-pkg"], "is not NAME==VERSION"),
+            (["--release", "our-pkg==one"], "is not a version"),
+            (["--release", "our pkg==1"], "is not NAME==VERSION"),
+            (["--release", "our-pkg==1", "--repository", "gone"], "gone is not a folder"),
+            (["--no-such"], "No such option"),
+            (["--release", "https://me:secret@host/x==1"], "is not NAME==VERSION"),
+        ],
+    )
+    def test_it_is_one_clear_line_and_two(self, run: Run, arguments: list[str], why: str) -> None:
+        done = run("plan", *arguments)
+
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert done.err.startswith("error: ")
+        assert why in done.err
+        assert "secret" not in done.err
+
+    def test_an_empty_folder_has_an_empty_plan(self, run: Run, tmp_path: Path) -> None:
+        assert planned(run, tmp_path, "--release", "our-pkg==1") == {
+            "releases": [{"package": "our-pkg", "version": "1"}], "environments": [], "unreadable": [],
+        }  # fmt: skip
+
+
+def test_credentials_in_addresses_are_reported_and_never_shown(run: Run, grow: Callable[[Tree], Path]) -> None:
+    secret = "s3cr3t-t0ken"
+    text = f"--extra-index-url https://me:{secret}@host.test/simple\nour-pkg @ https://me:{secret}@host.test/our.whl\n"
+    root = grow(CONTEXT | {"training/context/requirements.txt": text})
+
+    for arguments in ([], ["--json"]):
+        done = run("plan", "--repository", root, "--release", "our-pkg==2", *arguments)
+
+        assert secret not in done.out + done.err
+        assert "training/context/requirements.txt line 1: an address holds a credential" in done.err
+
+
+def test_links_are_not_followed(run: Run, grow: Callable[[Tree], Path], tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("our-pkg==1.0\n")
+    root = grow(CONTEXT)
+    (root / "training/context/requirements.txt").unlink()
+    (root / "training/context/requirements.txt").symlink_to(outside)
+
+    assert decisions(planned(run, root, "--release", "our-pkg==1.5", "--apply")) == {"training/env.yml": "unaffected"}
+    assert outside.read_text() == "our-pkg==1.0\n"

@@ -4,7 +4,6 @@ A package of a conda channel is another package than one of the same name on a f
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import yaml
@@ -20,6 +19,7 @@ from shared.errors import InvalidName
 _PYTHON = re.compile(r"python\s*(?:==?|\s)\s*(?P<version>\d+\.\d+)(?:\.\d+|\.\*)?(?:=\S*)?")
 
 _LONGEST = 100
+_MLFLOW = "build_dependencies"
 _NO_MAP = "it is not a map, so no conda file"
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 
@@ -37,12 +37,18 @@ def read_conda(source: SourceText) -> Definition:
     found = documents(source)
     if not found:
         return Definition(source, unusual=((None, _NO_MAP),))
-    return _read(source, found)
+    conda = _Conda(source)
+    for root in found:
+        conda.read(root)
+    return conda.definition()
 
 
 def read_conda_node(source: SourceText, root: Node | None) -> Definition:
     """Read conda's map where it stands inside an environment's YAML."""
-    return _read(source, [root] if root is not None else [])
+    conda = _Conda(source)
+    if root is not None:
+        conda.read(root)
+    return conda.definition()
 
 
 def read_pip_lists(source: SourceText) -> Definition:
@@ -51,8 +57,15 @@ def read_pip_lists(source: SourceText) -> Definition:
     Raises:
         Unreadable: it is not YAML.
     """
-    maps = [node for node in walk(documents(source)) if isinstance(get(node, "dependencies"), yaml.SequenceNode)]
-    return _read(source, maps)
+    conda = _Conda(source)
+    for node in walk(documents(source)):
+        if get(node, _MLFLOW) is not None:
+            # MLflow's python_env.yaml: both of its lists are pip's.
+            for key in (_MLFLOW, "dependencies"):
+                conda.pip_list(get(node, key))
+        elif isinstance(get(node, "dependencies"), yaml.SequenceNode):
+            conda.read(node)
+    return conda.definition()
 
 
 @dataclass(slots=True)
@@ -77,7 +90,7 @@ class _Conda:
             self._dependency(item)
             for key, value in entries(item):
                 if key == "pip":
-                    self._pip_list(value)
+                    self.pip_list(value)
 
     def _dependency(self, item: Node) -> None:
         text = (scalar(item) or "").strip()
@@ -89,9 +102,10 @@ class _Conda:
             except InvalidName:
                 return
 
-    def _pip_list(self, node: Node) -> None:
+    def pip_list(self, node: Node | None) -> None:
+        """Read a list whose items are pip's."""
         if not isinstance(node, yaml.SequenceNode):
-            if scalar(node):
+            if node is not None and scalar(node):
                 self.unusual.append((line_of(node), "`pip` is not a list"))
             return
         for item in node.value:
@@ -104,27 +118,24 @@ class _Conda:
             line = Line(line_of(item), text, ((0, place[0]),) if place else ())
             self.lines.append(Entry(line, _comment_behind(self.source, item)))
 
-
-def _read(source: SourceText, roots: Iterable[Node]) -> Definition:
-    conda = _Conda(source)
-    for root in roots:
-        conda.read(root)
-    lines = tuple(conda.lines)
-    directives = Reading()
-    for entry in lines:
-        if entry.line.text.lstrip().startswith("-"):
-            directives.add(entry)
-    return Definition(
-        source=source,
-        lines=lambda: lines,
-        read=read_entries,
-        includes=tuple(directives.includes),
-        options=tuple(directives.options),
-        unusual=tuple(conda.unusual),
-        words=words_of_entries(lines),
-        python=conda.python,
-        channel=tuple(conda.channel),
-    )
+    def definition(self) -> Definition:
+        """All that was found."""
+        lines = tuple(self.lines)
+        directives = Reading()
+        for entry in lines:
+            if entry.line.text.lstrip().startswith("-"):
+                directives.add(entry)
+        return Definition(
+            source=self.source,
+            lines=lambda: lines,
+            read=read_entries,
+            includes=tuple(directives.includes),
+            options=tuple(directives.options),
+            unusual=tuple(self.unusual),
+            words=words_of_entries(lines),
+            python=self.python,
+            channel=tuple(self.channel),
+        )
 
 
 def _comment_behind(source: SourceText, node: Node) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from local.azure_devops.repository import GitError, git
 from local.processes import StandError
+from shared.adapters.folder import Folder
 from shared.domain.rules import RULES_FILE, read_rules
 from shared.errors import InvalidConfiguration
-from shared.steps.prepare import catalog_of
 
 SAMPLE = Path(__file__).parent / "sample" / "environments"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -84,7 +84,7 @@ def serve_repository(source: Path, bare: Path) -> Served:
 
 
 def _pythons(work: Path) -> tuple[str, ...]:
-    catalog, _ = catalog_of(work, "checkout")
+    catalog = Folder(work).catalog("checkout")
     try:
         rules = read_rules((work / RULES_FILE).read_bytes())
     except InvalidConfiguration:
@@ -95,7 +95,7 @@ def _pythons(work: Path) -> tuple[str, ...]:
 
 def _without_python(work: Path) -> tuple[str, ...]:
     """The environments whose files do not say which Python they have."""
-    catalog, _ = catalog_of(work, "checkout")
+    catalog = Folder(work).catalog("checkout")
     return tuple(e.path for e in catalog.environments if e.uses and e.python is None)
 
 

@@ -40,6 +40,8 @@ class Gatherer:
         self._ledger = ledger
         self._services = services
         self._metadata: dict[tuple[str, ReleaseId], Metadata] = {}
+        # Versions that are pinned and that their feed does not have: not asked for at every plan.
+        self._unknown: set[tuple[str, ReleaseId]] = set()
 
     def gather(self, target: Target, catalog: Catalog, releases: Iterable[Release]) -> Knowledge:
         """Collect the facts for a plan.
@@ -57,8 +59,12 @@ class Gatherer:
             if known := self._required(target, release.id, gaps):
                 metadata[release.id.package, release.version] = known
         for identity, version in self._pinned(target, catalog, gaps):
-            if (identity.package, version) not in metadata and (known := self._required(target, identity, gaps)):
+            if (identity.package, version) in metadata or (target.name, identity) in self._unknown:
+                continue
+            if known := self._required(target, identity, gaps):
                 metadata[identity.package, version] = known
+            else:
+                self._unknown.add((target.name, identity))
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
         return Knowledge(files, metadata, self._carried(target, paths), gaps=tuple(gaps.found))
 

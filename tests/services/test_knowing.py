@@ -128,17 +128,26 @@ class TestWhatVersionsRequire:
 
     def test_it_is_read_once_and_kept(self) -> None:
         world = World()
+        world.feed.publish("our-package", "1.0")
         world.publish()
-        world.work()
-        world.start()
-        world.publish(version="1.2")
         world.work()
         read = world.feed.calls.count("metadata")
         world.start()
-        world.app.reruns.ask("our-package", "1.2")
+        world.publish("our-other", "1.0")
         world.work()
 
-        assert world.feed.calls.count("metadata") == read
+        assert world.known("our-other", "1.0").state is ReleaseState.SETTLED
+        assert (read, world.feed.calls.count("metadata")) == (2, 2)
+
+    def test_a_pinned_version_that_the_feed_does_not_have_is_asked_for_once(self) -> None:
+        world = World()
+        world.publish()
+        world.work()
+        world.publish(version="1.2")
+        world.work()
+
+        # 1.0, which is pinned and gone, 1.1 and 1.2.
+        assert world.feed.calls.count("metadata") == 3
 
 
 class TestPinsThatWereSetBack:

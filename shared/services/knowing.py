@@ -63,8 +63,6 @@ class Gatherer:
                 continue
             if known := self._required(target, identity, gaps):
                 metadata[identity.package, version] = known
-            else:
-                self._unknown.add((target.name, identity))
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
         return Knowledge(files, metadata, self._carried(target, paths), gaps=tuple(gaps.found))
 
@@ -92,6 +90,7 @@ class Gatherer:
                 gaps.add(f"what {release} requires", problem)
                 return None
             if found is None:
+                self._unknown.add(place)
                 event("metadata_not_known", target=target.name, release=release)
                 return None
             entry = MetadataEntry(found.requires_python, found.requires)

@@ -13,7 +13,7 @@ UNREADABLE_CHARACTERS = 6 * 1024
 MESSAGE_BYTES = 48 * 1024
 
 # A definition file is a list of packages. The longest real ones (compiled, with hashes) stay far below this.
-DEFINITION_BYTES = 16 * 1024 * 1024
+DEFINITION_BYTES = 8 * 1024 * 1024
 # YAML costs libyaml some hundred bytes of memory for each of its own; environments and conda files are small.
 YAML_BYTES = 2 * 1024 * 1024
 

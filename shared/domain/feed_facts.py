@@ -23,7 +23,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9._+!-]+")
 _INTERPRETER = re.compile(r"(?P<kind>py|cp)(?P<major>\d)(?P<minor>\d*)")
 _LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
 # Everything that matters stands above the first empty line; the description below it can be anything.
-_END_OF_HEADERS = re.compile(rb"(?:\r\n|\r|\n)(?:\r\n|\r|\n)")
+_END_OF_HEADERS = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
 
 @dataclass(frozen=True, slots=True)

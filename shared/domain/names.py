@@ -48,4 +48,9 @@ def mention(name: PackageName) -> re.Pattern[str]:
 
 def words_of(text: str) -> frozenset[str]:
     """Every word of a text that may be a package's name, in normalised form (PEP 503)."""
-    return frozenset(_SEPARATORS.sub("-", word).lower() for word in set(_WORD.findall(text)))
+    return frozenset(_normal(word) for word in set(_WORD.findall(text)))
+
+
+def _normal(word: str) -> str:
+    plain = "_" not in word and "." not in word and "--" not in word
+    return word.lower() if plain else _SEPARATORS.sub("-", word).lower()

@@ -4,9 +4,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
+from packaging.version import Version
+
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf
 from shared.domain.environments import Environment
-from shared.domain.names import package_name
+from shared.domain.feed_facts import FeedFile, Metadata
+from shared.domain.knowledge import Knowledge
+from shared.domain.names import PackageName, package_name
 from shared.domain.plan import ByHand, Plan
 from shared.domain.planner import make_plan
 from shared.domain.releases import Release, ReleaseId, version_of
@@ -99,11 +103,44 @@ def rules_of(files: Files) -> Rules:
     return read_rules(raw(files).get(RULES_FILE, ANYTHING_GOES.encode()))
 
 
-def plan_of(files: Files, *spelled: str, by_hand: ByHand | None = None) -> Plan:
+def plan_of(files: Files, *spelled: str, by_hand: ByHand | None = None, knowledge: Knowledge | None = None) -> Plan:
     """The plan for releases such as `our-pkg 1.4.0`."""
     return make_plan(
-        target="ours", catalog=catalog_of(files), rules=rules_of(files), releases=releases(*spelled), by_hand=by_hand
+        target="ours",
+        catalog=catalog_of(files),
+        rules=rules_of(files),
+        releases=releases(*spelled),
+        by_hand=by_hand,
+        knowledge=knowledge,
     )
+
+
+def metadata(*spelled: str, **requires: Iterable[str]) -> dict[tuple[PackageName, Version], Metadata]:
+    """What versions such as `our-pkg 1.4.0` require: nothing, or what is given for their name (`our_pkg=[…]`)."""
+    found = {}
+    for text in spelled:
+        name, version = text.split()
+        wanted = tuple(requires.get(name.replace("-", "_"), ()))
+        found[package_name(name), version_of(version)] = Metadata(requires=wanted)
+    return found
+
+
+def feed_files(name: str, version: str, *digests: str | None) -> dict[ReleaseId, tuple[FeedFile, ...]]:
+    """The files of a version on the feed, one for each digest: a wheel, a source distribution, wheels for Linux."""
+    stem = f"{package_name(name).replace('-', '_')}-{version}"
+    names = [f"{stem}-py3-none-any.whl", f"{stem}.tar.gz", *(f"{stem}-cp3{at}-cp3{at}-manylinux_2_17_x86_64.whl"
+                                                             for at in range(9, 9 + len(digests)))]  # fmt: skip
+    found = (FeedFile(file, digest) for file, digest in zip(names, digests, strict=False))
+    return {ReleaseId.of(FEED, name, version): tuple(found)}
+
+
+def carried_after(plan: Plan) -> Knowledge:
+    """What the ledger knows once a plan is carried out."""
+    carried: dict[str, dict[str, str]] = {}
+    for verdict in plan.verdicts:
+        if verdict.decision.acts:
+            carried.setdefault(verdict.path, {})[verdict.release.package] = verdict.release.version
+    return Knowledge(carried=carried)
 
 
 def edited(files: Files, plan: Plan) -> dict[str, bytes]:

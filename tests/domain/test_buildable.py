@@ -36,7 +36,7 @@ def held_or_not(files: dict[str, str | bytes]) -> str:
     [
         (without("e/Dockerfile"), "held(cannot be rebuilt: e/env.yml: its build context has no e/Dockerfile)"),
         (
-            {**BUILDABLE, "Dockerfile": "FROM x\n",
+            {**BUILDABLE, "Dockerfile": DOCKERFILE,
              "e/env.yml": "name: e\nbuild: {path: ., dockerfile_path: ../Dockerfile}\n"},
             "held(cannot be rebuilt: Dockerfile lies outside the build context e: the image build cannot read it)",
         ),

@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.catalog import Listing, Missing, Shelf
+from shared.domain.definitions import Found
 from shared.domain.environments import Use
+from shared.domain.names import package_name
 from shared.domain.survey import survey
 from shared.limits import DEFINITION_BYTES, INCLUDE_DEPTH
 from tests.domain.repositories import (
+    DOCKERFILE,
     blob_id,
     catalog_of,
     environment,
@@ -76,15 +79,16 @@ class TestMissingBlobs:
 
     def test_files_with_the_same_content_are_read_once(self) -> None:
         files = {"a/e.yml": environment("a"), "a/requirements.txt": "x==1\n", "b/requirements.txt": "x==1\n",
-                 "b/e.yml": environment("b"), "b/Dockerfile": "FROM x\n", "a/Dockerfile": "FROM x\n"}  # fmt: skip
+                 "b/e.yml": environment("b"), "b/Dockerfile": DOCKERFILE, "a/Dockerfile": DOCKERFILE}  # fmt: skip
         catalog = catalog_of(files)
 
         assert catalog.definitions["a/requirements.txt"] is catalog.definitions["b/requirements.txt"]
+        assert catalog.definitions["a/Dockerfile"] is catalog.definitions["b/Dockerfile"]
 
     def test_what_names_stand_in_an_unreadable_file_is_known_when_its_bytes_are_gone(self) -> None:
         files: dict[str, str | bytes] = {
             "e.yml": environment(),
-            "Dockerfile": "FROM x\n",
+            "Dockerfile": DOCKERFILE,
             "requirements.txt": b"our-pkg==1.0 # \xff\n",
         }
         shelf = Shelf()
@@ -146,9 +150,15 @@ class TestIndexes:
         assert naming(catalog, "nobody") == []
 
     def test_a_longer_name_is_another_package(self) -> None:
-        files = {"e.yml": environment(), "requirements.txt": "our-pkg-extra==1.0\nx[our-pkg]==1\n"}
+        files = {"e.yml": environment(), "requirements.txt": "our-pkg-extra==1.0\nmy-our-pkg==1\nour-pkg2\n"}
 
         assert naming(catalog_of(files), "our-pkg") == []
+
+    def test_a_name_in_a_comment_may_be_found_and_is_no_requirement(self) -> None:
+        """Words are found without reading what they mean; what names the package by a comment only is unaffected."""
+        files = {"e.yml": environment(), "requirements.txt": "# not our-pkg\nx[our-pkg]==1\n"}
+
+        assert catalog_of(files).definitions["requirements.txt"].naming(package_name("our-pkg")) == Found()
 
     def test_the_readers_of_a_file_are_all_environments_whose_content_it_decides(self) -> None:
         catalog = catalog_of(REPOSITORY)
@@ -279,7 +289,7 @@ class TestIncludes:
             for at in leaves:
                 del left[at]
 
-        assert sorted(used(found)) == sorted(f"r{at}.txt" for at in reached)
+        assert sorted(used(found)) == ["Dockerfile", *sorted(f"r{at}.txt" for at in reached)]
         assert bool(found.problems) is bool(left)
         assert all("which includes it" in problem for problem in problems(found))
 
@@ -306,19 +316,20 @@ class TestUnreadableFiles:
         assert [problem.path for problem in catalog.environments[0].problems] == ["requirements.txt"]
 
     def test_a_file_of_the_largest_size_is_read(self) -> None:
-        content = b"our-pkg==1.0\n".ljust(DEFINITION_BYTES, b"\n")
+        content = b"our-pkg==1.0\n# ".ljust(DEFINITION_BYTES, b"x")
 
         assert sole({"e.yml": environment(), "requirements.txt": content}).problems == ()
 
-    def test_a_line_that_cannot_be_read_is_a_problem_of_the_environments_that_read_it(self) -> None:
-        catalog = catalog_of(
-            {"e.yml": environment(), "requirements.txt": "x==1\nour-pkg=1.0\n", "f.yml": "name: f\nimage: x\n"}
-        )
-        first, second = catalog.environments
+    def test_a_line_that_cannot_be_read_is_told_of_the_package_that_it_names_and_of_no_other(self) -> None:
+        catalog = catalog_of({"e.yml": environment(), "requirements.txt": "x==1\nour-pkg=1.0\n"})
+        definition = catalog.definitions["requirements.txt"]
+        unread = (2, "'our-pkg=1.0' is not a requirement")
 
-        assert problems(first) == ["requirements.txt line 2: 'our-pkg=1.0' is not a requirement"]
-        assert second.problems == ()
+        assert catalog.environments[0].problems == ()
         assert naming(catalog, "our-pkg") == ["e.yml"]
+        assert definition.unreadable == (unread,)
+        assert definition.naming(package_name("our-pkg")).unreadable == (unread,)
+        assert definition.naming(package_name("x")).unreadable == ()
 
     def test_a_dockerfile_that_cannot_be_read_is_a_problem(self) -> None:
         catalog = catalog_of({"e.yml": environment(), "Dockerfile": b"FROM x\nRUN pip install our-pkg \xff\n"})

@@ -20,12 +20,18 @@ class TestBuildContexts:
             ("FROM x\nCOPY . /app\nRUN pip install -r /app/sub/requirements.txt\n", ["sub/requirements.txt"]),
             ("FROM x\nRUN pip install -r prod.txt -r requirements-dev.txt\n", ["prod.txt", "requirements-dev.txt"]),
             ("FROM x\n# RUN pip install -r prod.txt\nRUN pip install -r notes.txt\n", ["notes.txt"]),
-            ("FROM x\n", ALL),
-            ("FROM x\nRUN pip install -r $FILE\n", ALL),
-            ("FROM x\nRUN pip install -r gone.txt\n", ALL),
+            ("FROM x\nARG FILE=notes.txt\nRUN pip install -r $FILE\n", ["notes.txt"]),
+            ("FROM x\n", []),
+            ("FROM x\nCOPY src /src\n", []),
+            ("FROM x\nCOPY . /app\n", ALL),
+            ("FROM x\nCOPY sub /app\n", ["sub/requirements.txt"]),
+            ("FROM x\nCOPY require*.txt prod.txt /app/\n", ["requirements-dev.txt", "requirements.txt"]),
+            ("FROM x\nCOPY . .\nRUN pip install -r $FILE\n", ALL),
+            ("FROM x\nCOPY . .\nRUN pip install -r gone.txt\n", ALL),
+            ("FROM x\nRUN pip install -r gone.txt\n", []),
         ],
     )  # fmt: skip
-    def test_the_requirements_files_are_those_that_the_dockerfile_names_or_else_all(
+    def test_the_requirements_files_are_those_that_the_dockerfile_hands_to_pip_or_else_copies(
         self, dockerfile: str, uses: list[str]
     ) -> None:
         names = ("prod.txt", "requirements-dev.txt", "requirements.txt", "sub/requirements.txt", "notes.txt",
@@ -33,7 +39,14 @@ class TestBuildContexts:
         files = {f"ctx/{name}": "our-pkg==1.0\n" for name in names}
         found = sole({"e.yml": environment(build="ctx"), "ctx/Dockerfile": dockerfile, **files})
 
-        assert used(found) == [f"ctx/{name}" for name in uses]
+        assert used(found) == ["ctx/Dockerfile", *(f"ctx/{name}" for name in uses)]
+
+    def test_without_a_dockerfile_every_requirements_file_of_the_context_counts(self) -> None:
+        names = ("prod.txt", "requirements-dev.txt", "requirements.txt", "sub/requirements.txt",
+                 ".venv/requirements.txt")  # fmt: skip
+        found = sole({"e.yml": environment(build="ctx"), **{f"ctx/{name}": "" for name in names}})
+
+        assert used(found) == [f"ctx/{name}" for name in ALL]
 
     def test_constraints_and_conda_files_of_a_dockerfile_are_told_apart(self) -> None:
         files = {
@@ -46,6 +59,7 @@ class TestBuildContexts:
         catalog = catalog_of(files)
 
         assert catalog.environments[0].uses == (
+            Use("ctx/Dockerfile"),
             Use("ctx/r.txt"),
             Use("ctx/limits.txt", constraint=True),
             Use("ctx/conda.yaml"),
@@ -59,7 +73,7 @@ class TestBuildContexts:
         dockerfile = "FROM x\nRUN pip install -r /tmp/requirements.txt\nRUN pip install -r prod.txt\n"
         found = sole({"e.yml": environment(build="ctx"), "ctx/Dockerfile": dockerfile, **requirements, **deeper})
 
-        assert used(found) == ["ctx/requirements.txt", "ctx/a/prod.txt", "ctx/b/prod.txt"]
+        assert used(found) == ["ctx/Dockerfile", "ctx/requirements.txt", "ctx/a/prod.txt", "ctx/b/prod.txt"]
 
     def test_a_dockerfile_may_have_another_name_and_place(self) -> None:
         files = {
@@ -70,7 +84,8 @@ class TestBuildContexts:
         }
         found = sole(files)
 
-        assert (found.dockerfile, found.context, used(found)) == ("ctx/docker/Prod", "ctx", ["ctx/prod.txt"])
+        assert (found.dockerfile, found.context) == ("ctx/docker/Prod", "ctx")
+        assert used(found) == ["ctx/docker/Prod", "ctx/prod.txt"]
 
     def test_the_last_base_image_tells_the_python(self) -> None:
         dockerfile = "FROM python:3.9 AS build\nFROM --platform=linux/amd64 host.test/base-py310:1\n"
@@ -82,8 +97,7 @@ class TestBuildContexts:
         catalog = catalog_of({"e.yml": environment(), "Dockerfile": dockerfile})
 
         assert naming(catalog, "our-other") == ["e.yml"]
-        assert naming(catalog, "our-pkg") == ["e.yml"]
-        assert naming(catalog, "our-note") == []
+        assert [naming(catalog, name) for name in ("our-pkg", "our-note", "our-base", "odd")] == [[]] * 4
 
     def test_a_context_without_a_dockerfile_is_a_warning(self) -> None:
         found = sole({"envs/e.yml": environment(build="ctx"), "envs/ctx/requirements.txt": "our-pkg==1.0\n"})
@@ -105,7 +119,7 @@ class TestBuildContexts:
     def test_the_repositorys_root_may_be_a_context(self) -> None:
         files = {"envs/e.yml": environment(build=".."), "Dockerfile": "FROM x\nRUN pip install -r r.txt\n", "r.txt": ""}
 
-        assert used(sole(files)) == ["r.txt"]
+        assert used(sole(files)) == ["Dockerfile", "r.txt"]
 
     def test_a_folder_whose_name_begins_alike_is_no_part_of_the_context(self) -> None:
         folders = ("ctx-old", "ctx", "ctx2", "z", "ctx.d", "")

@@ -1,42 +1,16 @@
-"""The decision table, one test for each row, and the laws that hold for all of it."""
+"""The decision table, one test for each row that needs nothing but the files and the rules."""
+
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from packaging.version import Version
 
-from shared.domain.decisions import Case, Decision, Kind, decide, held
-from shared.domain.definitions import Requirement
+from shared.domain.decisions import Decision, Kind, held
 from shared.domain.definitions.conda import read_conda
-from shared.domain.definitions.pins import Exact, pin_of
-from shared.domain.definitions.requirements import read_requirements
+from shared.domain.feed_facts import FeedFile
 from shared.domain.rules import PackageRule, Upto
 from shared.domain.text import SourceText
-from tests.domain.repositories import release
-from tests.domain.strategies import version_texts
-
-ANY = PackageRule(match="*", upto=Upto.MAJOR)
-
-
-def requirement(line: str) -> Requirement:
-    (found,) = read_requirements(SourceText(line, "utf-8")).requirements
-    return found
-
-
-def decision(
-    line: str | Requirement,
-    version: str,
-    rule: PackageRule | None = ANY,
-    *,
-    views: tuple[str, ...] = (),
-    compiled: bool = False,
-) -> Decision:
-    found = requirement(line) if isinstance(line, str) else line
-    return decide(Case(found, pin_of(found), release("our-pkg", version, views=views), rule, compiled))
-
-
-def shown(line: str, version: str, rule: PackageRule | None = ANY) -> str:
-    return str(decision(line, version, rule))
+from tests.domain.cases import ANY, decision, shown
 
 
 @pytest.mark.parametrize(
@@ -62,7 +36,7 @@ def test_an_older_release_never_lowers_a_pin(line: str) -> None:
 
 @pytest.mark.parametrize("line", ["our-pkg==1.0", "our-pkg>=1.0", "our-pkg"])
 def test_a_package_that_no_rule_names_is_never_touched(line: str) -> None:
-    assert shown(line, "1.1", None) == "held(not listed: no rule names our-pkg)"
+    assert shown(line, "1.1", None) == "held(rule: none names our-pkg)"
 
 
 @pytest.mark.parametrize(("allow", "version"), [("<3", "3.0"), ("<3", "3.0rc1"), ("!=2.1", "2.1.0"), (">=2", "1.9")])
@@ -166,18 +140,6 @@ def test_a_local_version_is_held(line: str) -> None:
     assert shown(line, "1.1+cpu") == "held(local version)"
 
 
-def test_a_compiled_file_is_held_and_not_updated_by_half() -> None:
-    assert decision("our-pkg==1.0", "1.1", compiled=True).reason.startswith("recompile needed: ")
-
-
-def test_a_pin_in_a_compiled_file_may_be_current() -> None:
-    assert decision("our-pkg==1.1", "1.1", compiled=True).kind is Kind.CURRENT
-
-
-def test_a_new_version_never_stands_beside_old_hashes() -> None:
-    assert decision("our-pkg==1.0 \\\n  --hash=sha256:aa", "1.1").reason.startswith("hashes unknown: ")
-
-
 @pytest.mark.parametrize("line", ["our-pkg==1.0", "our-pkg===1.0", "our-pkg[x] == 1.0 ; extra=='x'", "our-pkg (==1.0)"])
 def test_a_higher_version_raises_an_exact_pin(line: str) -> None:
     assert decision(line, "1.1") == Decision(Kind.BUMP, "1.0 → 1.1")
@@ -199,19 +161,30 @@ def test_a_version_outside_of_a_range_is_held(specifier: str, version: str) -> N
 
 
 @pytest.mark.parametrize("line", ["our-pkg<2", "our-pkg~=1.4", "our-pkg==1.*", "our-pkg", "our-pkg>=1,!=1.2"])
-def test_a_range_is_left_alone_though_the_version_fits(line: str) -> None:
-    found = decision(line, "1.5")
+@pytest.mark.parametrize("carried", [None, "1.4", "1.5rc1"])
+def test_a_range_that_the_version_fits_is_rebuilt(line: str, carried: str | None) -> None:
+    found = decision(line, "1.5", carried=Version(carried) if carried else None)
 
-    assert found.kind is Kind.HELD
-    assert found.reason.endswith("only exact pins are raised")
+    assert found.kind is Kind.REBUILD
+    assert found.reason.endswith(" admits 1.5")
+
+
+@pytest.mark.parametrize("line", ["our-pkg<2", "our-pkg~=1.4", "our-pkg==1.*", "our-pkg", "our-pkg>=1,!=1.2"])
+@pytest.mark.parametrize("carried", ["1.5", "1.5.0", "1.6"])
+def test_a_range_is_current_once_a_rebuild_carried_the_version_or_a_newer_one(line: str, carried: str) -> None:
+    assert decision(line, "1.5", carried=Version(carried)).kind is Kind.CURRENT
+
+
+def test_a_range_that_does_not_admit_the_version_is_held_whatever_was_carried() -> None:
+    assert shown("our-pkg<1.5", "1.5", carried=Version("1.5")) == "held(outside <1.5)"
 
 
 @pytest.mark.parametrize("version", ["1.5rc1", "2.0rc1"])
 def test_a_range_takes_a_pre_release_as_packaging_26_does_when_asked_to(version: str) -> None:
     rule = PackageRule(match="*", prereleases=True)
 
-    assert shown("our-pkg>=1.0", version, rule) == "held(range >=1.0: only exact pins are raised)"
-    assert shown("our-pkg==1.5.*", "1.5rc1", rule) == "held(range ==1.5.*: only exact pins are raised)"
+    assert decision("our-pkg>=1.0", version, rule).kind is Kind.REBUILD
+    assert decision("our-pkg==1.5.*", "1.5rc1", rule).kind is Kind.REBUILD
 
 
 @pytest.mark.parametrize(
@@ -220,7 +193,7 @@ def test_a_range_takes_a_pre_release_as_packaging_26_does_when_asked_to(version:
         ("our-pkg @ https://host.test/x.zip", "2.0", None, "not a feed version"),
         ("our-pkg==1.0 # rebuilder: hold", "1.0", None, "current"),
         ("our-pkg==1.1", "1.0", None, "older"),
-        ("our-pkg==1.0 # rebuilder: hold", "2.0rc1+l", None, "not listed"),
+        ("our-pkg==1.0 # rebuilder: hold", "2.0rc1+l", None, "rule: none"),
         (
             "our-pkg==1.0 # rebuilder: hold",
             "2.0rc1+l",
@@ -238,69 +211,28 @@ def test_a_range_takes_a_pre_release_as_packaging_26_does_when_asked_to(version:
         ("our-pkg==1.0 --hash=sha256:aa", "1.1rc1+l", PackageRule(match="*", view="R"), "not in view"),
         ("our-pkg==1.0 --hash=sha256:aa", "1.1rc1+l", ANY, "pre-release"),
         ("our-pkg==1.0 --hash=sha256:aa", "1.1+l", ANY, "local version"),
-        ("our-pkg==1.0 --hash=sha256:aa", "1.1", ANY, "recompile needed"),
+        ("our-pkg==1.0 --hash=sha256:aa", "1.1", ANY, "no file for Python 3.10"),
         ("our-pkg>=2.0", "1.1rc1", ANY, "pre-release"),
     ],
 )
 def test_the_first_row_that_fits_decides(line: str, version: str, rule: PackageRule | None, first: str) -> None:
-    found = decision(line, version, rule, compiled=True)
+    files = (FeedFile("our_pkg-1.1-cp39-cp39-win32.whl", "bb"),)
+
+    found = decision(line, version, rule, python="3.10", files=files, recompile="x>=2", variable="VERSION")
 
     assert first == found.kind or found.reason.startswith(first)
 
 
-_RULES = st.one_of(
-    st.none(),
-    st.builds(
-        PackageRule,
-        match=st.just("*"),
-        upto=st.sampled_from(Upto),
-        allow=st.sampled_from(("", "<3", ">=1,!=2.*")),
-        prereleases=st.booleans(),
-        view=st.sampled_from((None, "Release")),
-        hold=version_texts().map(lambda version: (version,)),
-    ),
+@pytest.mark.parametrize(
+    ("known", "first"),
+    [
+        ({"variable": "VERSION", "recompile": "x>=2"}, "shared variable"),
+        ({"recompile": "x>=2"}, "recompile needed"),
+        ({}, "hashes unknown"),
+    ],
 )
-_LINES = st.tuples(
-    st.sampled_from(("==", "===", "~=1.", ">=", "<", "!=", "==1.")),
-    version_texts(local=False, final=True),
-    st.sampled_from(("", "", "", " --hash=sha256:aa", " # rebuilder: hold")),
-).map(lambda parts: "our-pkg" + "".join(parts))
-
-
-class TestLaws:
-    @given(_LINES, version_texts(), _RULES, st.booleans(), st.sampled_from(((), ("Release",))))
-    def test_every_case_has_a_row(
-        self, line: str, version: str, rule: PackageRule | None, compiled: bool, views: tuple[str, ...]
-    ) -> None:
-        assert decision(line, version, rule, compiled=compiled, views=views).kind in set(Kind) - {Kind.UNAFFECTED}
-
-    @given(version_texts(), version_texts(), _RULES)
-    def test_a_pin_only_rises(self, pinned: str, version: str, rule: PackageRule | None) -> None:
-        kind = decision(f"our-pkg=={pinned}", version, rule).kind
-
-        assert kind is not Kind.BUMP or Version(version) > Version(pinned)
-        assert (kind is Kind.CURRENT) is (Version(version) == Version(pinned))
-
-    @given(version_texts(), version_texts(), _RULES)
-    def test_a_pin_that_was_raised_is_current(self, pinned: str, version: str, rule: PackageRule | None) -> None:
-        found = requirement(f"our-pkg=={pinned}")
-        pin = pin_of(found)
-        assert isinstance(pin, Exact)
-        if decision(found, version, rule).kind is Kind.BUMP:
-            raised = found.text[: pin.start] + str(Version(version)) + found.text[pin.end :]
-
-            assert decision(raised, version, rule).kind is Kind.CURRENT
-
-    @given(version_texts(final=True), version_texts(final=True), version_texts(final=True), st.sampled_from(Upto))
-    def test_what_upto_opens_does_not_depend_on_the_steps_between(
-        self, one: str, two: str, three: str, upto: Upto
-    ) -> None:
-        rule = PackageRule(match="*", upto=upto)
-        low, middle, high = sorted((one, two, three), key=Version)
-        if Version(low) < Version(middle) < Version(high):
-            steps = [decision(f"our-pkg=={a}", b, rule).kind for a, b in ((low, middle), (middle, high), (low, high))]
-
-            assert (steps[:2] == [Kind.BUMP, Kind.BUMP]) is (steps[2] is Kind.BUMP)
+def test_what_is_known_decides_in_the_order_of_the_table(known: dict[str, Any], first: str) -> None:
+    assert decision("our-pkg==1.0 --hash=sha256:aa", "1.1", **known).reason.startswith(first)
 
 
 @pytest.mark.parametrize(

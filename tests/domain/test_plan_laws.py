@@ -10,7 +10,7 @@ from shared.domain.decisions import Kind
 from shared.domain.definitions.pins import Exact, can_apply, pin_of
 from shared.domain.plan import ByHand
 from shared.domain.releases import version_of
-from tests.domain.repositories import catalog_of, edited, environment, plan_of, raw, rules_of
+from tests.domain.repositories import carried_after, catalog_of, edited, environment, plan_of, raw, rules_of
 
 _PACKAGES = st.sampled_from(("our-pkg", "our-other"))
 _VERSIONS = st.sampled_from(("0.9", "1.0", "1.0.0", "1.1", "1.2", "1.2rc1", "1.10", "2.0", "2.0.post1"))
@@ -59,9 +59,21 @@ def repositories(draw: st.DrawFn) -> dict[str, str]:
 
 @given(repositories(), _RELEASES)
 def test_a_plan_of_its_own_outcome_changes_nothing(files: dict[str, str], given_releases: list[str]) -> None:
-    after = edited(files, plan_of(files, *given_releases))
+    plan = plan_of(files, *given_releases)
+    after = edited(files, plan)
+    again = plan_of(after, *given_releases, knowledge=carried_after(plan))
 
-    assert plan_of(after, *given_releases).edits == ()
+    assert (again.edits, again.environments) == ((), ())
+
+
+@given(repositories(), _RELEASES)
+def test_without_a_ledger_its_own_outcome_is_rebuilt_at_most(files: dict[str, str], given_releases: list[str]) -> None:
+    """What ranges carry is not written in any file."""
+    catalog = catalog_of(files)
+    again = plan_of(edited(files, plan_of(files, *given_releases)), *given_releases)
+
+    assert {verdict.decision.kind for verdict in again.verdicts} <= {*Kind} - {Kind.BUMP}
+    assert {edit.path for edit in again.edits} <= catalog.sources.keys() - catalog.definitions.keys()
 
 
 @given(repositories(), _RELEASES, st.randoms())
@@ -136,7 +148,8 @@ def test_what_is_rebuilt_is_what_a_verdict_says(files: dict[str, str], given_rel
     plan = plan_of(files, *given_releases)
 
     assert {found.path for found in plan.environments} == {v.path for v in plan.verdicts if v.decision.acts}
-    assert bool(plan.edits) is bool(plan.environments)
+    assert bool(plan.environments) or not plan.edits
+    assert bool(plan.edits) or all(verdict.decision.kind is not Kind.BUMP for verdict in plan.verdicts)
     assert plan.unaffected + len({verdict.path for verdict in plan.verdicts}) == len(catalog_of(files).environments)
 
 

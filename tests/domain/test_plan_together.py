@@ -41,7 +41,7 @@ class TestSharedFiles:
             (reader("b") | {"c.yml": "name: b\nimage: x\n"}, "duplicate name: c.yml is 'b' too"),
             (reader("b") | {"b/env.yml": f"{environment('b')}version: x\n"}, "version not a number: x"),
             (reader("b") | rules("packages: [{match: our-pkg, environments: [a]}]\n"),
-             "not listed: no rule names our-pkg"),
+             "rule: none names our-pkg"),
         ],
         ids=["older", "unreadable", "namesake", "version", "rules"],
     )  # fmt: skip

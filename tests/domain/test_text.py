@@ -147,11 +147,6 @@ def test_bytes_that_are_not_text_are_unreadable(raw: bytes) -> None:
         SourceText.decode(raw)
 
 
-@pytest.mark.parametrize(("position", "line"), [(0, 1), (1, 1), (2, 2), (5, 3), (6, 4), (7, 4)])
-def test_lines_are_counted_from_one_at_every_kind_of_line_end(position: int, line: int) -> None:
-    assert SourceText("a\nb\r\n\rcd", "utf-8").line_of(position) == line
-
-
 def test_a_coding_comment_counts_at_the_start_of_its_line_only() -> None:
     """As pip has it: an indented one is a comment like any other."""
     assert SourceText.decode(" # coding: latin-1\né\n".encode()).encoding == "utf-8"

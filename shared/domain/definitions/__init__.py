@@ -162,11 +162,11 @@ class Definition:
             named = mention(package).search
             own: list[Requirement] = []
             unreadable: list[tuple[int | None, str]] = []
-            for entry in self.lines():
+            for entry in self.lines() if package in self.words else ():
                 if named(entry.line.text):
                     found = self.read((entry,))
                     own += (requirement for requirement in found.requirements if requirement.name == package)
-                    if package in words_of(entry.line.text):
+                    if found.unreadable and package in words_of(entry.line.text):
                         unreadable += found.unreadable
             self._naming[package] = Found(tuple(own), tuple(unreadable))
         return self._naming[package]

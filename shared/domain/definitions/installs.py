@@ -20,6 +20,11 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 # Words in front of a command that do not change what it installs.
 _PREFIXES = {"!", "{", "}", "if", "then", "elif", "else", "while", "until", "do", "time", "exec", "command", "eval",
              "env", "sudo", "nohup", "nice", "xargs", "retry", "yes"}  # fmt: skip
+_PREFIXES_WITH_OPTIONS = {"sudo", "env", "nice", "xargs"}
+# A command that runs a command that runs a command: deeper ones exist only to break readers.
+_DEEPEST = 10
+_MODULES = {"pip", "uv", "pipx"}
+_UV_WITH_VALUE = {"--python", "-p", "--extra", "--group", "--package", "--directory", "--project", "--env-file"}
 _PIP_COMMANDS = {"install", "download", "wheel"}
 # Options with a value of their own, of pip and `uv pip`; the word behind one that is missing here counts as a package.
 _WITH_VALUE = {
@@ -47,7 +52,7 @@ _OTHERS = {"apt", "apt-get", "apk", "yum", "dnf", "microdnf", "tdnf", "zypper", 
            "snap", "sed", "awk", "perl"}  # fmt: skip
 # An exact pin in the words of any other command: `echo "our-pkg==1.0" >> requirements.txt`.
 _LOOSE = re.compile(
-    r"(?<![A-Za-z0-9._/@-])[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[ \t]*(?:\[[^\]\n]{0,200}\])?[ \t]*"
+    r"(?<![A-Za-z0-9._/@-])[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:[ \t]*\[[^\]\n]{0,200}\])?[ \t]*"
     r"===?[ \t]*[A-Za-z0-9](?:[A-Za-z0-9.!+_-]*[A-Za-z0-9])?"
 )
 
@@ -74,12 +79,14 @@ class Installs:
             self.add_command(shell, words)
 
     def add_command(self, shell: Shell, words: Sequence[Traced]) -> None:
-        """Read one command."""
+        """Read one command, and the one that it runs."""
         rest = list(words)
-        while rest and (rest[0].text in _PREFIXES or _ASSIGNMENT.match(rest[0].text)):
-            skipped = rest.pop(0).text
-            while skipped in ("sudo", "env", "nice", "xargs") and rest and rest[0].text.startswith("-"):
-                rest.pop(0)
+        for _ in range(_DEEPEST):
+            rest = rest[_prefixes(rest) :]
+            inner = _runs(rest)
+            if inner is None:
+                break
+            rest = inner
         if not rest:
             self._loose(words)
             return
@@ -88,12 +95,10 @@ class Installs:
             self._shell(shell, arguments)
         elif _PIP.fullmatch(program):
             self._pip(arguments)
-        elif _PYTHON.fullmatch(program):
-            self._python(shell, arguments)
         elif program == "uv":
-            self._uv(shell, arguments)
+            self._uv(arguments)
         elif program in _CONDA:
-            self._conda(shell, program, arguments)
+            self._conda(program, arguments)
         elif re.search(r"\s", program):
             self.add_script(Shell(shell.value), rest[0])
         elif program not in _OTHERS:
@@ -122,23 +127,12 @@ class Installs:
                 return
         self._loose(arguments)
 
-    def _python(self, shell: Shell, arguments: list[Traced]) -> None:
-        for at, (option, module) in enumerate(pairwise(arguments)):
-            if option.text == "-m":
-                self.add_command(shell, arguments[at + 1 :]) if module.text in ("pip", "uv", "pipx") else None
-                return
-            if not option.text.startswith("-"):
-                break
-        self._loose(arguments)
-
-    def _uv(self, shell: Shell, arguments: list[Traced]) -> None:
-        names = [word.text for word in arguments]
-        if "pip" in names:
-            self._pip(arguments[names.index("pip") + 1 :])
-        elif "run" not in names:
+    def _uv(self, arguments: list[Traced]) -> None:
+        pip = next((at for at, word in enumerate(arguments) if word.text == "pip"), None)
+        if pip is None:
             self._loose(arguments)
         else:
-            self.add_command(shell, arguments[names.index("run") + 1 :])
+            self._pip(arguments[pip + 1 :])
 
     def _pip(self, arguments: list[Traced]) -> None:
         rest = iter(arguments)
@@ -175,12 +169,8 @@ class Installs:
             elif word.strip():
                 self.requirements.append(word.strip())
 
-    def _conda(self, shell: Shell, program: str, arguments: list[Traced]) -> None:
-        names = [word.text for word in arguments]
-        command = next((name for name in names if not name.startswith("-")), "")
-        if command == "run":
-            self.add_command(shell, _conda_runs(arguments[names.index("run") + 1 :]))
-            return
+    def _conda(self, program: str, arguments: list[Traced]) -> None:
+        command = next((word.text for word in arguments if not word.text.startswith("-")), "")
         makes = command == "env" or program == "conda-env" or command in _CONDA_INSTALLS
         rest = iter(arguments)
         for word in rest:
@@ -201,9 +191,34 @@ class Installs:
             self.conda_files.append(value)
 
 
-def _conda_runs(arguments: Sequence[Traced]) -> list[Traced]:
-    """The command behind `conda run` and its options."""
+def _prefixes(words: Sequence[Traced]) -> int:
+    """How many words stand in front of the command."""
     at = 0
-    while at < len(arguments) and arguments[at].text.startswith("-"):
-        at += 2 if arguments[at].text in _CONDA_WITH_VALUE else 1
-    return list(arguments[at:])
+    while at < len(words) and (words[at].text in _PREFIXES or _ASSIGNMENT.match(words[at].text)):
+        options = words[at].text in _PREFIXES_WITH_OPTIONS
+        at += 1
+        while options and at < len(words) and words[at].text.startswith("-"):
+            at += 1
+    return at
+
+
+def _runs(words: Sequence[Traced]) -> list[Traced] | None:
+    """The command that another one runs: behind `python -m`, `uv run` and `conda run`."""
+    program = words[0].text.rsplit("/", 1)[-1] if words else ""
+    at = 1
+    if _PYTHON.fullmatch(program):
+        while at < len(words) and words[at].text.startswith("-") and words[at].text != "-m":
+            at += 1
+        module = words[at + 1].text if at + 1 < len(words) and words[at].text == "-m" else ""
+        return list(words[at + 1 :]) if module in _MODULES else None
+    if program != "uv" and program not in _CONDA:
+        return None
+    while at < len(words) and words[at].text.startswith("-"):
+        at += 1
+    if at == len(words) or words[at].text != "run":
+        return None
+    at += 1
+    with_value = _UV_WITH_VALUE if program == "uv" else _CONDA_WITH_VALUE
+    while at < len(words) and words[at].text.startswith("-"):
+        at += 2 if words[at].text in with_value else 1
+    return list(words[at:])

@@ -9,6 +9,7 @@ from shared.domain.definitions.traced import Traced
 
 _DIRECTIVE = re.compile(r"\s*#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>\S.*?)\s*$")
 _KEYWORD = re.compile(r"\s*(?P<keyword>[A-Za-z]+)(?:\s+|$)")
+_ONBUILD = re.compile(r"\s*(?:ONBUILD\s+)*", re.IGNORECASE)
 _FLAG = re.compile(r"--[A-Za-z][\w-]*(?:=(?:\"[^\"]*\"|\S)*)?(?:\s+|$)")
 _HEREDOC = re.compile(r"(?<!<)<<(?P<strip>-?)(?P<quote>[\"']?)(?P<end>[A-Za-z_][A-Za-z0-9_.]*)(?P=quote)")
 _HOLD = re.compile(r"#\s*rebuilder:\s*hold\b", re.IGNORECASE)
@@ -74,7 +75,7 @@ def instructions(text: str) -> Iterator[Instruction]:
     while lines:
         number, line = lines.take()
         if _is_nothing(line):
-            hold_next = bool(_HOLD.search(line.text)) or (hold_next and not line.strip())
+            hold_next = hold_next or bool(_HOLD.search(line.text))
             continue
         parts, held, hold_line = [], set(), False
         while True:
@@ -92,22 +93,17 @@ def instructions(text: str) -> Iterator[Instruction]:
                 hold_line = bool(_HOLD.search(line.text)) or hold_line
             else:
                 break
-        joined = Traced.joined(parts)
-        last = lines.at
-        if hold_next:
-            held.update(range(number, last + 1))
-        hold_next = False
-        if found := _instruction(joined, number, lines, held):
+        if found := _instruction(Traced.joined(parts), number, lines, held, hold_all=hold_next):
             yield found
+        hold_next = False
 
 
-def _instruction(joined: Traced, number: int, lines: _Lines, held: set[int]) -> Instruction | None:
-    found = _KEYWORD.match(joined.text)
+def _instruction(joined: Traced, number: int, lines: _Lines, held: set[int], *, hold_all: bool) -> Instruction | None:
+    start = _ONBUILD.match(joined.text)
+    found = _KEYWORD.match(joined.text, start.end() if start else 0)
     if found is None:
         return None
     keyword, rest = found["keyword"].upper(), joined[found.end() :]
-    if keyword == "ONBUILD":
-        return _instruction(rest, number, lines, held)
     flags, at = [], 0
     while flag := _FLAG.match(rest.text, at):
         flags.append(flag[0].strip())
@@ -119,6 +115,8 @@ def _instruction(joined: Traced, number: int, lines: _Lines, held: set[int]) -> 
             if heredoc := _heredoc(lines, match["end"], strip=bool(match["strip"])):
                 heredocs.append(heredoc)
                 held |= _held_in(heredoc)
+    if hold_all:
+        held.update(range(number, lines.at + 1))
     return Instruction(keyword, tuple(flags), rest, number, tuple(heredocs), frozenset(held))
 
 

@@ -163,7 +163,7 @@ def test_a_file_without_a_pip_list_names_nothing_and_has_no_problem(text: str) -
     ("text", "line"),
     [
         ("", None),
-        ("- a\n", None),
+        ("- a\n", 1),
         ("text\n", None),
         ("\ndependencies: our-pkg==1.0\n", 2),
         ("dependencies:\n  pip: [our-pkg==1.0]\n", 2),

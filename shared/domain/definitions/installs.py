@@ -72,11 +72,17 @@ class Installs:
     files: list[tuple[Traced, bool]] = field(default_factory=list)
     conda_files: list[Traced] = field(default_factory=list)
     channel: list[Traced] = field(default_factory=list)
+    _depth: int = 0
 
     def add_script(self, shell: Shell, script: Traced) -> None:
-        """Read a script."""
+        """Read a script; scripts inside of scripts are read so deep and no deeper."""
+        self._depth += 1
         for words in shell.commands(script):
-            self.add_command(shell, words)
+            if self._depth <= _DEEPEST:
+                self.add_command(shell, words)
+            else:
+                self._loose(words)
+        self._depth -= 1
 
     def add_command(self, shell: Shell, words: Sequence[Traced]) -> None:
         """Read one command, and the one that it runs."""

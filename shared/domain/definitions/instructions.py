@@ -47,11 +47,19 @@ class Instruction:
 
 @dataclass(slots=True)
 class _Lines:
-    """The lines of a text: Docker knows the line feed alone, and takes a carriage return in front of it away."""
+    """The lines of a text: Docker knows the line feed alone, and takes a carriage return in front of it away.
+
+    Attributes:
+        text: the text.
+        starts: where each line begins.
+        at: how many have been taken.
+        last: for the text of each line, with and without tabs in front, the last line that holds it.
+    """
 
     text: str
     starts: list[int] = field(default_factory=list)
     at: int = 0
+    last: dict[tuple[str, bool], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.starts = [0, *(found.end() for found in re.finditer("\n", self.text))]
@@ -65,6 +73,14 @@ class _Lines:
         end = self.starts[self.at + 1] - 1 if self.at + 1 < len(self.starts) else len(self.text)
         self.at += 1
         return self.at, Traced.at(self.text[start:end].removesuffix("\r"), start)
+
+    def holds_later(self, text: str, *, strip: bool) -> bool:
+        """Whether a line that has not been taken holds a text, so that nobody looks through them all in vain."""
+        if not self.last:
+            for at, line in enumerate(self.text.split("\n")):
+                bare = line.removesuffix("\r")
+                self.last[bare, False] = self.last[bare.lstrip("\t"), True] = at
+        return self.last.get((text, strip), -1) >= self.at
 
 
 def instructions(text: str) -> Iterator[Instruction]:
@@ -124,7 +140,7 @@ def _heredoc(lines: _Lines, end: str, *, strip: bool) -> Heredoc | None:
     """The body of a here-document; None where nothing ends it, so that it does not swallow the rest of the file."""
     begins = lines.at
     parts: list[Traced] = []
-    while lines:
+    while lines.holds_later(end, strip=strip):
         _, line = lines.take()
         if (line.text.lstrip("\t") if strip else line.text) == end:
             return Heredoc(Traced.joined(parts), begins + 1)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from shared.domain.credentials import masked
 from shared.domain.definitions import Definition, Entry, Found, Include, Line, Option, Requirement
-from shared.domain.names import PackageName, package_name, words_of
+from shared.domain.names import LONGEST_NAME, PackageName, package_name, words_of
 from shared.domain.text import SourceText
 from shared.errors import InvalidName
 
@@ -131,6 +132,8 @@ def read_requirements(source: SourceText) -> Definition:
         words |= words_of(_CONTINUED.sub("", source.text))
     for line in _joined(source.text) if _DIRECTIVE.search(source.text) else ():
         body = line.text.lstrip()
+        if len(line.pieces) > 1:
+            words |= words_of(body[: LONGEST_NAME + 1])  # the name may be broken over lines
         if body.startswith("-"):
             directives.add(Entry(line))
         elif "/" in body or "\\" in body:
@@ -258,4 +261,5 @@ def _name(text: str) -> PackageName | None:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    shown = masked(text)  # before it is cut: half a credential is one
+    return repr(shown if len(shown) <= 60 else shown[:57] + "...")

@@ -26,6 +26,12 @@ YAML_DEPTH = 50
 # Problems of a rules file that are named at once: each held environment's reason repeats them.
 RULES_PROBLEMS = 20
 
+# What one version may ask of others. The longest real lists are those of extras, some hundreds.
+NEEDS = 1000
+NEED_CHARACTERS = 1000
+# A reason is one line for a person.
+REASON_CHARACTERS = 300
+
 # Includes of includes: deeper chains are a mistake or a loop.
 INCLUDE_DEPTH = 10
 

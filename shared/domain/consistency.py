@@ -1,23 +1,20 @@
 """Whether what a plan would write fits together: the requirements of versions against the pins beside them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as PackagingRequirement
 from packaging.version import Version
 
 from shared.domain.decisions import Kind
-from shared.domain.definitions.pins import can_hold
 from shared.domain.environments import Environment
-from shared.domain.feed_facts import admits
-from shared.domain.judging import Candidate, Judge, Occurrence
-from shared.domain.names import PackageName, package_name
-from shared.errors import InvalidName
+from shared.domain.judging import Candidate, Judge, Occurrence, exact_pins
+from shared.domain.names import PackageName
+from shared.domain.needs import Need, needs_of
 
-# So many releases for one environment are tried out in all combinations; of more, the clashing ones are given up.
-_MOST_TOGETHER = 10
+# So many releases that have to do with one another are tried out in all combinations; of more, those with the most
+# clashes are given up first.
+_MOST_TOGETHER = 12
 
 
 @dataclass(slots=True)
@@ -80,31 +77,118 @@ class Clash:
     """Two packages that do not fit together.
 
     Attributes:
-        packages: the two.
-        why: in one line.
+        one: the package that asks for something.
+        version: its version.
+        other: the package that is asked for.
+        problem: what is wrong, behind the name of the asking package.
         certain: both sides are exact, unconditional and installed in the same step.
     """
 
-    packages: frozenset[PackageName]
-    why: str
+    one: PackageName
+    version: Version
+    other: PackageName
+    problem: str
     certain: bool
 
+    @property
+    def packages(self) -> frozenset[PackageName]:
+        """The two packages."""
+        return frozenset((self.one, self.other))
 
-def consistent(judge: Judge, acting: Mapping[PackageName, Candidate]) -> dict[PackageName, Candidate]:
-    """The largest set of releases for one environment that fits together; of several the first by name."""
-    certain = [clash for clash in clashes(judge, acting) if clash.certain]
-    if not certain:
-        return dict(acting)
-    names = sorted(acting)
-    if len(names) <= _MOST_TOGETHER:
-        for size in range(len(names) - 1, 0, -1):
-            for kept in combinations(names, size):
-                subset = {name: acting[name] for name in kept}
-                if not any(clash.certain for clash in clashes(judge, subset)):
-                    return subset
-        return {}
-    involved = frozenset().union(*(clash.packages for clash in certain))
-    return consistent(judge, {name: acting[name] for name in names if name not in involved})
+    def reason(self, held: PackageName) -> str:
+        """Why one of the two is held."""
+        return self.problem if held == self.one else str(self)
+
+    def __str__(self) -> str:
+        kind, _, what = self.problem.partition(": ")
+        return f"{kind}: {self.one} {self.version} {what}"
+
+
+def consistent(
+    judge: Judge, acting: Mapping[PackageName, Candidate]
+) -> tuple[dict[PackageName, Candidate], dict[PackageName, str]]:
+    """The largest set of releases for one environment that fits together; of several the first by name.
+
+    Returns:
+        what is kept, and for each of the others why it is not.
+    """
+    together = [clash for clash in clashes(judge, acting) if clash.certain]
+    alone = {
+        name: [clash for clash in clashes(judge, {name: candidate}) if clash.certain]
+        for name, candidate in acting.items()
+    }
+    if not together and not any(alone.values()):
+        return dict(acting), {}
+    # What contradicts something that stays as it is cannot go, whoever comes along.
+    hopeless = {
+        clash.one if clash.one in acting else clash.other for clash in together if not clash.packages <= acting.keys()
+    }
+    at_odds = {clash.packages for clash in together if clash.packages <= acting.keys()}
+    # (A, B): A goes only if B goes.
+    needs = {
+        (name, other)
+        for name, found in alone.items()
+        for clash in found
+        for other in clash.packages - {name}
+        if other in acting
+    }
+    kept = _largest(acting.keys() - hopeless, at_odds, needs)
+    reasons = {}
+    for name in sorted(acting.keys() - kept):
+        found = [clash for clash in (*alone[name], *together) if name in clash.packages]
+        reasons[name] = next(
+            (clash.why for clash in found if clash.one == name), found[0].why if found else "see above"
+        )
+    return {name: acting[name] for name in sorted(kept)}, reasons
+
+
+def _largest(
+    names: Collection[PackageName],
+    at_odds: Collection[frozenset[PackageName]],
+    needs: Collection[tuple[PackageName, PackageName]],
+) -> set[PackageName]:
+    """The largest set in which nobody is at odds with another and everybody has who they need."""
+    kept: set[PackageName] = set()
+    edges = [*at_odds, *(frozenset(pair) for pair in needs)]
+    for group in _groups(names, edges):
+        inside = sorted(group)
+        while len(inside) > _MOST_TOGETHER:
+            inside.remove(max(inside, key=lambda name: (sum(name in edge for edge in edges), name)))
+        kept |= next(
+            set(chosen)
+            for size in range(len(inside), -1, -1)
+            for chosen in combinations(inside, size)
+            if _fits(set(chosen), at_odds, needs)
+        )
+    return kept
+
+
+def _fits(
+    chosen: set[PackageName],
+    at_odds: Collection[frozenset[PackageName]],
+    needs: Collection[tuple[PackageName, PackageName]],
+) -> bool:
+    return not any(pair <= chosen for pair in at_odds) and all(
+        other in chosen for name, other in needs if name in chosen
+    )
+
+
+def _groups(names: Collection[PackageName], edges: Collection[frozenset[PackageName]]) -> Iterator[set[PackageName]]:
+    """Names that have to do with one another, directly or through others."""
+    neighbours: dict[PackageName, set[PackageName]] = {name: set() for name in names}
+    for edge in edges:
+        for name in edge & neighbours.keys():
+            neighbours[name] |= edge & neighbours.keys()
+    waiting = set(names)
+    while waiting:
+        group, front = set(), [min(waiting)]
+        while front:
+            name = front.pop()
+            if name not in group:
+                group.add(name)
+                front += neighbours[name]
+        waiting -= group
+        yield group
 
 
 def clashes(judge: Judge, acting: Mapping[PackageName, Candidate]) -> list[Clash]:
@@ -118,13 +202,14 @@ def clashes(judge: Judge, acting: Mapping[PackageName, Candidate]) -> list[Clash
         return []
     environment = next(iter(acting.values())).environment
     present = {package for package, _ in judge.knowledge.metadata} | acting.keys()
-    pins = {package: _after(judge, environment, package, acting) for package in sorted(present)}
-    return [
+    found = (
         clash
-        for package, places in pins.items()
-        for place in places[:1]
+        for package in sorted(present)
+        for place in _after(judge, environment, package, acting)
         for clash in _clashes_of(judge, environment, package, place, acting)
-    ]
+    )
+    certain_first = sorted(dict.fromkeys(found), key=lambda clash: not clash.certain)
+    return list({str(clash): clash for clash in reversed(certain_first)}.values())[::-1]
 
 
 def _clashes_of(
@@ -135,24 +220,42 @@ def _clashes_of(
     acting: Mapping[PackageName, Candidate],
 ) -> Iterator[Clash]:
     metadata = judge.knowledge.metadata.get((package, place.version))
-    for text in metadata.requires if metadata else ():
-        try:
-            wanted = PackagingRequirement(text)
-            name = package_name(wanted.name)
-        except (InvalidRequirement, InvalidName):
-            continue
-        if package not in acting and name not in acting:
+    for need in needs_of(metadata) if metadata else ():
+        if package not in acting and need.name not in acting:
             continue  # as it was before
-        if wanted.marker and not can_hold(str(wanted.marker), judge.python(environment)):
+        if not need.applies(judge.python(environment), place.extras):
             continue
-        for other in _after(judge, environment, name, acting):
-            if not admits(str(wanted.specifier), other.version):
+        if place.compiled and package in acting and (clash := _recompile(judge, package, place, need, acting)):
+            yield clash
+            continue
+        for other in _after(judge, environment, need.name, acting):
+            if not need.admits(other.version):
+                unconditional = need.marker is None or place.compiled
                 yield Clash(
-                    frozenset((package, name)),
-                    f"{package} {place.version} needs {wanted.name}{wanted.specifier}, pinned {other.version}",
-                    certain=not (wanted.marker or place.conditional or other.conditional)
+                    package,
+                    place.version,
+                    need.name,
+                    f"conflict: needs {need}, pinned {other.version}",
+                    certain=unconditional
+                    and not (place.conditional or other.conditional)
                     and _same_step(environment, place, other),
                 )
+
+
+def _recompile(
+    judge: Judge,
+    package: PackageName,
+    place: Occurrence,
+    need: Need,
+    acting: Mapping[PackageName, Candidate],
+) -> Clash | None:
+    """A compiled file holds all that is installed, so what is needed has to be pinned in it after the plan."""
+    candidate = acting.get(need.name)
+    pins = exact_pins(judge.catalog.definitions[place.path], need.name)
+    after = [candidate.release.version] if candidate and pins else pins
+    if any(map(need.admits, after)):
+        return None
+    return Clash(package, place.version, need.name, f"recompile needed: {need}", certain=True)
 
 
 def _after(
@@ -162,7 +265,9 @@ def _after(
     candidate = acting.get(package)
     version: Version | None = candidate.release.version if candidate else None
     found = judge.pins(environment, package)
-    return [Occurrence(pin.path, version or pin.version, pin.conditional, pin.line) for pin in found]
+    if version is None:
+        return found
+    return [Occurrence(pin.path, version, pin.conditional, pin.compiled, pin.extras) for pin in found]
 
 
 def _same_step(environment: Environment, one: Occurrence, other: Occurrence) -> bool:

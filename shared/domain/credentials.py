@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator
 
 # RFC 3986: what stands between `//` and `@` is user information. A password may hold an `@`, as pip takes it.
-_USER_INFORMATION = re.compile(r"://(?P<name>[^\s/@?#:'\"<>]*)(?::(?P<password>[^\s/'\"<>]*))?@")
+_USER_INFORMATION = re.compile(r"://(?P<name>[^\s/@?#:'\"<>]*)(?::(?P<password>[^\s/]*))?@")
+# A shared access signature, and whatever else of the kind stands behind the question mark.
+_QUERY = re.compile(r"(?P<address>://[^\s?#'\"<>]+)\?(?P<query>[^\s#'\"<>]+)")
+_SIGNED = re.compile(r"(?:^|[&;])(?:sig|signature|token|access_token|password|pwd|secret|key|code)=", re.IGNORECASE)
 # `${TOKEN}`, `$(token)`, `{{token}}`: a place for a credential, which stands elsewhere; `***` is one that was masked.
 _PLACEHOLDERS = re.compile(r"(?:\$\{[^}]*\}|\$\w+|\$\([^)]*\)|\{\{[^}]*\}\}|\*+)*")
 
@@ -13,21 +16,27 @@ def masked(text: str) -> str:
     """Return a text in which every credential of an address is replaced by `***`."""
     if "://" not in text:
         return text
-    return _USER_INFORMATION.sub(lambda found: "://***@" if _is_secret(found) else found[0], text)
+    named = _USER_INFORMATION.sub(lambda found: "://***@" if _is_secret(found) else found[0], text)
+    return _QUERY.sub(r"\g<address>?***", named) if "?" in named else named
 
 
 def credential_lines(text: str) -> tuple[int, ...]:
     """The lines of a text, from 1, in which an address holds a credential."""
-    return tuple(dict.fromkeys(_lines(text))) if "@" in text else ()
+    return tuple(sorted(set(_lines(text)))) if "://" in text else ()
 
 
 def _lines(text: str) -> Iterator[int]:
-    line, counted = 1, 0
-    for found in _USER_INFORMATION.finditer(text):
-        if _is_secret(found):
-            line += text.count("\n", counted, found.start())
-            counted = found.start()
-            yield line
+    for pattern, is_secret in ((_USER_INFORMATION, _is_secret), (_QUERY, _is_signed)):
+        line, counted = 1, 0
+        for found in pattern.finditer(text):
+            if is_secret(found):
+                line += text.count("\n", counted, found.start())
+                counted = found.start()
+                yield line
+
+
+def _is_signed(found: re.Match[str]) -> bool:
+    return bool(_SIGNED.search(found["query"]))
 
 
 def _is_secret(found: re.Match[str]) -> bool:

@@ -14,7 +14,7 @@ from packaging.version import Version
 from shared.domain.definitions import Requirement
 from shared.domain.definitions.hashes import Replacement, has_hashes, lacks_a_file
 from shared.domain.definitions.pins import Exact, Foreign, Pin, Range, is_held
-from shared.domain.feed_facts import FeedFile
+from shared.domain.feed_facts import FeedFile, admits_python
 from shared.domain.releases import Release
 from shared.domain.rules import PackageRule, Upto
 
@@ -67,6 +67,7 @@ class Case:
         variable: the variable whose value is the version and serves something else too.
         python: the environment's Python as `3.10`, if it is known.
         files: the release's files on the feed, or None if nobody has looked.
+        requires_python: what the release says about the Python it needs, if that is known.
         hashes: what takes the place of the requirement's hashes, where that is known.
         recompile: for a file that pip-compile or uv wrote, why the release asks for it to be compiled again.
         carried: the version that the environment carries by our doing, if it does.
@@ -80,6 +81,7 @@ class Case:
     variable: str | None = None
     python: str | None = None
     files: tuple[FeedFile, ...] | None = None
+    requires_python: str | None = None
     hashes: Replacement | None = None
     recompile: str | None = None
     carried: Version | None = None
@@ -200,7 +202,11 @@ def _local_version(case: Case) -> Decision | None:
 
 
 def _no_file(case: Case) -> Decision | None:
-    if case.python is None or not case.files or any(file.installs_on(case.python) for file in case.files):
+    if case.python is None:
+        return None
+    if not admits_python(case.requires_python, case.python):
+        return held(f"no file for Python {case.python}: {case.release} needs Python {case.requires_python}")
+    if not case.files or any(file.installs_on(case.python) for file in case.files):
         return None
     return held(f"no file for Python {case.python} on Linux: the feed has {', '.join(f.name for f in case.files[:3])}")
 

@@ -7,6 +7,7 @@ raises nothing.
 import re
 from dataclasses import dataclass
 from email.errors import MessageError
+from functools import lru_cache
 
 from packaging.metadata import parse_email
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -16,11 +17,21 @@ from packaging.version import Version
 from shared.domain.names import PackageName, package_name
 from shared.domain.releases import version_of
 from shared.errors import InvalidName, InvalidVersion
-from shared.limits import FILE_NAME_CHARACTERS
+from shared.limits import FILE_NAME_CHARACTERS, NEED_CHARACTERS
 
 # The characters of names, versions and tags (binary distribution format); anything else would reach logs and pages.
 _FILE_NAME = re.compile(r"[A-Za-z0-9._+!-]+")
 _INTERPRETER = re.compile(r"(?P<kind>py|cp)(?P<major>\d)(?P<minor>\d*)")
+# glibc 2.28 is older than that of every base image Azure ML still offers. pip takes a platform literally, not as
+# "or older", so all of them are named.
+LINUX_PLATFORMS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)),
+    "manylinux2014_x86_64",
+    "manylinux2010_x86_64",
+    "manylinux1_x86_64",
+    "linux_x86_64",
+)
+_ANY = Version("1")
 _LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
 # Everything that matters stands above the first empty line; the description below it can be anything.
 _END_OF_HEADERS = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
@@ -42,7 +53,7 @@ class FeedFile:
 
     def installs_on(self, python: str) -> bool:
         """Whether pip takes it for a Python such as `3.10` on Linux x86_64; only wheels install offline."""
-        return self.is_wheel and _admits_python(self.requires_python, python) and _fits_linux(self.name, python)
+        return self.is_wheel and admits_python(self.requires_python, python) and _fits_linux(self.name, python)
 
     @property
     def is_wheel(self) -> bool:
@@ -108,13 +119,24 @@ def _one_line(text: str) -> str:
 
 def admits(specifier: str | None, version: Version) -> bool:
     """Whether a specifier admits a version; one that is none admits everything."""
+    specifiers = _specifiers(specifier) if specifier else None
+    return specifiers is None or specifiers.contains(version, prereleases=True)
+
+
+@lru_cache(maxsize=4096)
+def _specifiers(text: str) -> SpecifierSet | None:
+    if len(text) > NEED_CHARACTERS:
+        return None
     try:
-        return specifier is None or SpecifierSet(specifier).contains(version, prereleases=True)
-    except InvalidSpecifier:
-        return True
+        found = SpecifierSet(text)
+        found.contains(_ANY, prereleases=True)  # only now are the versions in it read
+    except (InvalidSpecifier, ValueError):
+        return None
+    return found
 
 
-def _admits_python(specifier: str | None, python: str) -> bool:
+def admits_python(specifier: str | None, python: str) -> bool:
+    """Whether a `Requires-Python` admits a Python such as `3.10`."""
     # Which patch release an environment has is not known, so the first and a late one are tried.
     return any(admits(specifier, Version(f"{python}.{patch}")) for patch in (0, 99))
 
@@ -127,7 +149,7 @@ def _fits_linux(file_name: str, python: str) -> bool:
         return False
     major, _, minor = python.partition(".")
     return any(
-        (tag.platform == "any" or ("linux" in tag.platform and tag.platform.endswith("x86_64")))
+        (tag.platform == "any" or tag.platform in LINUX_PLATFORMS)
         and _fits_interpreter(tag.interpreter, tag.abi, major, int(minor or 0))
         for tag in tags
     )

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as PackagingRequirement
 from packaging.version import Version
 
 from shared.domain.buildable import obstacle
@@ -12,17 +10,17 @@ from shared.domain.catalog import Catalog
 from shared.domain.decisions import Case, Decision, Kind, decide, held
 from shared.domain.definitions import Definition, Problem, Requirement
 from shared.domain.definitions.hashes import has_hashes, renewed
-from shared.domain.definitions.pins import Exact, can_apply, can_hold, extras_of, pin_of
+from shared.domain.definitions.pins import Exact, can_apply, extras_of, pin_of
 from shared.domain.environments import Environment, Use
-from shared.domain.feed_facts import admits
 from shared.domain.jobs import is_safe_path
 from shared.domain.knowledge import Knowledge
-from shared.domain.names import PackageName, package_name
+from shared.domain.names import PackageName
+from shared.domain.needs import needs_of
 from shared.domain.plan import ByHand
 from shared.domain.releases import Release
 from shared.domain.rules import Rules
 from shared.domain.text import Edit, Span
-from shared.errors import InvalidName, Unreadable
+from shared.errors import Unreadable
 
 
 @dataclass(slots=True)
@@ -57,14 +55,16 @@ class Occurrence:
     Attributes:
         path: the file.
         version: the version.
-        conditional: a marker decides whether it counts.
-        line: where it stands.
+        conditional: a marker decides whether it counts, or it only constrains.
+        compiled: it stands in a file that pip-compile or uv wrote.
+        extras: what the requirement asks for besides.
     """
 
     path: str
     version: Version
     conditional: bool
-    line: int
+    compiled: bool = False
+    extras: tuple[str, ...] = ()
 
 
 class Judge:
@@ -100,6 +100,8 @@ class Judge:
         self.in_hand: dict[PackageName, list[Version]] = {}
         for release in releases:
             self.in_hand.setdefault(release.id.package, []).append(release.version)
+        self._pins: dict[tuple[str, PackageName], list[Occurrence]] = {}
+        self._included: dict[str, bool] = {}
         self.spelled: dict[str, int] = {}
         for environment in catalog.environments:
             folded = environment.path.casefold()
@@ -116,9 +118,30 @@ class Judge:
         if not counted and not opaque:
             return Candidate(environment, release, self._unaffected(environment, package))
         decision, edits = self._together(environment, release, counted + along)
+        return self._judged(environment, release, decision, edits, counted + along, opaque)
+
+    def through(self, environment: Environment, release: Release, decision: Decision) -> Candidate:
+        """Decide about an environment that takes a release through another package: a constraint is edited along."""
+        along = list(self.requirements(environment, release.id.package))
+        edits: list[Edit] = []
+        if decision.acts and along:
+            constrained, edits = self._together(environment, release, along)
+            if constrained.kind in (Kind.HELD, Kind.BUMP):
+                decision = Decision(constrained.kind, f"{decision.reason}: {constrained.reason}")
+        return self._judged(environment, release, decision, edits, along, None)
+
+    def _judged(
+        self,
+        environment: Environment,
+        release: Release,
+        decision: Decision,
+        edits: list[Edit],
+        requirements: list[tuple[Use, Requirement]],
+        opaque: str | None,
+    ) -> Candidate:
         whole = self.as_a_whole(environment, decision, opaque)
-        places = frozenset(self._places(counted + along))
-        changes = decision.kind is not Kind.CURRENT
+        places = frozenset(self._places(requirements))
+        changes = decision.acts
         return Candidate(environment, release, whole, edits if whole.kind is Kind.BUMP else [], places, changes)
 
     def python(self, environment: Environment) -> str | None:
@@ -136,23 +159,34 @@ class Judge:
                     yield use, requirement
 
     def pins(self, environment: Environment, package: PackageName) -> list[Occurrence]:
-        """The exact pins of a package that an environment installs."""
-        found = []
-        for use, requirement in self.requirements(environment, package):
-            pin = _pin_or_none(requirement)
-            if isinstance(pin, Exact) and not (use.constraint or use.source):
-                conditional = ";" in requirement.text
-                found.append(Occurrence(use.path, pin.version, conditional, requirement.line.number))
-        return found
+        """The exact pins of a package that count for an environment, those that surely count first."""
+        key = environment.path, package
+        if key not in self._pins:
+            found = []
+            for use, requirement in self.requirements(environment, package):
+                pin = _pin_or_none(requirement)
+                if isinstance(pin, Exact) and not use.source:
+                    compiled = self.catalog.definitions[use.path].compiled
+                    sure = not use.constraint and (compiled or ";" not in requirement.text)
+                    found.append(Occurrence(use.path, pin.version, not sure, compiled, extras_of(requirement)))
+            self._pins[key] = sorted(found, key=lambda pin: (pin.conditional, pin.path))
+        return self._pins[key]
+
+    def includes(self, path: str) -> bool:
+        """Whether an environment takes part."""
+        if path not in self._included:
+            self._included[path] = self.rules.includes(path)
+        return self._included[path]
 
     def as_a_whole(self, environment: Environment, decision: Decision, opaque: str | None = None) -> Decision:
         """What the environment itself adds to the decision about its requirements."""
-        if not self.rules.includes(environment.path):
+        if not self.includes(environment.path):
             return held("excluded: rebuilder.yml leaves this environment out")
         if self.by_hand and not self.by_hand.means(environment.path, environment.name):
             return held("not asked for: the rerun names other environments")
         if opaque:
             return held(opaque)
+        changes = decision.acts
         if self.by_hand and decision.kind is Kind.CURRENT:
             decision = Decision(Kind.REBUILD, f"rerun by hand, {decision.reason}")
         if not decision.acts:
@@ -161,14 +195,14 @@ class Judge:
             return held(f"duplicate name: {other} is {environment.name!r} too")
         if self.pipeline and (why := self.hurdle(environment)):
             return held(why)
-        if decision.kind is Kind.BUMP and environment.version and environment.version.risen() is None:
+        if changes and environment.version and environment.version.risen() is None:
             return held(f"version not a number: {environment.version}")
         return decision
 
     def namesake(self, environment: Environment) -> str | None:
         """Another environment of the same name that takes part, by its path."""
         others = (other.path for other in self.catalog.called(environment.name) if other.path != environment.path)
-        return next((path for path in others if self.rules.includes(path)), None)
+        return next((path for path in others if self.includes(path)), None)
 
     def hurdle(self, environment: Environment) -> str | None:
         """Why the rebuild pipeline could not build an environment, or None if nothing is known to be in the way."""
@@ -240,6 +274,7 @@ class Judge:
         except Unreadable as problem:
             return held(f"cannot read {use.path} {problem}"), []
         files = self.knowledge.files.get(release.id)
+        metadata = self.knowledge.metadata.get((release.id.package, release.version))
         hashes = renewed(requirement, files, source.text) if files and has_hashes(requirement) else None
         decision = decide(
             Case(
@@ -250,6 +285,7 @@ class Judge:
                 variable=_shared_variable(definition, requirement, pin),
                 python=self.python(environment),
                 files=files,
+                requires_python=metadata.requires_python if metadata else None,
                 hashes=hashes,
                 recompile=self._recompile(definition, requirement, release, environment),
                 carried=self.knowledge.carries(environment.path, release.id.package),
@@ -272,26 +308,28 @@ class Judge:
     def _recompile(
         self, definition: Definition, requirement: Requirement, release: Release, environment: Environment
     ) -> str | None:
-        """What a release requires and a compiled file does not hold; None for other files, or if it holds all."""
+        """Why a compiled file has to be compiled again for a release; None for other files, or if it need not."""
         if not definition.compiled:
             return None
-        package = release.id.package
-        metadata = self.knowledge.metadata.get((package, release.version))
+        if not any(use.source for use in environment.uses):
+            return "what the file was compiled from is not in the repository"
+        metadata = self.knowledge.metadata.get((release.id.package, release.version))
         if metadata is None:
             return f"the file is compiled, and what {release} requires is not known"
-        for text in metadata.requires:
-            try:
-                wanted = PackagingRequirement(text)
-                name = package_name(wanted.name)
-            except (InvalidRequirement, InvalidName):
+        for need in needs_of(metadata):
+            if not need.applies(self.python(environment), extras_of(requirement)):
                 continue
-            if wanted.marker and not can_hold(str(wanted.marker), self.python(environment), extras_of(requirement)):
-                continue
-            pins = [_pin_or_none(found) for found in definition.naming(name).requirements]
-            versions = [pin.version for pin in pins if isinstance(pin, Exact)] + self.in_hand.get(name, [])
-            if not any(admits(str(wanted.specifier), version) for version in versions):
-                return f"{wanted.name}{wanted.specifier}"
+            # Whether what is in hand comes along is judged together with all that the plan writes.
+            pinned = exact_pins(definition, need.name)
+            if not pinned or not any(map(need.admits, [*pinned, *self.in_hand.get(need.name, [])])):
+                return str(need)
         return None
+
+
+def exact_pins(definition: Definition, package: PackageName) -> list[Version]:
+    """The versions that a file pins of a package."""
+    pins = (_pin_or_none(requirement) for requirement in definition.naming(package).requirements)
+    return [pin.version for pin in pins if isinstance(pin, Exact)]
 
 
 def _shared_variable(definition: Definition, requirement: Requirement, pin: object) -> str | None:

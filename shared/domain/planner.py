@@ -19,6 +19,7 @@ from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver, Rules
 from shared.domain.text import Edit
 from shared.domain.transitive import reached
+from shared.limits import REASON_CHARACTERS
 
 
 def make_plan(
@@ -146,29 +147,30 @@ class _Planner:
 
         Higher versions are given up first, so that readers can meet at a lower one.
         """
-        behind: list[tuple[PackageName, Candidate, str]] = []
+        makers: dict[tuple[PackageName, Edit], list[Candidate]] = {}
         for (_, package), candidate in choices.items():
-            if candidate.decision.kind is Kind.BUMP and (reason := self._who_stays_behind(candidate, package, choices)):
-                behind.append((package, candidate, reason))
-        highest = max((candidate.release.version for _, candidate, _ in behind), default=None)
-        for package, candidate, reason in behind:
+            if candidate.decision.kind is Kind.BUMP:
+                for edit in candidate.edits:
+                    makers.setdefault((package, edit), []).append(candidate)
+        behind: dict[tuple[PackageName, str], tuple[Candidate, str]] = {}
+        for (package, edit), candidates in makers.items():
+            if reason := self._who_stays_behind(package, edit, choices):
+                for candidate in candidates:
+                    behind.setdefault((package, candidate.environment.path), (candidate, reason))
+        highest = max((candidate.release.version for candidate, _ in behind.values()), default=None)
+        for (package, _), (candidate, reason) in behind.items():
             if candidate.release.version == highest:
                 candidate.hold(reason)
                 choices.choose_again(candidate.environment, package)
         return bool(behind)
 
-    def _who_stays_behind(self, candidate: Candidate, package: PackageName, choices: Choices) -> str | None:
-        for edit in candidate.edits:
-            for reader in self.catalog.reading(edit.path):
-                if reader.path == candidate.environment.path or not self.rules.includes(reader.path):
-                    continue
-                other = choices.get(reader.path, package)
-                if other is None:
-                    continue  # nothing requires the package there
-                if edit in other.edits or not any(
-                    path == edit.path and edit.span == span for path, span in other.counted
-                ):
-                    continue
+    def _who_stays_behind(self, package: PackageName, edit: Edit, choices: Choices) -> str | None:
+        """The first reader of a file that counts a pin in it and does not raise it."""
+        for reader in self.catalog.reading(edit.path):
+            other = choices.get(reader.path, package)  # None: nothing requires the package there
+            if other is None or edit in other.edits or not self.judge.includes(reader.path):
+                continue
+            if (edit.path, edit.span) in other.counted:
                 return f"shares {edit.path} with {reader.path}: {other.decision.reason}"
         return None
 
@@ -179,29 +181,30 @@ class _Planner:
             return False
         for path in choices.paths():
             acting = {p: c for p, c in choices.of(path).items() if c.decision.acts}
-            kept = consistent(self.judge, acting)
-            for package in sorted(acting.keys() - kept.keys()):
-                rest = {**kept, package: acting[package]}
-                certain = [clash for clash in clashes(self.judge, rest) if clash.certain]
-                acting[package].hold(f"conflict: {certain[0].why}")
+            _, reasons = consistent(self.judge, acting)
+            for package, reason in reasons.items():
+                acting[package].hold(reason)
                 choices.choose_again(acting[package].environment, package)
                 held_any = True
         return held_any
 
     def _reach_further(self, choices: Choices) -> None:
-        """Add the environments that take a release only through another private package."""
-        for release in self.releases:
-            for environment, through in reached(self.judge, choices, release):
-                present = choices.get(environment.path, release.id.package)
-                if present is None or present.decision.kind is Kind.UNAFFECTED:
-                    choices.add(environment, release.id.package, [through])
+        """Add the environments that take releases only through another private package; the highest that may go."""
+        found: dict[tuple[str, PackageName], list[Candidate]] = {}
+        for release in reversed(self.releases):
+            for candidate in reached(self.judge, choices, release):
+                found.setdefault((candidate.environment.path, release.id.package), []).append(candidate)
+        for (path, package), candidates in found.items():
+            present = choices.get(path, package)
+            if present is None or present.decision.kind is Kind.UNAFFECTED:
+                choices.add(candidates[0].environment, package, candidates)
 
     def _warn_of(self, environment: Environment, choices: Choices) -> None:
         self.warnings.extend(str(warning) for warning in environment.warnings)
         if not self.judge.pipeline:
             if why := self.judge.hurdle(environment):
                 self.warnings.append(f"{environment.path}: the app would hold it: {why}")
-        elif why := outside(environment, *(use.path for use in environment.uses)):
+        elif why := outside(environment, *(use.path for use in environment.uses if not use.source)):
             self.warnings.append(f"{environment.path}: {why}")
         if not self.judge.unique_names and (other := self.judge.namesake(environment)):
             self.warnings.append(f"{environment.path}: {other} is {environment.name!r} too")
@@ -211,12 +214,12 @@ class _Planner:
                 f'pipeline will ask for it; state it in rebuilder.yml, python: {{"{environment.path}": "3.10"}}'
             )
         acting = {p: c for p, c in choices.of(environment.path).items() if c.decision.acts}
-        self.warnings += [f"{environment.path}: {clash.why}" for clash in clashes(self.judge, acting)]
+        self.warnings += [f"{environment.path}: {clash}" for clash in clashes(self.judge, acting)]
 
     def _warn_of_excluded_readers(self, edits: Iterable[Edit]) -> None:
         for path in sorted({edit.path for edit in edits}):
             for reader in self.catalog.reading(path):
-                if not self.rules.includes(reader.path):
+                if not self.judge.includes(reader.path):
                     self.warnings.append(f"{reader.path} is excluded and reads {path}, which changes")
 
     def _warn_of_unknown_wishes(self) -> None:
@@ -241,7 +244,8 @@ class _Planner:
 
 def _shown(decision: Decision) -> Decision:
     """A decision whose reason quotes no credential of a file."""
-    return Decision(decision.kind, masked(decision.reason))
+    reason = masked(decision.reason)
+    return Decision(decision.kind, reason if len(reason) <= REASON_CHARACTERS else f"{reason[:REASON_CHARACTERS]}…")
 
 
 def _verdict_order(verdict: Verdict) -> tuple[ReleaseId, str]:

@@ -115,7 +115,7 @@ class _Surveyor:
         if file.conda is not None:
             self._take(path, file.conda, gathering)
             gathering.uses.append(Use(path))
-            gathering.steps.append({path})
+            gathering.steps[path] = {path}
             self._follow(path, file.conda, gathering, Use(path), chain=(path,))
             python = file.conda.python or python
         if file.conda_file is not None:
@@ -127,7 +127,7 @@ class _Surveyor:
             name=file.name,
             version=file.version,
             uses=tuple(gathering.uses),
-            steps=tuple(frozenset(step) for step in gathering.steps),
+            steps=tuple(self._reached(step) for step in gathering.steps.values()),
             dockerfile=gathering.dockerfile,
             context=gathering.context,
             python=python,
@@ -139,8 +139,22 @@ class _Surveyor:
         if conda is None or conda not in self.files:
             gathering.problems.append(Problem(path, f"its conda file {written!r} is not in the repository"))
             return None
+        gathering.steps[conda] = {conda}
         definition = self._use(Use(conda), read_conda, gathering, chain=())
         return definition.python if definition else None
+
+    def _reached(self, paths: set[str]) -> frozenset[str]:
+        """Some files and all that they include: what one installation reads."""
+        waiting, found = [*paths], set()
+        while waiting:
+            path = waiting.pop()
+            if path in found or path not in self.definitions:
+                continue
+            found.add(path)
+            for include in self.definitions[path].includes:
+                target = None if include.source else _resolve(posixpath.dirname(path), include.path)
+                waiting += [target] if target else []
+        return frozenset(found)
 
     def _build(self, path: str, file: EnvironmentFile, gathering: "_Gathering") -> str | None:
         """Find the definition files of a build context, and the Python that they state."""
@@ -183,6 +197,7 @@ class _Surveyor:
                 definition = self._use(Use(file), read_conda, gathering, chain=())
                 python = (definition.python if definition else None) or python
             else:
+                gathering.steps.setdefault(handed.command or file, set()).add(file)
                 self._use(Use(file, handed.constraint), read_requirements, gathering, chain=())
         return python
 
@@ -230,10 +245,6 @@ class _Surveyor:
     ) -> Definition | None:
         """Read a definition file for an environment, and what it includes."""
         path = use.path
-        if not chain:
-            gathering.steps.append(set())
-        if gathering.steps:
-            gathering.steps[-1].add(path)
         if use in gathering.uses:
             return self.definitions.get(path)
         gathering.uses.append(use)
@@ -286,7 +297,7 @@ class _Gathering:
     uses: list[Use] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    steps: list[set[str]] = field(default_factory=list)
+    steps: dict[object, set[str]] = field(default_factory=dict)
     context: str | None = None
     dockerfile: str | None = None
 

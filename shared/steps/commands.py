@@ -4,20 +4,16 @@ import re
 import sys
 from pathlib import Path
 
+from shared.domain.credentials import masked
+
 # The agent looks for commands anywhere in a line, whoever wrote it: a package's metadata, a file's path.
 _COMMAND = re.compile(r"##(?=(?:vso)?\[)", re.IGNORECASE)
-_SECRET_IN_URL = re.compile(r"(?P<scheme>https?://)[^/@\s]+@")
 
 
 def say(text: str) -> None:
     """Write a line to the log, without credentials that stand in addresses, and nothing that is a command."""
-    sys.stdout.write(_COMMAND.sub("# #", without_credentials(text)) + "\n")
+    sys.stdout.write(_COMMAND.sub("# #", masked(text)) + "\n")
     sys.stdout.flush()
-
-
-def without_credentials(text: str) -> str:
-    """A text whose addresses hold no user and password any more."""
-    return _SECRET_IN_URL.sub(r"\g<scheme>", text)
 
 
 def log_error(text: str) -> None:
@@ -47,8 +43,6 @@ def upload_summary(path: Path) -> None:
 
 def _command(command: str, data: str) -> None:
     # A line break would end the command, and let the rest of an error pass for a command of its own.
-    text = (
-        _COMMAND.sub("# #", without_credentials(data)).replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
-    )
+    text = _COMMAND.sub("# #", masked(data)).replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
     sys.stdout.write(f"##vso[{command}]{text}\n")
     sys.stdout.flush()

@@ -14,13 +14,10 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
+from shared.domain.feed_facts import LINUX_PLATFORMS
 from shared.steps.commands import log_warning, say
 from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, target_python
 
-# glibc 2.28 is older than that of every base image Azure ML still offers. pip takes a platform literally, not as
-# "or older", so all of them are named.
-_PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(28, 16, -1)), "manylinux2014_x86_64",
-              "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64")  # fmt: skip
 # Settings of pip that a job may bring along; everything else could change which files are taken.
 _KEPT = {
     "PIP_INDEX_URL",
@@ -63,7 +60,7 @@ def package(job: Job) -> Work:
             str(python), "-I", "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
             "--progress-bar", "off", "--only-binary", ":all:", "--implementation", "cp",
             "--python-version", work.python,
-            *(part for platform in _PLATFORMS for part in ("--platform", platform)),
+            *(part for platform in LINUX_PLATFORMS for part in ("--platform", platform)),
             "--dest", str(folder), "--log", str(log), *work.written(Path(scratch)),
         ]  # fmt: skip
         done = subprocess.run(

@@ -135,6 +135,7 @@ class Definition:
         includes: the files it includes, in the order of the file.
         options: likewise; none of them is asked when pins are decided about.
         unusual: what else cannot be read in it, as (line, why).
+        strict: what cannot be read makes pip or conda refuse the file; in a Dockerfile it is one word of many.
         words: every word in it that may be a package's name, in normalised form.
         compiled: the file says that pip-compile or uv wrote it.
         python: for a conda file the exact version of Python it asks for.
@@ -149,6 +150,7 @@ class Definition:
     includes: tuple[Include, ...] = ()
     options: tuple[Option, ...] = ()
     unusual: tuple[tuple[int | None, str], ...] = ()
+    strict: bool = True
     words: frozenset[str] = frozenset()
     compiled: bool = False
     python: str | None = None
@@ -183,4 +185,4 @@ class Definition:
     @property
     def unreadable(self) -> tuple[tuple[int | None, str], ...]:
         """All that cannot be read, as (line, why)."""
-        return (*self.unusual, *self._everything.unreadable)
+        return (*self.unusual, *(self._everything.unreadable if self.strict else ()))

@@ -125,6 +125,7 @@ class _Reader:
             self.source,
             lines=lambda: entries,
             read=read_entries,
+            strict=False,
             words=words_of_entries(entries),
             channel=tuple(self._channel()),
             shared=tuple(sorted(shared)),
@@ -235,8 +236,8 @@ class _Reader:
     def _note(self, installs: Installs, instruction: Instruction, copies: Trail | None = None) -> None:
         for text in installs.requirements:
             self._require(text, instruction)
-        for path, constraint in installs.files:
-            self._hand_over(path, copies, constraint=constraint)
+        for path, constraint, command in installs.files:
+            self._hand_over(path, copies, constraint=constraint, command=(instruction.number, command))
         for path in installs.conda_files:
             self._hand_over(path, copies, conda=True)
         self.channel += installs.channel
@@ -244,7 +245,7 @@ class _Reader:
     def _hand_over(self, path: Traced, copies: Trail | None, *, constraint: bool = False, conda: bool = False) -> None:
         if path.text and path.text != "-":
             place = absolute(self.stage.folder, path.text)
-            self.files.append(HandedOver(path.text, constraint, conda, place=place, copies=copies))
+            self.files.append(HandedOver(path.text, constraint, conda, command, place, copies))
 
     def _require(self, text: Traced, instruction: Instruction) -> None:
         number = self._line_of(text) or instruction.number

@@ -13,6 +13,7 @@ from shared.domain.feed_facts import FeedFile
 _HASH = re.compile(r"--hash(?P<between>\s*=\s*|\s+)(?P<algorithm>[a-z0-9]+):(?P<digest>[0-9a-fA-F]+)")
 # In the file the hashes are apart by blanks and continued lines, and by nothing else.
 _REGION = re.compile(r"(?:--hash[=\s\\]+[a-z0-9]+:[0-9a-fA-F]+[\s\\]*)+")
+_GAP = re.compile(r"[\s\\]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ def digests(requirement: Requirement) -> frozenset[str]:
 def lacks_a_file(requirement: Requirement, files: Sequence[FeedFile]) -> bool:
     """Whether a file of the feed fits none of the hashes."""
     known = digests(requirement)
+    if not known or len(known) < len(_HASH.findall(requirement.options)):
+        return False  # hashes of another kind may be those of the file
     return any(file.sha256 is not None and file.sha256 not in known for file in files)
 
 
@@ -56,6 +59,8 @@ def renewed(requirement: Requirement, files: Sequence[FeedFile], text: str) -> R
     found = list(_HASH.finditer(requirement.options))
     if not fresh or not found or any(file.sha256 is None for file in files):
         return None
+    if requirement.options.count("--hash") != len(found):
+        return None  # one of them is written in a way that would be left behind
     line = requirement.line
     options = line.text.find(requirement.options, requirement.offset + len(requirement.text))
     places = [line.locate(options + at, options + at + 1) for match in found for at in (match.start(), match.end() - 1)]
@@ -66,7 +71,8 @@ def renewed(requirement: Requirement, files: Sequence[FeedFile], text: str) -> R
     start, end = bounds[0], bounds[-1] + 1
     if not _REGION.fullmatch(text[start:end]):
         return None
-    # What stands between the first two keeps them apart; what stands in front of a single one does it as well.
-    apart = text[bounds[1] + 1 : bounds[2]] if len(found) > 1 else text[before[1] : start]
+    # What stands between the first two keeps them apart; the blanks in front of a single one do it as well.
+    gap = _GAP.search(text, before[1], start)
+    apart = text[bounds[1] + 1 : bounds[2]] if len(found) > 1 else (gap[0] if gap else " ")
     prefix = f"--hash{found[0]['between']}sha256:"
     return Replacement(start, end, apart.join(f"{prefix}{digest}" for digest in fresh))

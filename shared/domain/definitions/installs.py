@@ -63,16 +63,17 @@ class Installs:
 
     Attributes:
         requirements: as pip takes them, or exact pins that other commands name.
-        files: requirements files, with whether they only constrain.
+        files: requirements files, with whether they only constrain, and which of the commands takes them.
         conda_files: files that conda makes an environment of.
         channel: packages that conda takes from its channels.
     """
 
     requirements: list[Traced] = field(default_factory=list)
-    files: list[tuple[Traced, bool]] = field(default_factory=list)
+    files: list[tuple[Traced, bool, int]] = field(default_factory=list)
     conda_files: list[Traced] = field(default_factory=list)
     channel: list[Traced] = field(default_factory=list)
     _depth: int = 0
+    _commands: int = 0
 
     def add_script(self, shell: Shell, script: Traced) -> None:
         """Read a script; scripts inside of scripts are read so deep and no deeper."""
@@ -152,26 +153,27 @@ class Installs:
 
     def _pip_arguments(self, rest: Iterator[Traced], *, files: bool) -> None:
         """What stands behind `pip install`; `uv pip sync` takes files instead of packages."""
+        self._commands += 1
         for word in rest:
             name, separator, _ = word.text.partition("=")
             if word.text in _REQUIREMENTS:
                 if value := next(rest, None):
-                    self.files.append((value, _REQUIREMENTS[word.text]))
+                    self.files.append((value, _REQUIREMENTS[word.text], self._commands))
             elif separator and name in _REQUIREMENTS:
-                self.files.append((word[len(name) + 1 :], _REQUIREMENTS[name]))
+                self.files.append((word[len(name) + 1 :], _REQUIREMENTS[name], self._commands))
             elif word.text[:2] in ("-r", "-c") and len(word.text) > 2:
-                self.files.append((word[2:], word.text[:2] == "-c"))
+                self.files.append((word[2:], word.text[:2] == "-c", self._commands))
             elif word.text in ("-e", "--editable"):
                 self.requirements += [value for value in (next(rest, None),) if value]
             elif _FLAGS_AND_FILE.fullmatch(word.text):
                 if value := next(rest, None):
-                    self.files.append((value, word.text.endswith("c")))
+                    self.files.append((value, word.text.endswith("c"), self._commands))
             elif word.text in _WITH_VALUE:
                 next(rest, None)
             elif word.text.startswith("-"):
                 continue
             elif files:
-                self.files.append((word, False))
+                self.files.append((word, False, self._commands))
             elif word.strip():
                 self.requirements.append(word.strip())
 

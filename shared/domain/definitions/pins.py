@@ -140,7 +140,7 @@ def can_hold(marker: str, python: str | None, extras: tuple[str, ...] = ()) -> b
                 ("x86_64", "aarch64"), (python,) if python else _PYTHONS, patches, ("", *extras)
             )
         )
-    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError, RecursionError):
         return True  # what cannot be judged counts
 
 
@@ -150,3 +150,5 @@ def _parsed(text: str) -> PackagingRequirement:
         return PackagingRequirement(text)
     except InvalidRequirement as problem:
         raise Unreadable(f"{text!r} is not a requirement: {str(problem).splitlines()[0]}") from None
+    except (ValueError, RecursionError):
+        raise Unreadable(f"{text[:60]!r}... is not a requirement that anybody writes") from None

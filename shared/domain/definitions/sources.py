@@ -49,6 +49,7 @@ class HandedOver:
         path: as it is written there.
         constraint: it only constrains.
         conda: it goes to conda.
+        command: which of pip's commands takes it; files of one command are installed together.
         place: from the image's root.
         copies: what has been copied by then.
     """
@@ -56,6 +57,7 @@ class HandedOver:
     path: str
     constraint: bool = False
     conda: bool = False
+    command: tuple[int, int] | None = None
     place: str = ""
     copies: Trail | None = None
 

@@ -7,7 +7,7 @@ from shared.adapters.folder import replace_file
 from shared.commandline.console import Console
 from shared.domain.credentials import credential_lines
 from shared.domain.orders import Left, Wanted, raise_pins, read_definition
-from shared.domain.text import Edit, apply
+from shared.domain.text import Edit, apply, line_numbers
 from shared.errors import InvalidInput, Unreadable
 from shared.limits import DEFINITION_BYTES
 
@@ -29,8 +29,8 @@ def bump(wanted: Wanted, files: Sequence[Path], *, check: bool) -> None:
     count = 0
     for file, raw in contents.items():
         edits, left, notes = _looked_at(file, raw, wanted)
-        for edit in edits:
-            console.edit(str(file), _line(raw, edit), edit.old, edit.new)
+        for number, edit in line_numbers(raw, edits):
+            console.edit(str(file), number, edit.old, edit.new)
         for found in left:
             console.note(f"{file}{f':{found.line}' if found.line else ''}  left: {found.why}")
         for line in notes:
@@ -65,7 +65,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as problem:
         raise InvalidInput(f"{file} cannot be read: {problem.strerror}") from None
-
-
-def _line(raw: bytes, edit: Edit) -> int:
-    return raw[: edit.span.start].decode(edit.encoding, errors="replace").count("\n") + 1

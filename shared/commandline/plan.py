@@ -16,7 +16,7 @@ from shared.domain.plan import Plan
 from shared.domain.planner import hold_everything, make_plan, unaffected_environments
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import RULES_FILE, Deliver, PackageRule, Rules, Upto, read_rules
-from shared.domain.text import Edit, apply
+from shared.domain.text import Edit, apply, line_numbers
 from shared.errors import InvalidConfiguration, InvalidInput
 
 # A person who asks for a release means it, whatever its number.
@@ -119,6 +119,9 @@ def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
         for release in made.releases
     }
     acting = {environment.path for environment in made.environments}
+    edits_of = {
+        path: tuple(line_numbers(folder.read(path) or b"", edits)) for path, edits in _by_file(made.edits).items()
+    }
     outcomes = []
     for environment in catalog.environments:
         decisions = []
@@ -129,21 +132,20 @@ def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
                 decision = decided[environment.path, release.id]
             decisions.append((release, decision))
         files = {environment.path, *(use.path for use in environment.uses)} if environment.path in acting else set()
-        edits = tuple((_line(folder, edit), edit) for edit in made.edits if edit.path in files)
+        edits = tuple(edit for path in sorted(files) for edit in edits_of.get(path, ()))
         outcomes.append(Outcome(environment, tuple(decisions), edits))
     return outcomes
 
 
-def _line(folder: Folder, edit: Edit) -> int:
-    before = (folder.read(edit.path) or b"")[: edit.span.start]
-    return before.decode(edit.encoding, errors="replace").count("\n") + 1
+def _by_file(edits: Iterable[Edit]) -> dict[str, list[Edit]]:
+    found: dict[str, list[Edit]] = {}
+    for edit in edits:
+        found.setdefault(edit.path, []).append(edit)
+    return found
 
 
 def _written(folder: Folder, made: Plan) -> dict[str, bytes]:
-    return {
-        path: apply(folder.read(path) or b"", (edit for edit in made.edits if edit.path == path))
-        for path in sorted({edit.path for edit in made.edits})
-    }
+    return {path: apply(folder.read(path) or b"", edits) for path, edits in _by_file(made.edits).items()}
 
 
 def _document(made: Plan, outcomes: Iterable[Outcome], catalog: Catalog) -> dict[str, object]:

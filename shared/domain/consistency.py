@@ -136,9 +136,8 @@ def consistent(
     reasons = {}
     for name in sorted(acting.keys() - kept):
         found = [clash for clash in (*alone[name], *together) if name in clash.packages]
-        reasons[name] = next(
-            (clash.why for clash in found if clash.one == name), found[0].why if found else "see above"
-        )
+        own = next((clash for clash in found if clash.one == name), found[0] if found else None)
+        reasons[name] = own.reason(name) if own else "conflict: it goes only together with releases that are held"
     return {name: acting[name] for name in sorted(kept)}, reasons
 
 

@@ -131,6 +131,8 @@ def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
 
     def text(key: str, where: yaml.Node | None = root) -> str | None:
         node = get(where, key)
+        if (filled_in := _unquoted_template(source, node)) is not None:
+            return filled_in
         if node is not None and not isinstance(node, yaml.ScalarNode):
             wrong.append((line_of(node), f"`{key}` is not text"))
         return scalar(node)
@@ -144,22 +146,57 @@ def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
         build = None
     if build is not None and not text("path", build):
         wrong.append((line_of(build), "`build` has no `path`"))
+    templated = _unquoted_template(source, conda)
     if conda is not None and not isinstance(conda, yaml.ScalarNode | yaml.MappingNode):
         wrong.append((line_of(conda), "`conda_file` is neither a path nor a map"))
     return EnvironmentFile(
         source=source,
         name=name or "",
         version=_version(source, get(root, "version"), text("version")),
-        build_path=text("path", build) if build is not None else None,
+        build_path=_local(text("path", build)) if build is not None else None,
         dockerfile=(text("dockerfile_path", build) if build is not None else None) or "Dockerfile",
         image=text("image"),
-        conda_file=scalar(conda),
-        conda=read_conda_node(source, conda) if isinstance(conda, yaml.MappingNode) else None,
+        conda_file=_local(templated or scalar(conda)),
+        conda=read_conda_node(source, conda) if isinstance(conda, yaml.MappingNode) and not templated else None,
         unreadable=tuple(dict.fromkeys(wrong)),
     )
 
 
+def _local(path: str | None) -> str | None:
+    """A path without the scheme that Azure ML's tools allow in front of it."""
+    return path.removeprefix("file:") if path else path
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """Where an asset's image is built from, for templates that name it (`environment.yaml` of azureml-assets)."""
+
+    folder: str
+    dockerfile: str
+
+
+def read_image_config(source: SourceText) -> ImageConfig | None:
+    """Read `image: {context: {dir, dockerfile}}`; None if a file says no such thing.
+
+    Raises:
+        Unreadable: it is not YAML.
+    """
+    context = get(get(compose(source), "image"), "context")
+    folder = scalar(get(context, "dir"))
+    return ImageConfig(folder, scalar(get(context, "dockerfile")) or "Dockerfile") if folder else None
+
+
+def _unquoted_template(source: SourceText, node: yaml.Node | None) -> str | None:
+    """`{{asset.name}}` without quotes is a map in a map to YAML, and a template to whoever wrote it."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    written = source.text[node.start_mark.index : node.end_mark.index]
+    return written if written.startswith("{{") else None
+
+
 def _version(source: SourceText, node: yaml.Node | None, text: str | None) -> ExplicitVersion | None:
+    if text and is_template(text):
+        return ExplicitVersion(text, None)
     if not isinstance(node, yaml.ScalarNode) or not text:
         return None
     place = literal(source, node)

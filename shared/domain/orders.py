@@ -21,8 +21,8 @@ from shared.errors import InvalidInput, InvalidName, InvalidVersion, Unreadable
 _ORDER = re.compile(r"\s*(?P<name>[^\s=<>!~\[\]]+?)\s*(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>\S+)\s*")
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _DOCKERFILE = re.compile(r"(?:dockerfile|containerfile)[^/]*|[^/]+\.(?:dockerfile|containerfile)", re.IGNORECASE)
-_INSTRUCTIONS = re.compile(r"(?:\s*(?:#[^\n]*)?\n)*\s*(?:FROM|ARG)[ \t]+\S", re.IGNORECASE)
-_FROM = re.compile(r"^\s*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
+_INSTRUCTIONS = re.compile(r"(?:[^\S\n]*(?:#[^\n]*)?\n)*[^\S\n]*(?:FROM|ARG)[ \t]+\S", re.IGNORECASE)
+_FROM = re.compile(r"^[^\S\n]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 # Files with another grammar of their own: what looks like a requirement in them need not be one.
 _OTHERS = (".py", ".ipynb", ".toml", ".cfg", ".json", ".md", ".rst", ".sh", ".ps1", ".lock", ".whl", ".zip")
 

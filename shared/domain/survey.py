@@ -18,7 +18,16 @@ from shared.domain.definitions.conda import read_conda
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER, Dockerfile, read_dockerfile
 from shared.domain.definitions.requirements import read_requirements
 from shared.domain.definitions.sources import HandedOver, copied, origins
-from shared.domain.environments import Environment, EnvironmentFile, Use, is_template, python_of_image, read_environment
+from shared.domain.environments import (
+    Environment,
+    EnvironmentFile,
+    ImageConfig,
+    Use,
+    is_template,
+    python_of_image,
+    read_environment,
+    read_image_config,
+)
 from shared.domain.text import SourceText
 from shared.errors import Unreadable
 from shared.limits import INCLUDE_DEPTH
@@ -26,6 +35,7 @@ from shared.limits import INCLUDE_DEPTH
 _YAML = (".yml", ".yaml")
 _REQUIREMENTS = re.compile(r"requirements[^/]*\.txt", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"Dockerfile(?:\.[^/]*)?|[^/]+\.Dockerfile", re.IGNORECASE)
+_IMAGE_CONFIGS = ("environment.yaml", "environment.yml")
 _CREDENTIAL = "an address holds a credential: take it out, revoke it, and let the pipeline sign in instead"
 
 
@@ -172,7 +182,15 @@ class _Surveyor:
         return self._context(path, context, name, gathering)
 
     def _unnamed_context(self, folder: str, dockerfile: str) -> tuple[str, str]:
-        """The build context of an environment whose path template text fills in: the nearest Dockerfile below tells."""
+        """The build context of an environment whose path template text fills in.
+
+        A file beside it says where its image is built, as in azureml-assets; otherwise the nearest Dockerfile below.
+        """
+        for name in _IMAGE_CONFIGS:
+            config = self._image_config(posixpath.join(folder, name))
+            context = _resolve(folder, config.folder) if config else None
+            if config and context is not None:
+                return context, config.dockerfile if is_template(dockerfile) else dockerfile
         wanted = None if is_template(dockerfile) else posixpath.basename(dockerfile)
         found = [
             below
@@ -184,6 +202,12 @@ class _Surveyor:
             return folder, wanted or "Dockerfile"
         nearest = min(found, key=lambda below: (below.count("/"), len(posixpath.basename(below)), below))
         return posixpath.dirname(nearest), posixpath.basename(nearest)
+
+    def _image_config(self, path: str) -> ImageConfig | None:
+        try:
+            return self._blob(path, "image", read_image_config) if path in self.files else None
+        except Unreadable:
+            return None
 
     def _context(self, path: str, context: str, written: str, gathering: "_Gathering") -> str | None:
         found = posixpath.normpath(posixpath.join(context, written))

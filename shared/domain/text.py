@@ -122,3 +122,14 @@ def apply(raw: bytes, edits: Iterable[Edit]) -> bytes:
         parts += [raw[done : edit.span.start], edit.new.encode(edit.encoding)]
         done = edit.span.end
     return b"".join([*parts, raw[done:]])
+
+
+def line_numbers(raw: bytes, edits: Iterable[Edit]) -> list[tuple[int, Edit]]:
+    """Edits of one file with the number of the line, from 1, that each begins on in the file before, by line feeds."""
+    found = []
+    line, done = 1, 0
+    for edit in sorted(set(edits)):
+        line += raw[done : edit.span.start].decode(edit.encoding, errors="replace").count("\n")
+        done = edit.span.start
+        found.append((line, edit))
+    return found

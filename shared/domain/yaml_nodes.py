@@ -22,6 +22,10 @@ type Node = yaml.Node
 
 # No file that people write comes near; what goes beyond exists to break parsers.
 _DEEPEST = 200
+# An anchor and a tag in front of a value: `&version !!str 1`.
+_PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
+_ESCAPED = {"'": ("''",), '"': ('\\"', "\\\\", "\\/")}
+_FOLD = re.compile(r"[ \t]*(?:\r?\n[ \t]*)+")
 _BRACKET = re.compile(r"[\[\]{}]")
 _INDICATORS = re.compile(r"(?:[-?:] ){8,}")
 
@@ -137,18 +141,54 @@ def scalar(node: Node | None) -> str | None:
     return None
 
 
+def places(source: SourceText, node: Node) -> list[int] | None:
+    """Where each character of a scalar's value stands in the file's text.
+
+    Quotes, doubled quotes, escaped quotes and values that are folded over lines are seen through.
+
+    Returns:
+        None if the value is written in a way that is not understood (block scalars, other escapes).
+    """
+    if not isinstance(node, yaml.ScalarNode) or node.style in ("|", ">"):
+        return None
+    start, end = node.start_mark.index, node.end_mark.index
+    if properties := _PROPERTIES.match(source.text, start, end):
+        start = properties.end()
+    quote = node.style or ""
+    if quote:
+        start, end = start + 1, end - 1
+    written = source.text[start:end]
+    if written == node.value:
+        return list(range(start, end))
+    found: list[int] = []
+    text: list[str] = []
+    at = 0
+    while at < len(written):
+        fold = _FOLD.match(written, at)
+        if fold:
+            breaks = fold[0].count("\n")
+            text.append(" " if breaks == 1 else "\n" * (breaks - 1))
+            found += [start + fold.start()] * len(text[-1])
+            at = fold.end()
+            continue
+        if written[at : at + 2] in _ESCAPED.get(quote, ()):
+            at += 1
+        text.append(written[at])
+        found.append(start + at)
+        at += 1
+    return found if "".join(text) == node.value else None
+
+
 def literal(source: SourceText, node: Node) -> tuple[int, int] | None:
     """Where in the file's text a scalar's value stands, character for character.
 
     Returns:
         (start, end), or None if the value is written in another way (escapes, folding, several lines).
     """
-    if not isinstance(node, yaml.ScalarNode):
+    found = places(source, node)
+    if not found or found != list(range(found[0], found[0] + len(found))):
         return None
-    start, end = node.start_mark.index, node.end_mark.index
-    if node.style in ("'", '"'):
-        start, end = start + 1, end - 1
-    return (start, end) if source.text[start:end] == node.value else None
+    return found[0], found[-1] + 1
 
 
 def line_of(node: Node) -> int:

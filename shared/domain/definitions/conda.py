@@ -10,9 +10,10 @@ import yaml
 
 from shared.domain.definitions import Definition, Entry, Line
 from shared.domain.definitions.requirements import Reading, read_entries, words_of_entries
+from shared.domain.definitions.traced import Traced
 from shared.domain.names import PackageName, package_name
 from shared.domain.text import SourceText
-from shared.domain.yaml_nodes import Node, documents, entries, get, items, line_of, literal, scalar, walk
+from shared.domain.yaml_nodes import Node, documents, entries, get, items, line_of, places, scalar, walk
 from shared.errors import InvalidName
 
 # `python=3.10`, `python==3.10.4`, `python 3.10.*`: the first two numbers say which Python it is.
@@ -113,9 +114,9 @@ class _Conda:
             if text is None:
                 self.unusual.append((line_of(item), "an item of the `pip` list is not text"))
                 continue
-            # A value that is folded or escaped can be read but not edited: it has no place in the file's text.
-            place = literal(self.source, item)
-            line = Line(line_of(item), text, ((0, place[0]),) if place else ())
+            # A value in block style can be read but not edited: it has no place in the file's text.
+            found = places(self.source, item)
+            line = Traced(text, found).line(line_of(item)) if found else Line(line_of(item), text, ())
             self.lines.append(Entry(line, _comment_behind(self.source, item)))
 
     def definition(self) -> Definition:

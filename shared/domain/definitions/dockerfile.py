@@ -32,6 +32,7 @@ _MOUNT = re.compile(r"--mount=(?P<options>\S+)")
 # `RUN <<EOF` and `RUN bash <<EOF`: what follows is a script; otherwise it is what some command reads.
 _READ_BY_SHELL = re.compile(r"\s*(?:(?:/\S*/)?(?:ba|da|z|k)?sh\b[^<]*)?<<")
 _HELD = "# rebuilder: hold"
+_LONGEST_VALUE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,9 @@ class _Reader:
                 self._set(self.stage.variables, found["name"], word[found.end() :])
 
     def _set(self, variables: dict[str, Traced], name: str, value: Traced) -> None:
+        if len(value.text) > _LONGEST_VALUE:
+            variables.pop(name, None)  # it holds itself many times over, and nothing that is a version
+            return
         variables[name] = value
         start = value.places[0] if value.text else -1
         if start >= 0:
@@ -242,7 +246,15 @@ class _Reader:
             self._hand_over(path, copies, conda=True)
         self.channel += installs.channel
 
-    def _hand_over(self, path: Traced, copies: Trail | None, *, constraint: bool = False, conda: bool = False) -> None:
+    def _hand_over(
+        self,
+        path: Traced,
+        copies: Trail | None,
+        *,
+        constraint: bool = False,
+        conda: bool = False,
+        command: tuple[int, int] | None = None,
+    ) -> None:
         if path.text and path.text != "-":
             place = absolute(self.stage.folder, path.text)
             self.files.append(HandedOver(path.text, constraint, conda, command, place, copies))

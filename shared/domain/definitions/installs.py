@@ -49,12 +49,18 @@ _CONDA_WITH_VALUE = {"-n", "--name", "-p", "--prefix", "-c", "--channel", "--cwd
 _CONDA_INSTALLS = {"install", "create", "update", "upgrade"}
 # What these commands name is installed by others, or is no pin at all.
 _OTHERS = {"apt", "apt-get", "apk", "yum", "dnf", "microdnf", "tdnf", "zypper", "npm", "yarn", "gem", "cargo", "brew",
-           "snap", "sed", "awk", "perl"}  # fmt: skip
+           "snap"}  # fmt: skip
+# Their scripts say what a text is and what it shall be.
+_EDITORS = {"sed", "awk", "perl"}
 # An exact pin in the words of any other command: `echo "our-pkg==1.0" >> requirements.txt`.
 _LOOSE = re.compile(
-    r"(?<![A-Za-z0-9._/@-])[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:[ \t]*\[[^\]\n]{0,200}\])?[ \t]*"
+    r"(?<![A-Za-z0-9._/@-])[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[ \t]*(?:\[[^\]\n]{0,200}\][ \t]*)?"
     r"===?[ \t]*[A-Za-z0-9](?:[A-Za-z0-9.!+_-]*[A-Za-z0-9])?"
 )
+# `printf 'our-pkg==1.0\nother==2.0\n'`: the letter belongs to the line break.
+_ESCAPED = re.compile(r"\\[nrt]")
+# `$(which python)` and `command -v pip` in backticks.
+_WHICH = re.compile(r"(?:\$\(|`)\s*(?:which|command\s+-v)\s+(?P<program>[^\s`)]+)\s*[`)]")
 
 
 @dataclass(slots=True)
@@ -97,7 +103,8 @@ class Installs:
         if not rest:
             self._loose(words)
             return
-        program, arguments = rest[0].text.rsplit("/", 1)[-1], rest[1:]
+        which = _WHICH.fullmatch(rest[0].text)
+        program, arguments = (which["program"] if which else rest[0].text).rsplit("/", 1)[-1], rest[1:]
         if _SHELL.fullmatch(program):
             self._shell(shell, arguments)
         elif _PIP.fullmatch(program):
@@ -120,8 +127,10 @@ class Installs:
             at += len(line) + 1
 
     def _loose(self, words: Sequence[Traced]) -> None:
+        if any(word.text in _EDITORS for word in words):
+            return
         for word in words:
-            for found in _LOOSE.finditer(word.text):
+            for found in _LOOSE.finditer(_ESCAPED.sub("  ", word.text)):
                 self.requirements.append(word[found.start() : found.end()])
 
     def _shell(self, shell: Shell, arguments: Sequence[Traced]) -> None:

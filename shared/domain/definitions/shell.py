@@ -16,7 +16,11 @@ _PLAIN_QUOTED = re.compile(r"[^\"\\$`]+")
 _BLANKS = re.compile(r"[^\S\n]+")
 _COMMENT = re.compile(r"[^\n]*")
 _REDIRECTION = re.compile(r"[<>]{1,3}[&|-]?")
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^${}'\"`]*))?\}|(?P<bare>[A-Za-z_]\w*))")
+_VARIABLE = re.compile(
+    r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^${}'\"`]*)|:?\?[^${}]*)?\}|(?P<bare>[A-Za-z_]\w*))"
+)
+    r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^${}'\"`]*)|:?\?[^${}]*)?\}|(?P<bare>[A-Za-z_]\w*))"
+)
 _SEPARATORS = frozenset(";&|()\n")
 _SPECIAL_IN_QUOTES = frozenset('$`"\\\n')
 

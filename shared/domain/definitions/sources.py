@@ -89,13 +89,9 @@ def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
 
 
 def copied(copies: Collection[Copy], inside: Collection[str]) -> set[str]:
-    """All files of the build context that are copied."""
-    found = set()
-    for copy in copies:
-        for source in copy.sources:
-            pattern = _inside(source)
-            found |= {path for path in inside if _covers(pattern, path)}
-    return found
+    """The files of the build context that are copied by name; a folder brings along what nobody may ever use."""
+    patterns = {_inside(source) for copy in copies for source in copy.sources}
+    return {path for path in inside if any(_covers(pattern, path) for pattern in patterns)}
 
 
 def _origin(place: str, copies: Trail | None, inside: Collection[str], depth: int) -> str | None:
@@ -131,8 +127,6 @@ def _candidates(place: str, copy: Copy) -> Iterator[str]:
 
 
 def _covers(pattern: str, path: str) -> bool:
-    if pattern == "." or path.startswith(f"{pattern}/"):
-        return True
     return path.count("/") == pattern.count("/") and fnmatchcase(path, pattern)
 
 

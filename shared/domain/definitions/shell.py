@@ -19,8 +19,6 @@ _REDIRECTION = re.compile(r"[<>]{1,3}[&|-]?")
 _VARIABLE = re.compile(
     r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^${}'\"`]*)|:?\?[^${}]*)?\}|(?P<bare>[A-Za-z_]\w*))"
 )
-    r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^${}'\"`]*)|:?\?[^${}]*)?\}|(?P<bare>[A-Za-z_]\w*))"
-)
 _SEPARATORS = frozenset(";&|()\n")
 _SPECIAL_IN_QUOTES = frozenset('$`"\\\n')
 

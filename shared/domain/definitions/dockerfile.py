@@ -27,6 +27,7 @@ PACKAGES_FOLDER = "pip_packages"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _STAGE = re.compile(r"(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
 _USED = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)")
+_FILLED = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^}]*))?\}|(?P<bare>[A-Za-z_]\w*))")
 _PAIR = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=|$)")
 _MOUNT = re.compile(r"--mount=(?P<options>\S+)")
 # `RUN <<EOF` and `RUN bash <<EOF`: what follows is a script; otherwise it is what some command reads.
@@ -63,12 +64,17 @@ def read_dockerfile(source: SourceText) -> Dockerfile:
 
 @dataclass(slots=True)
 class _Stage:
-    """What is in force at a place of a stage."""
+    """What is in force at a place of a stage; `environment` names the variables that `ENV` set, which `ARG` cannot."""
 
     image: str = ""
     folder: str = "/"
     variables: dict[str, Traced] = field(default_factory=dict)
+    environment: set[str] = field(default_factory=set)
     copies: Trail | None = None
+
+    def continued(self) -> "_Stage":
+        """What is in force in a stage that begins where this one is."""
+        return replace(self, variables=dict(self.variables), environment=set(self.environment))
 
 
 class _Reader:
@@ -137,7 +143,7 @@ class _Reader:
         found = _STAGE.match(self._filled(instruction.text, self.globals))
         image = found["image"] if found else ""
         base = self.stages.get(image.lower())
-        self.stage = replace(base, variables=dict(base.variables)) if base else _Stage(image)
+        self.stage = base.continued() if base else _Stage(image)
         self.stages[str(self.count)] = self.stage
         self.count += 1
         if found and found["name"]:
@@ -150,6 +156,8 @@ class _Reader:
             if found is None:
                 continue
             name = found["name"]
+            if self.count and name in self.stage.environment:
+                continue
             if found[0].endswith("="):
                 self._set(variables, name, word[found.end() :])
             elif self.count and name in self.globals:
@@ -160,13 +168,15 @@ class _Reader:
         if words and "=" not in words[0].text:
             # `ENV NAME value`: all that follows is the value.
             value = instruction.text[instruction.text.text.find(words[0].text) + len(words[0].text) :].strip()
-            quoted = len(value.text) > 1 and value.text[0] == value.text[-1] and value.text[0] in "'\""
-            self._set(self.stage.variables, words[0].text, value[1:-1] if quoted else value)
+            parts = _words(value, self.stage.variables)
+            self._set(self.stage.variables, words[0].text, parts[0] if len(parts) == 1 else value)
+            self.stage.environment.add(words[0].text)
             return
         for word in words:
             found = _PAIR.match(word.text)
             if found and found[0].endswith("="):
                 self._set(self.stage.variables, found["name"], word[found.end() :])
+                self.stage.environment.add(found["name"])
 
     def _set(self, variables: dict[str, Traced], name: str, value: Traced) -> None:
         variables[name] = value
@@ -210,7 +220,8 @@ class _Reader:
             copies = Trail(copy, copies)
         installs = Installs()
         if (words := exec_form(instruction.text)) is not None:
-            installs.add_command(Shell(lambda _: None), words)
+            self._note_uses(instruction.text)
+            installs.add_command(Shell(self.stage.variables.get), words)
         else:
             self._script(installs, instruction.text)
             is_script = _READ_BY_SHELL.match(instruction.text.text)
@@ -265,8 +276,9 @@ class _Reader:
                 yield name, self._line_of(word) or 0
 
     def _note_uses(self, text: Traced, variables: dict[str, Traced] | None = None) -> None:
+        known = self.stage.variables if variables is None else variables
         for found in _USED.finditer(text.text):
-            value = (variables or self.stage.variables).get(found["name"])
+            value = known.get(found["name"])
             if value and value.places[0] >= 0:
                 self.uses[value.places[0]] += 1
 
@@ -274,9 +286,10 @@ class _Reader:
         known = self.stage.variables if variables is None else variables
 
         def value(found: re.Match[str]) -> str:
-            return known[found["name"]].text if found["name"] in known else found[0]
+            name = found["braced"] or found["bare"]
+            return known[name].text if name in known else found["default"] or found[0]
 
-        return re.sub(r"\$\{?(?P<name>[A-Za-z_]\w*)(?::?-[^}]*)?\}?", value, text.text).strip()
+        return _FILLED.sub(value, text.text).strip()
 
 
 def _words(text: Traced, variables: dict[str, Traced]) -> list[Traced]:

@@ -23,6 +23,8 @@ _PREFIXES = {"!", "{", "}", "if", "then", "elif", "else", "while", "until", "do"
 _PREFIXES_WITH_OPTIONS = {"sudo", "env", "nice", "xargs"}
 # A command that runs a command that runs a command: deeper ones exist only to break readers.
 _DEEPEST = 10
+# What takes the place of these is not known; they stay as they are written, however often they are read.
+_SUBSTITUTIONS = ("$(", "`")
 _MODULES = {"pip", "uv", "pipx"}
 _UV_WITH_VALUE = {"--python", "-p", "--extra", "--group", "--package", "--directory", "--project", "--env-file"}
 _PIP_COMMANDS = {"install", "download", "wheel"}
@@ -66,17 +68,21 @@ class Installs:
         files: requirements files, with whether they only constrain.
         conda_files: files that conda makes an environment of.
         channel: packages that conda takes from its channels.
+        _depth: how many scripts stand around the one that is being read.
     """
 
     requirements: list[Traced] = field(default_factory=list)
     files: list[tuple[Traced, bool]] = field(default_factory=list)
     conda_files: list[Traced] = field(default_factory=list)
     channel: list[Traced] = field(default_factory=list)
+    _depth: int = 0
 
     def add_script(self, shell: Shell, script: Traced) -> None:
         """Read a script."""
+        self._depth += 1
         for words in shell.commands(script):
             self.add_command(shell, words)
+        self._depth -= 1
 
     def add_command(self, shell: Shell, words: Sequence[Traced]) -> None:
         """Read one command, and the one that it runs."""
@@ -91,7 +97,9 @@ class Installs:
             self._loose(words)
             return
         program, arguments = rest[0].text.rsplit("/", 1)[-1], rest[1:]
-        if _SHELL.fullmatch(program):
+        if self._depth > _DEEPEST or rest[0].text.startswith(_SUBSTITUTIONS):
+            self._loose(rest)
+        elif _SHELL.fullmatch(program):
             self._shell(shell, arguments)
         elif _PIP.fullmatch(program):
             self._pip(arguments)

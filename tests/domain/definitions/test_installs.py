@@ -106,6 +106,17 @@ class TestShells:
     def test_a_shell_inside_a_shell_is_read(self, shell: str, quoted: str) -> None:
         assert required(f"{shell} {quoted}") == ["a", "b"]
 
+    @pytest.mark.parametrize(
+        "command",
+        ["$(a b)", "`a b`", 'bash -c "$(curl -fsSL https://host.test/x.sh)"', "sh -c '`a b`'", "$(a b) c", "x$(a b)",
+         "bash -c \"$(cat 'a b')\"", "$(echo 'a $(b c)')"],
+    )  # fmt: skip
+    def test_what_a_command_gives_is_not_known(self, command: str) -> None:
+        assert required(f"{command}\npip install behind") == ["behind"]
+
+    def test_a_quoted_script_is_read_as_one(self) -> None:
+        assert required("'pip install a && pip install b'") == ["a", "b"]
+
     def test_a_comment_is_no_command(self) -> None:
         assert required("# pip install a\npip install b # pip install c\n#pip install d") == ["b"]
 

@@ -62,6 +62,7 @@ class TestPip:
             ("--target /x a -t /y b", ["a", "b"]),
             ("-e . -e git+https://host.test/x.git#egg=a b", [".", "git+https://host.test/x.git#egg=a", "b"]),
             ("https://host.test/a-1.0-py3-none-any.whl", ["https://host.test/a-1.0-py3-none-any.whl"]),
+            ("*.whl /x/*.whl", ["*.whl", "/x/*.whl"]),
             ("a\\\n==1.0", ["a==1.0"]),
             ("", []),
             ("-r", []),

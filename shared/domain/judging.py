@@ -59,12 +59,14 @@ class Occurrence:
         version: the version.
         conditional: a marker decides whether it counts.
         line: where it stands.
+        extras: that it asks for.
     """
 
     path: str
     version: Version
     conditional: bool
     line: int
+    extras: tuple[str, ...] = ()
 
 
 class Judge:
@@ -142,7 +144,8 @@ class Judge:
             pin = _pin_or_none(requirement)
             if isinstance(pin, Exact) and not (use.constraint or use.source):
                 conditional = ";" in requirement.text
-                found.append(Occurrence(use.path, pin.version, conditional, requirement.line.number))
+                extras = extras_of(requirement)
+                found.append(Occurrence(use.path, pin.version, conditional, requirement.line.number, extras))
         return found
 
     def as_a_whole(self, environment: Environment, decision: Decision, opaque: str | None = None) -> Decision:

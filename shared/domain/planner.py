@@ -190,11 +190,14 @@ class _Planner:
 
     def _reach_further(self, choices: Choices) -> None:
         """Add the environments that take a release only through another private package."""
-        for release in self.releases:
+        found: dict[tuple[str, PackageName], list[Candidate]] = {}
+        for release in reversed(self.releases):
             for environment, through in reached(self.judge, choices, release):
                 present = choices.get(environment.path, release.id.package)
                 if present is None or present.decision.kind is Kind.UNAFFECTED:
-                    choices.add(environment, release.id.package, [through])
+                    found.setdefault((environment.path, release.id.package), []).append(through)
+        for (_, package), candidates in found.items():
+            choices.add(candidates[0].environment, package, candidates)
 
     def _warn_of(self, environment: Environment, choices: Choices) -> None:
         self.warnings.extend(str(warning) for warning in environment.warnings)

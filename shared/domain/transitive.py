@@ -1,6 +1,9 @@
 """Environments that take a release only through another private package: they name A, which requires it."""
 
-from collections.abc import Iterator
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as PackagingRequirement
@@ -8,6 +11,7 @@ from packaging.version import Version
 
 from shared.domain.consistency import Choices
 from shared.domain.decisions import Decision, Kind, held
+from shared.domain.definitions.pins import can_hold
 from shared.domain.environments import Environment
 from shared.domain.feed_facts import admits
 from shared.domain.judging import Candidate, Judge
@@ -17,42 +21,89 @@ from shared.domain.releases import Release
 from shared.domain.rules import PackageRule, Transitive
 from shared.errors import InvalidName
 
+_EXTRA = re.compile(r"extra\s*==\s*[\"']([^\"']+)[\"']")
+
 
 def reached(judge: Judge, choices: Choices, release: Release) -> Iterator[tuple[Environment, Candidate]]:
     """The environments that a release reaches through other packages, with what happens to each."""
     seen: set[str] = set()
-    for package, version in requirers(judge.knowledge, release):
-        for environment in judge.catalog.naming(package):
-            if environment.path in seen:
+    anywhere = requirers(judge.knowledge, release)
+    on: dict[str | None, list[Needed]] = {None: anywhere}
+    for needed in anywhere:
+        for environment in judge.catalog.naming(needed.package):
+            python = judge.python(environment)
+            if python not in on:
+                on[python] = requirers(judge.knowledge, release, python)
+            if environment.path in seen or needed not in on[python]:
                 continue
-            candidate = choices.get(environment.path, package)
+            candidate = choices.get(environment.path, needed.package)
             bumped = candidate.release.version if candidate and candidate.decision.kind is Kind.BUMP else None
-            if any((bumped or pin.version) == version for pin in judge.pins(environment, package)):
-                seen.add(environment.path)
-                yield environment, _through(judge, environment, release, f"via {package} {version}")
+            for pin in judge.pins(environment, needed.package):
+                if (bumped or pin.version) == needed.version and needed.is_asked_for(pin.extras):
+                    seen.add(environment.path)
+                    via = f"via {needed.package} {needed.version}"
+                    yield environment, _through(judge, environment, release, via)
+                    break
 
 
-def requirers(knowledge: Knowledge, release: Release) -> list[tuple[PackageName, Version]]:
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A version that installs a release.
+
+    Attributes:
+        package: its package.
+        version: the version.
+        extra: the extra that has to be asked for; None if it always does.
+    """
+
+    package: PackageName
+    version: Version
+    extra: str | None = None
+
+    def is_asked_for(self, extras: Iterable[str]) -> bool:
+        """Whether somebody who asks for some extras asks for this."""
+        return self.extra is None or self.extra in map(_normalised, extras)
+
+
+def requirers(knowledge: Knowledge, release: Release, python: str | None = None) -> list[Needed]:
     """The versions of packages that require a release and admit it, directly and through one another."""
-    found: dict[tuple[PackageName, Version], None] = {}
-    waiting = [(release.id.package, release.version)]
+    first = Needed(release.id.package, release.version)
+    found: dict[Needed, None] = {}
+    waiting = deque([first])
     while waiting:
-        name, version = waiting.pop(0)
-        for (package, own), metadata in sorted(knowledge.metadata.items()):
-            if package == release.id.package or (package, own) in found:
+        needed = waiting.popleft()
+        for (package, version), metadata in sorted(knowledge.metadata.items()):
+            if package == release.id.package:
                 continue
-            if any(_asks_for(text, name, version) for text in metadata.requires):
-                found[package, own] = None
-                waiting.append((package, own))
+            for extra in _extras_that_ask_for(needed, metadata.requires, python):
+                requirer = Needed(package, version, extra)
+                if requirer not in found:
+                    found[requirer] = None
+                    waiting.append(requirer)
     return list(found)
 
 
-def _asks_for(text: str, name: PackageName, version: Version) -> bool:
-    try:
-        wanted = PackagingRequirement(text)
-        return package_name(wanted.name) == name and admits(str(wanted.specifier), version)
-    except (InvalidRequirement, InvalidName):
-        return False
+def _extras_that_ask_for(needed: Needed, texts: Iterable[str], python: str | None) -> Iterator[str | None]:
+    """The extras of a version with whose requirements something is installed; None if it always is."""
+    for text in texts:
+        try:
+            wanted = PackagingRequirement(text)
+            named = package_name(wanted.name) == needed.package and needed.is_asked_for(wanted.extras)
+        except (InvalidRequirement, InvalidName):
+            continue
+        if not named or not admits(str(wanted.specifier), needed.version):
+            continue
+        marker = str(wanted.marker or "")
+        if not marker or can_hold(marker, python):
+            yield None
+            continue
+        for extra in _EXTRA.findall(marker):
+            if can_hold(marker, python, (extra,)):
+                yield _normalised(extra)
+
+
+def _normalised(extra: str) -> str:
+    return re.sub(r"[-_.]+", "-", extra).lower()
 
 
 def _through(judge: Judge, environment: Environment, release: Release, via: str) -> Candidate:
@@ -61,7 +112,8 @@ def _through(judge: Judge, environment: Environment, release: Release, via: str)
     decision = _decision(release, rule, via)
     if decision.acts and carried is not None and carried >= release.version:
         decision = Decision(Kind.CURRENT, f"{via}: a rebuild brought {carried}")
-    return Candidate(environment, release, judge.as_a_whole(environment, decision))
+    changes = decision.kind is not Kind.CURRENT
+    return Candidate(environment, release, judge.as_a_whole(environment, decision), changes=changes)
 
 
 def _decision(release: Release, rule: PackageRule | None, via: str) -> Decision:

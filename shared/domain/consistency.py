@@ -16,7 +16,7 @@ from shared.domain.judging import Candidate, Judge, Occurrence
 from shared.domain.names import PackageName, package_name
 from shared.errors import InvalidName
 
-# So many releases for one environment are tried out in all combinations; of more, the clashing ones are given up.
+# So many releases for one environment are tried out in all combinations; of more, those that clash go one by one.
 _MOST_TOGETHER = 10
 
 
@@ -92,19 +92,27 @@ class Clash:
 
 def consistent(judge: Judge, acting: Mapping[PackageName, Candidate]) -> dict[PackageName, Candidate]:
     """The largest set of releases for one environment that fits together; of several the first by name."""
-    certain = [clash for clash in clashes(judge, acting) if clash.certain]
-    if not certain:
+    if not _certain(judge, acting):
         return dict(acting)
     names = sorted(acting)
     if len(names) <= _MOST_TOGETHER:
         for size in range(len(names) - 1, 0, -1):
-            for kept in combinations(names, size):
-                subset = {name: acting[name] for name in kept}
-                if not any(clash.certain for clash in clashes(judge, subset)):
+            for together in combinations(names, size):
+                subset = {name: acting[name] for name in together}
+                if not _certain(judge, subset):
                     return subset
         return {}
-    involved = frozenset().union(*(clash.packages for clash in certain))
-    return consistent(judge, {name: acting[name] for name in names if name not in involved})
+    kept = dict(acting)
+    while certain := _certain(judge, kept):
+        del kept[max(certain[0].packages & kept.keys())]
+    # What was given up may fit to what is left.
+    while fitting := [name for name in names if name not in kept and not _certain(judge, {**kept, name: acting[name]})]:
+        kept[fitting[0]] = acting[fitting[0]]
+    return kept
+
+
+def _certain(judge: Judge, acting: Mapping[PackageName, Candidate]) -> list["Clash"]:
+    return [clash for clash in clashes(judge, acting) if clash.certain]
 
 
 def clashes(judge: Judge, acting: Mapping[PackageName, Candidate]) -> list[Clash]:

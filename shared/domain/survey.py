@@ -139,6 +139,7 @@ class _Surveyor:
         if conda is None or conda not in self.files:
             gathering.problems.append(Problem(path, f"its conda file {written!r} is not in the repository"))
             return None
+        gathering.steps.append(set())
         definition = self._use(Use(conda), read_conda, gathering, chain=())
         return definition.python if definition else None
 
@@ -178,7 +179,11 @@ class _Surveyor:
         start = len(context) + 1 if context else 0
         inside = {below_path[start:]: below_path for below_path in below}
         python = python_of_image(dockerfile.image) if dockerfile and dockerfile.image else None
+        step = None
         for file, handed in _handed_over(dockerfile, inside):
+            if handed.step is None or handed.step != step:
+                gathering.steps.append(set())
+            step = handed.step
             if handed.conda:
                 definition = self._use(Use(file), read_conda, gathering, chain=())
                 python = (definition.python if definition else None) or python
@@ -230,10 +235,7 @@ class _Surveyor:
     ) -> Definition | None:
         """Read a definition file for an environment, and what it includes."""
         path = use.path
-        if not chain:
-            gathering.steps.append(set())
-        if gathering.steps:
-            gathering.steps[-1].add(path)
+        gathering.steps[-1].add(path)
         if use in gathering.uses:
             return self.definitions.get(path)
         gathering.uses.append(use)

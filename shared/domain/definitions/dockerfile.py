@@ -84,6 +84,7 @@ class _Reader:
         self.stages: dict[str, _Stage] = {}
         self.globals: dict[str, Traced] = {}
         self.count = 0
+        self.steps = 0
         self.entries: list[Entry] = []
         self.files: list[HandedOver] = []
         self.copies: list[Copy] = []
@@ -246,16 +247,18 @@ class _Reader:
     def _note(self, installs: Installs, instruction: Instruction, copies: Trail | None = None) -> None:
         for text in installs.requirements:
             self._require(text, instruction)
-        for path, constraint in installs.files:
-            self._hand_over(path, copies, constraint=constraint)
+        before = self.steps
+        for file in installs.files:
+            self.steps = before + file.command
+            self._hand_over(HandedOver(file.path.text, file.constraint, step=self.steps), copies)
         for path in installs.conda_files:
-            self._hand_over(path, copies, conda=True)
+            self._hand_over(HandedOver(path.text, conda=True), copies)
         self.channel += installs.channel
 
-    def _hand_over(self, path: Traced, copies: Trail | None, *, constraint: bool = False, conda: bool = False) -> None:
-        if path.text and path.text != "-":
-            place = absolute(self.stage.folder, path.text)
-            self.files.append(HandedOver(path.text, constraint, conda, place=place, copies=copies))
+    def _hand_over(self, handed: HandedOver, copies: Trail | None) -> None:
+        if handed.path and handed.path != "-":
+            place = absolute(self.stage.folder, handed.path)
+            self.files.append(replace(handed, place=place, copies=copies))
 
     def _require(self, text: Traced, instruction: Instruction) -> None:
         number = self._line_of(text) or instruction.number

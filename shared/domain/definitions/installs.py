@@ -59,22 +59,39 @@ _LOOSE = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PipFile:
+    """A file that a command hands to pip.
+
+    Attributes:
+        path: as it is written.
+        constraint: it only constrains.
+        command: the number of the command, within what is read together.
+    """
+
+    path: Traced
+    constraint: bool
+    command: int
+
+
 @dataclass(slots=True)
 class Installs:
     """What a script installs.
 
     Attributes:
         requirements: as pip takes them, or exact pins that other commands name.
-        files: requirements files, with whether they only constrain.
+        files: requirements files.
         conda_files: files that conda makes an environment of.
         channel: packages that conda takes from its channels.
+        _commands: how many commands of pip have been read.
         _depth: how many scripts stand around the one that is being read.
     """
 
     requirements: list[Traced] = field(default_factory=list)
-    files: list[tuple[Traced, bool]] = field(default_factory=list)
+    files: list[PipFile] = field(default_factory=list)
     conda_files: list[Traced] = field(default_factory=list)
     channel: list[Traced] = field(default_factory=list)
+    _commands: int = 0
     _depth: int = 0
 
     def add_script(self, shell: Shell, script: Traced) -> None:
@@ -154,28 +171,32 @@ class Installs:
 
     def _pip_arguments(self, rest: Iterator[Traced], *, files: bool) -> None:
         """What stands behind `pip install`; `uv pip sync` takes files instead of packages."""
+        self._commands += 1
         for word in rest:
             name, separator, _ = word.text.partition("=")
             if word.text in _REQUIREMENTS:
                 if value := next(rest, None):
-                    self.files.append((value, _REQUIREMENTS[word.text]))
+                    self._file(value, constraint=_REQUIREMENTS[word.text])
             elif separator and name in _REQUIREMENTS:
-                self.files.append((word[len(name) + 1 :], _REQUIREMENTS[name]))
+                self._file(word[len(name) + 1 :], constraint=_REQUIREMENTS[name])
             elif word.text[:2] in ("-r", "-c") and len(word.text) > 2:
-                self.files.append((word[2:], word.text[:2] == "-c"))
+                self._file(word[2:], constraint=word.text[:2] == "-c")
             elif word.text in ("-e", "--editable"):
                 self.requirements += [value for value in (next(rest, None),) if value]
             elif _FLAGS_AND_FILE.fullmatch(word.text):
                 if value := next(rest, None):
-                    self.files.append((value, word.text.endswith("c")))
+                    self._file(value, constraint=word.text.endswith("c"))
             elif word.text in _WITH_VALUE:
                 next(rest, None)
             elif word.text.startswith("-"):
                 continue
             elif files:
-                self.files.append((word, False))
+                self._file(word, constraint=False)
             elif word.strip():
                 self.requirements.append(word.strip())
+
+    def _file(self, path: Traced, *, constraint: bool) -> None:
+        self.files.append(PipFile(path, constraint, self._commands))
 
     def _conda(self, program: str, arguments: list[Traced]) -> None:
         command = next((word.text for word in arguments if not word.text.startswith("-")), "")

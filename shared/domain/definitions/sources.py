@@ -49,6 +49,7 @@ class HandedOver:
         path: as it is written there.
         constraint: it only constrains.
         conda: it goes to conda.
+        step: the same for all files that one command takes; None if that is not known.
         place: from the image's root.
         copies: what has been copied by then.
     """
@@ -56,6 +57,7 @@ class HandedOver:
     path: str
     constraint: bool = False
     conda: bool = False
+    step: int | None = None
     place: str = ""
     copies: Trail | None = None
 

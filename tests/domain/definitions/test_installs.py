@@ -20,7 +20,7 @@ def required(script: str) -> list[str]:
 
 
 def files(script: str) -> list[tuple[str, bool]]:
-    return [(path.text, constraint) for path, constraint in read(script).files]
+    return [(file.path.text, file.constraint) for file in read(script).files]
 
 
 class TestPip:
@@ -195,6 +195,6 @@ _PIECES = (
 def test_whatever_is_found_stands_in_the_script(script: str) -> None:
     found = read(script)
 
-    for text in (*found.requirements, *found.conda_files, *found.channel, *(path for path, _ in found.files)):
+    for text in (*found.requirements, *found.conda_files, *found.channel, *(file.path for file in found.files)):
         for character, place in zip(text.text, text.places, strict=True):
             assert place < 0 or script[place] == character

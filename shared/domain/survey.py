@@ -221,7 +221,7 @@ class _Surveyor:
                 definition = self._use(Use(file), read_conda, gathering, chain=())
                 python = (definition.python if definition else None) or python
             else:
-                gathering.steps.setdefault(handed.command or file, set()).add(file)
+                gathering.steps.setdefault(file if handed.step is None else handed.step, set()).add(file)
                 self._use(Use(file, handed.constraint), read_requirements, gathering, chain=())
         return python
 

@@ -27,6 +27,7 @@ PACKAGES_FOLDER = "pip_packages"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _STAGE = re.compile(r"(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
 _USED = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)")
+_FILLED = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^}]*))?\}|(?P<bare>[A-Za-z_]\w*))")
 _PAIR = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=|$)")
 _MOUNT = re.compile(r"--mount=(?P<options>\S+)")
 # `RUN <<EOF` and `RUN bash <<EOF`: what follows is a script; otherwise it is what some command reads.
@@ -64,12 +65,17 @@ def read_dockerfile(source: SourceText) -> Dockerfile:
 
 @dataclass(slots=True)
 class _Stage:
-    """What is in force at a place of a stage."""
+    """What is in force at a place of a stage; `environment` names the variables that `ENV` set, which `ARG` cannot."""
 
     image: str = ""
     folder: str = "/"
     variables: dict[str, Traced] = field(default_factory=dict)
+    environment: set[str] = field(default_factory=set)
     copies: Trail | None = None
+
+    def continued(self) -> "_Stage":
+        """What is in force in a stage that begins where this one is."""
+        return replace(self, variables=dict(self.variables), environment=set(self.environment))
 
 
 class _Reader:
@@ -79,6 +85,7 @@ class _Reader:
         self.stages: dict[str, _Stage] = {}
         self.globals: dict[str, Traced] = {}
         self.count = 0
+        self.steps = 0
         self.entries: list[Entry] = []
         self.files: list[HandedOver] = []
         self.copies: list[Copy] = []
@@ -139,7 +146,7 @@ class _Reader:
         found = _STAGE.match(self._filled(instruction.text, self.globals))
         image = found["image"] if found else ""
         base = self.stages.get(image.lower())
-        self.stage = replace(base, variables=dict(base.variables)) if base else _Stage(image)
+        self.stage = base.continued() if base else _Stage(image)
         self.stages[str(self.count)] = self.stage
         self.count += 1
         if found and found["name"]:
@@ -152,6 +159,8 @@ class _Reader:
             if found is None:
                 continue
             name = found["name"]
+            if self.count and name in self.stage.environment:
+                continue
             if found[0].endswith("="):
                 self._set(variables, name, word[found.end() :])
             elif self.count and name in self.globals:
@@ -162,13 +171,15 @@ class _Reader:
         if words and "=" not in words[0].text:
             # `ENV NAME value`: all that follows is the value.
             value = instruction.text[instruction.text.text.find(words[0].text) + len(words[0].text) :].strip()
-            quoted = len(value.text) > 1 and value.text[0] == value.text[-1] and value.text[0] in "'\""
-            self._set(self.stage.variables, words[0].text, value[1:-1] if quoted else value)
+            parts = _words(value, self.stage.variables)
+            self._set(self.stage.variables, words[0].text, parts[0] if len(parts) == 1 else value)
+            self.stage.environment.add(words[0].text)
             return
         for word in words:
             found = _PAIR.match(word.text)
             if found and found[0].endswith("="):
                 self._set(self.stage.variables, found["name"], word[found.end() :])
+                self.stage.environment.add(found["name"])
 
     def _set(self, variables: dict[str, Traced], name: str, value: Traced) -> None:
         if len(value.text) > _LONGEST_VALUE:
@@ -215,7 +226,8 @@ class _Reader:
             copies = Trail(copy, copies)
         installs = Installs()
         if (words := exec_form(instruction.text)) is not None:
-            installs.add_command(Shell(lambda _: None), words)
+            self._note_uses(instruction.text)
+            installs.add_command(Shell(self.stage.variables.get), words)
         else:
             self._script(installs, instruction.text)
             is_script = _READ_BY_SHELL.match(instruction.text.text)
@@ -240,24 +252,18 @@ class _Reader:
     def _note(self, installs: Installs, instruction: Instruction, copies: Trail | None = None) -> None:
         for text in installs.requirements:
             self._require(text, instruction)
-        for path, constraint, command in installs.files:
-            self._hand_over(path, copies, constraint=constraint, command=(instruction.number, command))
+        before = self.steps
+        for file in installs.files:
+            self.steps = before + file.command
+            self._hand_over(HandedOver(file.path.text, file.constraint, step=self.steps), copies)
         for path in installs.conda_files:
-            self._hand_over(path, copies, conda=True)
+            self._hand_over(HandedOver(path.text, conda=True), copies)
         self.channel += installs.channel
 
-    def _hand_over(
-        self,
-        path: Traced,
-        copies: Trail | None,
-        *,
-        constraint: bool = False,
-        conda: bool = False,
-        command: tuple[int, int] | None = None,
-    ) -> None:
-        if path.text and path.text != "-":
-            place = absolute(self.stage.folder, path.text)
-            self.files.append(HandedOver(path.text, constraint, conda, command, place, copies))
+    def _hand_over(self, handed: HandedOver, copies: Trail | None) -> None:
+        if handed.path and handed.path != "-":
+            place = absolute(self.stage.folder, handed.path)
+            self.files.append(replace(handed, place=place, copies=copies))
 
     def _require(self, text: Traced, instruction: Instruction) -> None:
         number = self._line_of(text) or instruction.number
@@ -278,8 +284,9 @@ class _Reader:
                 yield name, self._line_of(word) or 0
 
     def _note_uses(self, text: Traced, variables: dict[str, Traced] | None = None) -> None:
+        known = self.stage.variables if variables is None else variables
         for found in _USED.finditer(text.text):
-            value = (variables or self.stage.variables).get(found["name"])
+            value = known.get(found["name"])
             if value and value.places[0] >= 0:
                 self.uses[value.places[0]] += 1
 
@@ -287,9 +294,10 @@ class _Reader:
         known = self.stage.variables if variables is None else variables
 
         def value(found: re.Match[str]) -> str:
-            return known[found["name"]].text if found["name"] in known else found[0]
+            name = found["braced"] or found["bare"]
+            return known[name].text if name in known else found["default"] or found[0]
 
-        return re.sub(r"\$\{?(?P<name>[A-Za-z_]\w*)(?::?-[^}]*)?\}?", value, text.text).strip()
+        return _FILLED.sub(value, text.text).strip()
 
 
 def _words(text: Traced, variables: dict[str, Traced]) -> list[Traced]:

@@ -23,6 +23,8 @@ _PREFIXES = {"!", "{", "}", "if", "then", "elif", "else", "while", "until", "do"
 _PREFIXES_WITH_OPTIONS = {"sudo", "env", "nice", "xargs"}
 # A command that runs a command that runs a command: deeper ones exist only to break readers.
 _DEEPEST = 10
+# What takes the place of these is not known; they stay as they are written, however often they are read.
+_SUBSTITUTIONS = ("$(", "`")
 _MODULES = {"pip", "uv", "pipx"}
 _UV_WITH_VALUE = {"--python", "-p", "--extra", "--group", "--package", "--directory", "--project", "--env-file"}
 _PIP_COMMANDS = {"install", "download", "wheel"}
@@ -63,32 +65,46 @@ _ESCAPED = re.compile(r"\\[nrt]")
 _WHICH = re.compile(r"(?:\$\(|`)\s*(?:which|command\s+-v)\s+(?P<program>[^\s`)]+)\s*[`)]")
 
 
+@dataclass(frozen=True, slots=True)
+class PipFile:
+    """A file that a command hands to pip.
+
+    Attributes:
+        path: as it is written.
+        constraint: it only constrains.
+        command: the number of the command, within what is read together.
+    """
+
+    path: Traced
+    constraint: bool
+    command: int
+
+
 @dataclass(slots=True)
 class Installs:
     """What a script installs.
 
     Attributes:
         requirements: as pip takes them, or exact pins that other commands name.
-        files: requirements files, with whether they only constrain, and which of the commands takes them.
+        files: requirements files.
         conda_files: files that conda makes an environment of.
         channel: packages that conda takes from its channels.
+        _commands: how many commands of pip have been read.
+        _depth: how many scripts stand around the one that is being read.
     """
 
     requirements: list[Traced] = field(default_factory=list)
-    files: list[tuple[Traced, bool, int]] = field(default_factory=list)
+    files: list[PipFile] = field(default_factory=list)
     conda_files: list[Traced] = field(default_factory=list)
     channel: list[Traced] = field(default_factory=list)
-    _depth: int = 0
     _commands: int = 0
+    _depth: int = 0
 
     def add_script(self, shell: Shell, script: Traced) -> None:
-        """Read a script; scripts inside of scripts are read so deep and no deeper."""
+        """Read a script."""
         self._depth += 1
         for words in shell.commands(script):
-            if self._depth <= _DEEPEST:
-                self.add_command(shell, words)
-            else:
-                self._loose(words)
+            self.add_command(shell, words)
         self._depth -= 1
 
     def add_command(self, shell: Shell, words: Sequence[Traced]) -> None:
@@ -105,7 +121,9 @@ class Installs:
             return
         which = _WHICH.fullmatch(rest[0].text)
         program, arguments = (which["program"] if which else rest[0].text).rsplit("/", 1)[-1], rest[1:]
-        if _SHELL.fullmatch(program):
+        if self._depth > _DEEPEST or (which is None and rest[0].text.startswith(_SUBSTITUTIONS)):
+            self._loose(rest)
+        elif _SHELL.fullmatch(program):
             self._shell(shell, arguments)
         elif _PIP.fullmatch(program):
             self._pip(arguments)
@@ -167,24 +185,27 @@ class Installs:
             name, separator, _ = word.text.partition("=")
             if word.text in _REQUIREMENTS:
                 if value := next(rest, None):
-                    self.files.append((value, _REQUIREMENTS[word.text], self._commands))
+                    self._file(value, constraint=_REQUIREMENTS[word.text])
             elif separator and name in _REQUIREMENTS:
-                self.files.append((word[len(name) + 1 :], _REQUIREMENTS[name], self._commands))
+                self._file(word[len(name) + 1 :], constraint=_REQUIREMENTS[name])
             elif word.text[:2] in ("-r", "-c") and len(word.text) > 2:
-                self.files.append((word[2:], word.text[:2] == "-c", self._commands))
+                self._file(word[2:], constraint=word.text[:2] == "-c")
             elif word.text in ("-e", "--editable"):
                 self.requirements += [value for value in (next(rest, None),) if value]
             elif _FLAGS_AND_FILE.fullmatch(word.text):
                 if value := next(rest, None):
-                    self.files.append((value, word.text.endswith("c"), self._commands))
+                    self._file(value, constraint=word.text.endswith("c"))
             elif word.text in _WITH_VALUE:
                 next(rest, None)
             elif word.text.startswith("-"):
                 continue
             elif files:
-                self.files.append((word, False, self._commands))
+                self._file(word, constraint=False)
             elif word.strip():
                 self.requirements.append(word.strip())
+
+    def _file(self, path: Traced, *, constraint: bool) -> None:
+        self.files.append(PipFile(path, constraint, self._commands))
 
     def _conda(self, program: str, arguments: list[Traced]) -> None:
         command = next((word.text for word in arguments if not word.text.startswith("-")), "")

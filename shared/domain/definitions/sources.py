@@ -49,7 +49,7 @@ class HandedOver:
         path: as it is written there.
         constraint: it only constrains.
         conda: it goes to conda.
-        command: which of pip's commands takes it; files of one command are installed together.
+        step: the same for all files that one command takes; None if that is not known.
         place: from the image's root.
         copies: what has been copied by then.
     """
@@ -57,7 +57,7 @@ class HandedOver:
     path: str
     constraint: bool = False
     conda: bool = False
-    command: tuple[int, int] | None = None
+    step: int | None = None
     place: str = ""
     copies: Trail | None = None
 
@@ -74,7 +74,7 @@ def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
         handed: what the Dockerfile names.
         inside: the paths of the files in the build context, from its root.
     """
-    found = _origin(handed.place, handed.copies, inside, 0)
+    found = _origin(handed.place, handed.copies, inside, set())
     if found is not None:
         return [found] if found else []
     # Moved about in a way that is not understood: then the longest common end of the path decides.
@@ -94,15 +94,23 @@ def copied(copies: Collection[Copy], inside: Collection[str]) -> set[str]:
     return {path for path in inside if any(_covers(pattern, path) for pattern in patterns)}
 
 
-def _origin(place: str, copies: Trail | None, inside: Collection[str], depth: int) -> str | None:
-    """The file at a place of an image; "" if it is written there and copied from nowhere; None if nobody knows."""
+def _origin(
+    place: str, copies: Trail | None, inside: Collection[str], seen: set[tuple[str, int]], depth: int = 0
+) -> str | None:
+    """The file at a place of an image; "" if it is written there and copied from nowhere; None if nobody knows.
+
+    Places of stages that have been `seen` are not looked at again: stages may copy from each other in many ways.
+    """
+    if (place, id(copies)) in seen:
+        return None
+    seen.add((place, id(copies)))
     for copy in copies or ():
         if not copy.sources and place == copy.target:
             return ""  # a here-document
         for path in _candidates(place, copy):
             if copy.foreign:
                 if copy.stage is not None and depth < _DEEPEST:
-                    found = _origin(absolute("/", path), copy.stage, inside, depth + 1)
+                    found = _origin(absolute("/", path), copy.stage, inside, seen, depth + 1)
                     if found is not None:
                         return found
             elif path in inside:

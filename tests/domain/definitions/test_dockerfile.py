@@ -147,6 +147,13 @@ class TestVariables:
             "FROM x\nARG A=1.0\nENV V=$A\nRUN pip install our-pkg==$V\n",
             "FROM x AS one\nARG V=1.0\nFROM one\nRUN pip install our-pkg==$V\n",
             "FROM x\nARG V=1.0\nRUN <<EOF\npip install our-pkg==$V\nEOF\n",
+            "FROM x\nENV V=1.0\nARG V=2.0\nRUN pip install our-pkg==$V\n",
+            "FROM x\nENV V=1.0\nARG V\nRUN pip install our-pkg==$V\n",
+            "FROM x\nENV V=2.0\nENV V=1.0\nRUN pip install our-pkg==$V\n",
+            "FROM x\nARG A=1.0\nENV V $A\nRUN pip install our-pkg==$V\n",
+            "FROM x\nENV V \"1.0\"\nRUN pip install our-pkg==$V\n",
+            'FROM x\nENV V=1.0\nRUN ["bash", "-c", "pip install our-pkg==$V"]\n',
+            "FROM x\nARG V=1.0\nFROM x:$V\nARG V=1.0\nRUN pip install our-pkg==$V\n",
         ],
     )  # fmt: skip
     def test_a_version_in_a_variable_has_its_place_there(self, text: str) -> None:
@@ -172,7 +179,8 @@ class TestVariables:
 
     @pytest.mark.parametrize(
         "use",
-        ["RUN pip install other==$V", "LABEL version=$V", "RUN echo ${V} > /version", "COPY app-$V.zip /", "ENV X=a-$V",
+        ["RUN pip install other==$V", "LABEL version=$V",
+         'RUN ["bash", "-c", "echo $V"]', "RUN echo ${V} > /version", "COPY app-$V.zip /", "ENV X=a-$V",
          "FROM y:$V", "ARG W=$V\nRUN echo $W", "RUN <<EOF\necho $V\nEOF", "WORKDIR /app/$V"],
     )  # fmt: skip
     def test_a_variable_that_serves_something_else_is_shared(self, use: str) -> None:
@@ -220,6 +228,9 @@ class TestHold:
         ("FROM a\nFROM --platform=linux/amd64 b:1 AS c\n", "b:1"),
         ("# FROM no\nARG X=1\nFROM \\\n  a\n", "a"),
         ("ARG PY=3.10\nFROM python:${PY}-slim\n", "python:3.10-slim"),
+        ("ARG PY=3.10\nFROM python:$PY-slim AS base\nFROM base\n", "python:3.10-slim"),
+        ("ARG PY\nFROM python:${PY:-3.10}-slim\n", "python:3.10-slim"),
+        ("FROM a\nENV PY=3.10\nFROM python:$PY\n", "python:$PY"),
         ("FROM a AS base\nFROM base AS more\nFROM more\n", "a"),
         ("RUN echo FROM x\n", None),
         ("", None),

@@ -20,7 +20,7 @@ def required(script: str) -> list[str]:
 
 
 def files(script: str) -> list[tuple[str, bool]]:
-    return [(path.text, constraint) for path, constraint in read(script).files]
+    return [(file.path.text, file.constraint) for file in read(script).files]
 
 
 class TestPip:
@@ -62,6 +62,7 @@ class TestPip:
             ("--target /x a -t /y b", ["a", "b"]),
             ("-e . -e git+https://host.test/x.git#egg=a b", [".", "git+https://host.test/x.git#egg=a", "b"]),
             ("https://host.test/a-1.0-py3-none-any.whl", ["https://host.test/a-1.0-py3-none-any.whl"]),
+            ("*.whl /x/*.whl", ["*.whl", "/x/*.whl"]),
             ("a\\\n==1.0", ["a==1.0"]),
             ("", []),
             ("-r", []),
@@ -105,6 +106,17 @@ class TestShells:
     @pytest.mark.parametrize("quoted", ["'pip install a && pip install b'", '"pip install a && pip install b"'])
     def test_a_shell_inside_a_shell_is_read(self, shell: str, quoted: str) -> None:
         assert required(f"{shell} {quoted}") == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        "command",
+        ["$(a b)", "`a b`", 'bash -c "$(curl -fsSL https://host.test/x.sh)"', "sh -c '`a b`'", "$(a b) c", "x$(a b)",
+         "bash -c \"$(cat 'a b')\"", "$(echo 'a $(b c)')"],
+    )  # fmt: skip
+    def test_what_a_command_gives_is_not_known(self, command: str) -> None:
+        assert required(f"{command}\npip install behind") == ["behind"]
+
+    def test_a_quoted_script_is_read_as_one(self) -> None:
+        assert required("'pip install a && pip install b'") == ["a", "b"]
 
     def test_a_comment_is_no_command(self) -> None:
         assert required("# pip install a\npip install b # pip install c\n#pip install d") == ["b"]
@@ -183,6 +195,6 @@ _PIECES = (
 def test_whatever_is_found_stands_in_the_script(script: str) -> None:
     found = read(script)
 
-    for text in (*found.requirements, *found.conda_files, *found.channel, *(path for path, _ in found.files)):
+    for text in (*found.requirements, *found.conda_files, *found.channel, *(file.path for file in found.files)):
         for character, place in zip(text.text, text.places, strict=True):
             assert place < 0 or script[place] == character

@@ -58,6 +58,18 @@ class TestLaziness:
             assert found.requirements == tuple(r for r in definition.requirements if r.name == name)
             assert set(found.unreadable) <= set(definition.unreadable)
 
+    @pytest.mark.parametrize("line", ["*.whl", "our_pkg*.whl", "wheels/*.whl", "./x", "*.tar.gz --no-deps"])
+    def test_a_pattern_of_files_is_a_direct_reference(self, line: str) -> None:
+        """`RUN cd wheels && pip install *.whl` is no mistake, and installs nothing of a feed."""
+        assert only(line).direct
+
+    @pytest.mark.parametrize(
+        "line", ["our_pkg-1.0-py3-none-any.whl", "our_pkg-1.0.tar.gz  --hash=sha256:aa", "x/our_pkg-1.0.zip # why"]
+    )
+    def test_a_file_names_its_package(self, line: str) -> None:
+        assert only(line).name == "our-pkg"
+        assert "our-pkg" in read(line).words
+
     @pytest.mark.parametrize("text", ["our-\\\npkg==1.0", "o\\\nur\\\n-pkg\\\n==1.0\n"])
     def test_a_name_may_be_broken_over_lines(self, text: str) -> None:
         definition = read(text)

@@ -98,6 +98,9 @@ REGISTRATION_PATIENCE = timedelta(minutes=10)
 # While suspended, a message looks again this often.
 SUSPENDED_PAUSE = timedelta(minutes=1)
 
+# The list of a feed's own packages changes when a package is new, which no environment can depend on yet.
+PACKAGES_LIFETIME = timedelta(minutes=15)
+
 # Commits between the planned tip and the branch's tip that are searched for our own.
 COMMITS_SEARCHED = 200
 

@@ -1,7 +1,7 @@
 """Whether what a plan would write fits together: the requirements of versions against the pins beside them."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from packaging.version import Version
@@ -15,6 +15,7 @@ from shared.domain.needs import Need, needs_of
 # So many releases that have to do with one another are tried out in all combinations; of more, those with the most
 # clashes are given up first.
 _MOST_TOGETHER = 12
+_CONFLICT = "conflict: "
 
 
 @dataclass(slots=True)
@@ -97,11 +98,10 @@ class Clash:
 
     def reason(self, held: PackageName) -> str:
         """Why one of the two is held."""
-        return self.problem if held == self.one else str(self)
+        return self.problem if held == self.one else f"{_CONFLICT}{self}"
 
     def __str__(self) -> str:
-        kind, _, what = self.problem.partition(": ")
-        return f"{kind}: {self.one} {self.version} {what}"
+        return f"{self.one} {self.version} {self.problem.removeprefix(_CONFLICT)}"
 
 
 def consistent(
@@ -234,7 +234,7 @@ def _clashes_of(
                     package,
                     place.version,
                     need.name,
-                    f"conflict: needs {need}, pinned {other.version}",
+                    f"{_CONFLICT}needs {need}, pinned {other.version}",
                     certain=unconditional
                     and not (place.conditional or other.conditional)
                     and _same_step(environment, place, other),
@@ -266,7 +266,7 @@ def _after(
     found = judge.pins(environment, package)
     if version is None:
         return found
-    return [Occurrence(pin.path, version, pin.conditional, pin.compiled, pin.extras) for pin in found]
+    return [replace(pin, version=version) for pin in found]
 
 
 def _same_step(environment: Environment, one: Occurrence, other: Occurrence) -> bool:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 # RFC 3986: what stands between `//` and `@` is user information. A password may hold an `@`, as pip takes it.
-_USER_INFORMATION = re.compile(r"://(?P<name>[^\s/@?#:'\"<>]*)(?::(?P<password>[^\s/]*))?@")
+_USER_INFORMATION = re.compile(r"://(?P<name>[^\s/@?#:'\"<>]{0,300})(?::(?P<password>[^\s/]{0,600}))?@")
 # A shared access signature, and whatever else of the kind stands behind the question mark.
-_QUERY = re.compile(r"(?P<address>://[^\s?#'\"<>]+)\?(?P<query>[^\s#'\"<>]+)")
+_QUERY = re.compile(r"(?P<address>://[^\s?#'\"<>]{1,600})\?(?P<query>[^\s#'\"<>]+)")
 _SIGNED = re.compile(r"(?:^|[&;])(?:sig|signature|token|access_token|password|pwd|secret|key|code)=", re.IGNORECASE)
 # `${TOKEN}`, `$(token)`, `{{token}}`: a place for a credential, which stands elsewhere; `***` is one that was masked.
 _PLACEHOLDERS = re.compile(r"(?:\$\{[^}]*\}|\$\w+|\$\([^)]*\)|\{\{[^}]*\}\}|\*+)*")
@@ -17,7 +17,9 @@ def masked(text: str) -> str:
     if "://" not in text:
         return text
     named = _USER_INFORMATION.sub(lambda found: "://***@" if _is_secret(found) else found[0], text)
-    return _QUERY.sub(r"\g<address>?***", named) if "?" in named else named
+    if "?" not in named:
+        return named
+    return _QUERY.sub(lambda found: f"{found['address']}?***" if _is_signed(found) else found[0], named)
 
 
 def credential_lines(text: str) -> tuple[int, ...]:

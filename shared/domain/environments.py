@@ -195,10 +195,10 @@ def _unquoted_template(source: SourceText, node: yaml.Node | None) -> str | None
 
 
 def _version(source: SourceText, node: yaml.Node | None, text: str | None) -> ExplicitVersion | None:
-    if text and is_template(text):
-        return ExplicitVersion(text, None)
-    if not isinstance(node, yaml.ScalarNode) or not text:
+    if not text:
         return None
+    if not isinstance(node, yaml.ScalarNode):
+        return ExplicitVersion(text, None) if is_template(text) else None
     place = literal(source, node)
     return ExplicitVersion(text, source.span(*place) if place else None, node.style in ("'", '"'))
 

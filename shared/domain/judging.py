@@ -56,6 +56,7 @@ class Occurrence:
         path: the file.
         version: the version.
         conditional: a marker decides whether it counts, or it only constrains.
+        constraint: it installs nothing by itself.
         compiled: it stands in a file that pip-compile or uv wrote.
         extras: what the requirement asks for besides.
     """
@@ -63,6 +64,7 @@ class Occurrence:
     path: str
     version: Version
     conditional: bool
+    constraint: bool = False
     compiled: bool = False
     extras: tuple[str, ...] = ()
 
@@ -168,7 +170,9 @@ class Judge:
                 if isinstance(pin, Exact) and not use.source:
                     compiled = self.catalog.definitions[use.path].compiled
                     sure = not use.constraint and (compiled or ";" not in requirement.text)
-                    found.append(Occurrence(use.path, pin.version, not sure, compiled, extras_of(requirement)))
+                    found.append(
+                        Occurrence(use.path, pin.version, not sure, use.constraint, compiled, extras_of(requirement))
+                    )
             self._pins[key] = sorted(found, key=lambda pin: (pin.conditional, pin.path))
         return self._pins[key]
 

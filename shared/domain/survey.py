@@ -346,7 +346,8 @@ def _handed_over(dockerfile: Dockerfile | None, inside: dict[str, str]) -> Itera
     """The definition files of a context, by their paths from the root.
 
     Those that the Dockerfile hands to pip or conda; where it hands over none that is there, the requirements files that
-    it copies; without a Dockerfile, every requirements file that does not lie in a hidden folder.
+    it copies by name, or in folders too if a variable says which one it hands over; without a Dockerfile, every
+    requirements file that does not lie in a hidden folder.
     """
     found = []
     for handed in dockerfile.files if dockerfile else ():
@@ -354,7 +355,11 @@ def _handed_over(dockerfile: Dockerfile | None, inside: dict[str, str]) -> Itera
             found += [(inside[path], handed) for path in origins(handed, inside)]
     if found:
         return found
-    candidates = inside.keys() if dockerfile is None else copied(dockerfile.copies, inside.keys())
+    if dockerfile is None:
+        candidates: Iterable[str] = inside.keys()
+    else:
+        somewhere = any(is_template(handed.path) or "$" in handed.path for handed in dockerfile.files)
+        candidates = copied(dockerfile.copies, inside.keys(), folders=somewhere)
     return [
         (inside[path], HandedOver(path))
         for path in sorted(candidates)

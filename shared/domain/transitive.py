@@ -27,7 +27,8 @@ def reached(judge: Judge, choices: Choices, release: Release) -> Iterator[Candid
                 continue
             candidate = choices.get(environment.path, package)
             bumped = candidate.release.version if candidate and candidate.decision.kind is Kind.BUMP else None
-            places = [pin for pin in judge.pins(environment, package) if (bumped or pin.version) == version]
+            pins = [pin for pin in judge.pins(environment, package) if not pin.constraint]
+            places = [pin for pin in pins if (bumped or pin.version) == version]
             if any(need.applies(judge.python(environment), pin.extras) for pin in places):
                 seen.add(environment.path)
                 decision = _decision(judge, environment, release, f"via {package} {version}")

@@ -10,7 +10,7 @@ from shared.domain.targets import Target
 from shared.errors import InvalidConfiguration
 from shared.ledger import Ledger
 from shared.log import alert
-from shared.ports import Services
+from shared.ports import Clock, Services
 from shared.services.knowing import Gatherer
 from shared.services.reading import Reader, Snapshot
 
@@ -18,10 +18,10 @@ from shared.services.reading import Reader, Snapshot
 class Drafter:
     """Plans releases without any effect but a remembered fact."""
 
-    def __init__(self, *, ledger: Ledger, services: Services, reader: Reader) -> None:
+    def __init__(self, *, ledger: Ledger, services: Services, reader: Reader, clock: Clock) -> None:
         self._services = services
         self._reader = reader
-        self._gatherer = Gatherer(ledger, services)
+        self._gatherer = Gatherer(ledger=ledger, services=services, clock=clock)
 
     def plan(self, target: Target, releases: Iterable[Release], by_hand: ByHand | None = None) -> Plan:
         """Plan releases against the branch's tip.

@@ -5,7 +5,8 @@ not stop a plan: the checks that need it are skipped, and the plan says so.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from packaging.utils import canonicalize_version
 from packaging.version import Version
@@ -17,28 +18,31 @@ from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName, Release, ReleaseId
 from shared.domain.targets import Target
-from shared.errors import Permanent, Unreadable
+from shared.errors import Permanent, Transient, Unreadable
 from shared.ledger import Ledger, MetadataEntry, carried_key, metadata_key
+from shared.limits import PACKAGES_LIFETIME
 from shared.log import event
-from shared.ports import Services
+from shared.ports import Clock, Services
 
 
 @dataclass(slots=True)
 class _Gaps:
-    """What could not be asked, each once."""
+    """What could not be asked, each kind of question once for a feed."""
 
-    found: dict[str, None]
+    found: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def add(self, what: str, problem: Permanent) -> None:
-        self.found[f"{what}: {problem}; what needs it was not checked"] = None
+    def add(self, feed: str, what: str, problem: Permanent | Transient) -> None:
+        self.found.setdefault((feed, what), f"feed {feed}, {what}: {problem}; what needs it was not checked")
 
 
 class Gatherer:
     """Asks feeds and ledger, and remembers what never changes as long as the process lives."""
 
-    def __init__(self, ledger: Ledger, services: Services) -> None:
+    def __init__(self, *, ledger: Ledger, services: Services, clock: Clock) -> None:
         self._ledger = ledger
         self._services = services
+        self._clock = clock
+        self._own: dict[tuple[str, str], tuple[datetime, frozenset[PackageName]]] = {}
         self._metadata: dict[tuple[str, ReleaseId], Metadata] = {}
         # Versions that are pinned and that their feed does not have: not asked for at every plan.
         self._unknown: set[tuple[str, ReleaseId]] = set()
@@ -47,10 +51,10 @@ class Gatherer:
         """Collect the facts for a plan.
 
         Raises:
-            Transient: a feed or the ledger does not answer.
+            Transient: the index does not say which files a release has, or the ledger does not answer.
         """
         relevant = [release for release in releases if catalog.naming(release.id.package)]
-        gaps = _Gaps({})
+        gaps = _Gaps()
         files: dict[ReleaseId, tuple[FeedFile, ...]] = {}
         metadata: dict[tuple[PackageName, Version], Metadata] = {}
         for release in relevant:
@@ -64,14 +68,14 @@ class Gatherer:
             if known := self._required(target, identity, gaps):
                 metadata[identity.package, version] = known
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
-        return Knowledge(files, metadata, self._carried(target, paths), gaps=tuple(gaps.found))
+        return Knowledge(files, metadata, self._carried(target, paths), gaps=tuple(gaps.found.values()))
 
     def _files(self, target: Target, release: ReleaseId, gaps: _Gaps) -> tuple[FeedFile, ...]:
         feed = self._services.feed(target, FeedName.parse(release.feed))
         try:
             return feed.files(release.package, release.version)
         except Permanent as problem:
-            gaps.add(f"the files of {release}", problem)
+            gaps.add(release.feed, "files of versions", problem)
             return ()
 
     def _required(self, target: Target, release: ReleaseId, gaps: _Gaps) -> Metadata | None:
@@ -86,8 +90,9 @@ class Gatherer:
                 found = self._services.feed(target, FeedName.parse(release.feed)).metadata(
                     release.package, release.version
                 )
-            except Permanent as problem:
-                gaps.add(f"what {release} requires", problem)
+            except (Permanent, Transient) as problem:
+                # A wheel that cannot be fetched now stops no plan: pins can be raised without knowing it.
+                gaps.add(release.feed, "what versions require", problem)
                 return None
             if found is None:
                 self._unknown.add(place)
@@ -101,14 +106,23 @@ class Gatherer:
     def _pinned(self, target: Target, catalog: Catalog, gaps: _Gaps) -> Iterator[tuple[ReleaseId, Version]]:
         """The versions that environments pin of the packages that the target's feeds hold as their own."""
         for feed in target.feeds:
-            try:
-                own = self._services.feed(target, feed).published()
-            except Permanent as problem:
-                gaps.add(f"the packages of feed {feed}", problem)
-                continue
-            for package in sorted(own & catalog.named.keys()):
+            for package in sorted(self._published(target, feed, gaps) & catalog.named.keys()):
                 for version in sorted(_versions(catalog, package)):
                     yield ReleaseId(str(feed), package, canonicalize_version(version)), version
+
+    def _published(self, target: Target, feed: FeedName, gaps: _Gaps) -> frozenset[PackageName]:
+        """The packages that a feed holds as its own; a list that is some minutes old will do."""
+        place = target.name, str(feed)
+        known = self._own.get(place)
+        if known and self._clock.now() - known[0] < PACKAGES_LIFETIME:
+            return known[1]
+        try:
+            found = self._services.feed(target, feed).published()
+        except (Permanent, Transient) as problem:
+            gaps.add(str(feed), "its packages", problem)
+            return known[1] if known else frozenset()
+        self._own[place] = self._clock.now(), found
+        return found
 
     def _carried(self, target: Target, paths: Iterable[str]) -> dict[str, dict[str, str]]:
         found = {path: self._ledger.read(carried_key(target.name, path)) for path in sorted(paths)}

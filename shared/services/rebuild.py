@@ -50,7 +50,7 @@ class Rebuild:
         self._services = services
         self._targets = {target.name: target for target in targets}
         self._reader = reader
-        self._drafter = Drafter(ledger=ledger, services=services, reader=reader)
+        self._drafter = Drafter(ledger=ledger, services=services, reader=reader, clock=clock)
         self._clock = clock
 
     def turn(self, message: Turn) -> None:

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
@@ -43,7 +43,6 @@ def package(job: Job) -> Work:
         StepFailed: with the cause in its first line.
     """
     work = Work.load(job)
-    python = target_python()
     folder = packages_folder(job)
     shutil.rmtree(folder, ignore_errors=True)  # a wheel left over would change the context's content
     folder.mkdir(parents=True)
@@ -53,15 +52,27 @@ def package(job: Job) -> Work:
         )
     if not os.environ.get("PIP_INDEX_URL"):
         raise StepFailed("PIP_INDEX_URL is not set: the step PipAuthenticate@1 has not signed in to the feed")
+    if work.wanted:
+        _download(job, work, work.written)
+    for requirement in work.own:
+        # A command of its own in the Dockerfile: it need not agree with what the files ask for.
+        _download(job, work, lambda _, requirement=requirement: [requirement])  # type: ignore[misc]
+    work.packages = wheels_in(folder)
+    work.save(job)
+    say(f"{counted(len(work.packages))} for Python {work.python} in {folder.name}")
+    return work
+
+
+def _download(job: Job, work: Work, what: Callable[[Path], list[str]]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "pip.log"
         command = [
             # -I: nothing that lies in the context can take pip's place.
-            str(python), "-I", "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
+            str(target_python()), "-I", "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
             "--progress-bar", "off", "--only-binary", ":all:", "--implementation", "cp",
             "--python-version", work.python,
             *(part for platform in LINUX_PLATFORMS for part in ("--platform", platform)),
-            "--dest", str(folder), "--log", str(log), *work.written(Path(scratch)),
+            "--dest", str(packages_folder(job)), "--log", str(log), *what(Path(scratch)),
         ]  # fmt: skip
         done = subprocess.run(
             command,
@@ -76,10 +87,6 @@ def package(job: Job) -> Work:
         say(line)
     if done.returncode:
         raise StepFailed(explain_pip(done.stdout + done.stderr, work.python, details))
-    work.packages = wheels_in(folder)
-    work.save(job)
-    say(f"{counted(len(work.packages))} for Python {work.python} in {folder.name}")
-    return work
 
 
 def pip_environment(variables: Mapping[str, str], *, index: bool = True) -> dict[str, str]:

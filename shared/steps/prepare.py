@@ -22,7 +22,7 @@ from shared.domain.yaml_nodes import load
 from shared.errors import InvalidConfiguration, Unreadable
 from shared.steps.commands import log_warning, say, set_variable
 from shared.steps.definition import check_definition, check_with_sdk
-from shared.steps.wanted import is_ours, wanted
+from shared.steps.wanted import wanted
 from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, yaml_file
 
 _SKIPPED = frozenset({".git"})
@@ -52,7 +52,7 @@ def prepare(job: Job) -> Work:
     environment = _environment(job, catalog)
     document = _document(job, folder)
     check_definition(document, environment)
-    if why := obstacle(environment) or outside(environment, *(use.path for use in environment.uses)):
+    if why := obstacle(environment) or outside(environment, *(use.path for use in environment.uses if not use.source)):
         raise StepFailed(why)
     python = rules.python_for(environment.path) or environment.python
     if python is None:
@@ -130,23 +130,18 @@ def _stage_context(
     work.dockerfile = str(PurePosixPath(environment.dockerfile or "").relative_to(context))
     shutil.copytree(job.sources / context, context_folder(job), ignore=_left_out(job.sources, context))
     lines = wanted(catalog, environment, rules, context_folder(job))
-    work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
+    work.wanted, work.limits, work.own, work.warnings = lines.requirements, lines.constraints, lines.own, lines.warnings
     roots = _roots(environment, catalog)
     for use in environment.uses:
         inside = PurePosixPath(use.path)
-        if use.path == environment.dockerfile:
-            work.listed = work.listed or any(
-                is_ours(requirement, environment, rules) for requirement in catalog.definitions[use.path].requirements
-            )
-            continue
-        if use.source:
+        if use.path == environment.dockerfile or use.source:
             continue
         work.files.append(str(inside.relative_to(context)))
         if inside.suffix in (".yml", ".yaml"):
             work.listed = True
         elif use.path in roots:
             (work.constraints if use.constraint else work.requirements).append(str(inside.relative_to(context)))
-    if not work.files and not work.listed:
+    if not work.files and not work.own:
         raise StepFailed(f"neither {environment.dockerfile} nor a file it uses names a package of the feed")
     _write_yaml(job, {**document, "build": {"path": "context", "dockerfile_path": work.dockerfile}})
 

@@ -40,10 +40,10 @@ def verify(job: Job) -> Work:
         pip = [str(venv / "bin" / "python"), "-I", "-m", "pip", "--isolated", "--disable-pip-version-check",
                "--proxy", _NO_WAY_OUT, "--retries", "0"]  # fmt: skip
         install = [*pip, "install", "--no-index", "--find-links", str(packages_folder(job)), "--quiet"]
-        install += _installed(work, Path(scratch))
-        done = _pip(install, context_folder(job))
-        if done.returncode:
-            raise StepFailed(f"the offline install fails: {explain_pip(done.stdout + done.stderr, work.python)}")
+        for wanted in (_installed(work, Path(scratch)), *([requirement] for requirement in work.own)):
+            done = _pip([*install, *wanted], context_folder(job)) if wanted else None
+            if done and done.returncode:
+                raise StepFailed(f"the offline install fails: {explain_pip(done.stdout + done.stderr, work.python)}")
         checked = _pip([*pip, "check"], context_folder(job))
         if checked.returncode:
             lines = [line for line in checked.stdout.splitlines() if line.strip()]
@@ -56,7 +56,7 @@ def _installed(work: Work, scratch: Path) -> list[str]:
     """What pip is told to install: the context's own files, since the image build reads those."""
     requirements = [part for name in work.requirements for part in ("--requirement", name)]
     constraints = [part for name in work.constraints for part in ("--constraint", name)]
-    # pip reads neither conda files nor Dockerfiles: what these add comes from the lists written for the download.
+    # pip cannot read a conda file, so what that one adds comes from the lists that were written for the download.
     return [*requirements, *constraints, *(work.written(scratch) if work.listed else [])]
 
 

@@ -29,11 +29,13 @@ class Wanted:
     Attributes:
         requirements: what is installed, with the options that belong to it.
         constraints: what constrains it.
+        own: what the Dockerfile's own commands install, each by itself.
         warnings: what a person should know.
     """
 
     requirements: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -58,12 +60,13 @@ def wanted(catalog: Catalog, environment: Environment, rules: Rules, context: Pa
         if use.source:
             continue  # what the compiled file was made from says nothing more
         definition = catalog.definitions[use.path]
+        if use.path == environment.dockerfile:
+            found.own += dict.fromkeys(_own(definition, environment, rules))
+            continue
         for flag in _options(use.path, definition, found):
             flags[flag] = None
         lines = found.constraints if use.constraint else found.requirements
         for requirement in definition.requirements:
-            if use.path == environment.dockerfile and not is_ours(requirement, environment, rules):
-                continue
             _refuse_what_leads_elsewhere(use.path, requirement, context)
             line = f"{requirement.text} {requirement.options}".strip()
             if line not in lines:
@@ -72,9 +75,12 @@ def wanted(catalog: Catalog, environment: Environment, rules: Rules, context: Pa
     return found
 
 
-def is_ours(requirement: Requirement, environment: Environment, rules: Rules) -> bool:
-    """Whether a rule names the package of a requirement, so that it comes from the feed."""
-    return requirement.name is not None and rules.rule_for(requirement.name, environment.name) is not None
+def _own(definition: Definition, environment: Environment, rules: Rules) -> Iterator[str]:
+    """What a Dockerfile's own commands install of the packages that a rule names."""
+    for requirement in definition.requirements:
+        ours = requirement.name is not None and rules.rule_for(requirement.name, environment.name) is not None
+        if ours and requirement.installed and not requirement.direct and not TEMPLATE.search(requirement.text):
+            yield requirement.text
 
 
 def _options(path: str, definition: Definition, found: Wanted) -> Iterator[str]:

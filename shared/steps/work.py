@@ -97,9 +97,10 @@ class Work:
         requirements: the requirements files, relative to the build context, that are installed.
         constraints: likewise, that constrain.
         files: all definition files, with those that they include.
-        listed: whether a conda file or the Dockerfile itself installs packages that no requirements file names.
+        listed: whether a conda file installs packages too, which no requirements file names.
         wanted: what is downloaded, as lines for pip.
         limits: what constrains the download, as lines for pip.
+        own: what the Dockerfile's own commands install of the feed's packages, each by itself.
         private: packages that the rules name and a definition file requires.
         packages: what was downloaded, name → version.
         registered: where and as which version it was registered.
@@ -116,6 +117,7 @@ class Work:
     listed: bool = False
     wanted: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)
     packages: dict[str, str] = field(default_factory=dict)
     registered: list[Registered] = field(default_factory=list)

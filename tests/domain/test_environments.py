@@ -149,9 +149,7 @@ def test_a_version_of_null_is_none(written: str) -> None:
     assert found(f"name: a\nimage: x\nversion: {written}\n").version is None
 
 
-@pytest.mark.parametrize(
-    "written", [">-\n  3", '"\\u0033"', "!!str 3", "&v 3"], ids=["folded", "escaped", "tag", "anchor"]
-)
+@pytest.mark.parametrize("written", [">-\n  3", '"\\u0033"'], ids=["folded", "escaped"])
 def test_a_version_that_is_written_in_another_way_has_no_span(written: str) -> None:
     version = found(f"name: a\nimage: x\nversion: {written}\n").version
 

@@ -223,7 +223,7 @@ class TestTheEnvironmentAsAWhole:
         assert changed["e/env.yml"] == raw(one(head=f"version: {after}\n"))["e/env.yml"]
         assert changed["e/requirements.txt"] == b"our-pkg==1.1\n"
 
-    @pytest.mark.parametrize("version", ["stable", "1.0rc1", "v3", "1.", "-1", "1-2", ">-\n  3", "!!str 3"])
+    @pytest.mark.parametrize("version", ["stable", "1.0rc1", "v3", "1.", "-1", "1-2", ">-\n  3"])
     def test_an_explicit_version_that_is_no_number_to_edit_holds(self, version: str) -> None:
         files = one(head=f"version: {version}\n")
 

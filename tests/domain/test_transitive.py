@@ -99,8 +99,8 @@ def test_the_version_that_the_same_plan_writes_counts() -> None:
     ("rule", "reason"),
     [
         ("- {match: our-a}", "via our-a 2.1: rule: none names our-b"),
-        ("- {match: '*', transitive: rebuild, hold: ['1.5']}", "via our-a 2.1: rule allow *, hold 1.5"),
-        ("- {match: '*', transitive: rebuild, allow: '<1.5'}", "via our-a 2.1: rule allow <1.5, hold none"),
+        ("- {match: '*', transitive: rebuild, hold: ['1.5']}", "via our-a 2.1: rule hold 1.5"),
+        ("- {match: '*', transitive: rebuild, allow: '<1.5'}", "via our-a 2.1: rule allow <1.5"),
         ("- {match: '*', transitive: rebuild, view: Release}", "via our-a 2.1: not in view Release"),
     ],
 )

@@ -40,8 +40,8 @@ def test_a_literal_stands_where_it_is_said_to_stand(lines: list[tuple[str, str]]
 
 @pytest.mark.parametrize(
     "written",
-    ['"1\\u002e0"', "'it''s'", "|\n  1.0", ">-\n  1.0\n  2.0", "a\n  b", "&anchor 1.0", "!!str 1.0", "[1.0]", "{a: b}"],
-    ids=["escape", "doubled quote", "block", "folded", "two lines", "anchor", "tag", "list", "map"],
+    ['"1\\u002e0"', "'it''s'", "|\n  1.0", ">-\n  1.0\n  2.0", "a\n  b", "[1.0]", "{a: b}"],
+    ids=["escape", "doubled quote", "block", "folded", "two lines", "list", "map"],
 )
 def test_a_value_that_is_written_in_another_way_has_no_place(written: str) -> None:
     source = SourceText(f"version: {written}\n", "utf-8")

@@ -81,7 +81,7 @@ class TestWhatVersionsRequire:
         world.announce()
         world.work()
 
-        why = "held(conflict: our-package 1.1 needs other>=1.16, pinned 1.15.0)"
+        why = "held(conflict: needs other>=1.16, pinned 1.15.0)"
         assert decided(world, "training/environment.yml") == why
         assert world.pipeline.runs == []
 

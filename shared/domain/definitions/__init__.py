@@ -49,6 +49,7 @@ class Requirement:
         options: per-requirement options behind it, such as `--hash`.
         comment: the comment behind it, with its `#`.
         direct: it names a file, an address or a repository, not a version.
+        installed: something installs it; otherwise a command only names it.
     """
 
     name: PackageName | None
@@ -58,6 +59,7 @@ class Requirement:
     options: str = ""
     comment: str = ""
     direct: bool = False
+    installed: bool = True
 
     def span(self, source: SourceText, start: int, end: int) -> Span | None:
         """The bytes that hold a range of `text`, or None if they are not in one piece."""
@@ -118,10 +120,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line that may be a requirement, and the comment that stands behind it outside of the line (in YAML)."""
+    """A line that may be a requirement.
+
+    Attributes:
+        line: the line.
+        comment: the comment that stands behind it outside of the line (in YAML).
+        installed: something installs it; otherwise a command only names it, such as `echo`.
+    """
 
     line: Line
     comment: str = ""
+    installed: bool = True
 
 
 @dataclass(frozen=True, eq=False)

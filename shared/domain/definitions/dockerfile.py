@@ -250,8 +250,9 @@ class _Reader:
                 yield Copy((source,), absolute(self.stage.folder, target))
 
     def _note(self, installs: Installs, instruction: Instruction, copies: Trail | None = None) -> None:
-        for text in installs.requirements:
-            self._require(text, instruction)
+        found = [*((text, True) for text in installs.requirements), *((text, False) for text in installs.named)]
+        for text, installed in sorted(found, key=lambda pair: next(iter(pair[0].places), -1)):
+            self._require(text, instruction, installed=installed)
         before = self.steps
         for file in installs.files:
             self.steps = before + file.command
@@ -265,9 +266,9 @@ class _Reader:
             place = absolute(self.stage.folder, handed.path)
             self.files.append(replace(handed, place=place, copies=copies))
 
-    def _require(self, text: Traced, instruction: Instruction) -> None:
+    def _require(self, text: Traced, instruction: Instruction, *, installed: bool) -> None:
         number = self._line_of(text) or instruction.number
-        self.entries.append(Entry(text.line(number), _HELD if number in instruction.held else ""))
+        self.entries.append(Entry(text.line(number), _HELD if number in instruction.held else "", installed))
         name = _name(text.text)
         for start in {place for place in text.places if place in self.values}:
             if name:

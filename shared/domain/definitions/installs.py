@@ -85,7 +85,8 @@ class Installs:
     """What a script installs.
 
     Attributes:
-        requirements: as pip takes them, or exact pins that other commands name.
+        requirements: as pip takes them.
+        named: exact pins that other commands name.
         files: requirements files.
         conda_files: files that conda makes an environment of.
         channel: packages that conda takes from its channels.
@@ -94,6 +95,7 @@ class Installs:
     """
 
     requirements: list[Traced] = field(default_factory=list)
+    named: list[Traced] = field(default_factory=list)
     files: list[PipFile] = field(default_factory=list)
     conda_files: list[Traced] = field(default_factory=list)
     channel: list[Traced] = field(default_factory=list)
@@ -149,7 +151,7 @@ class Installs:
             return
         for word in words:
             for found in _LOOSE.finditer(_ESCAPED.sub("  ", word.text)):
-                self.requirements.append(word[found.start() : found.end()])
+                self.named.append(word[found.start() : found.end()])
 
     def _shell(self, shell: Shell, arguments: Sequence[Traced]) -> None:
         """`bash -c "…"`: the word after the option is a script."""

@@ -88,10 +88,16 @@ def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
     return []
 
 
-def copied(copies: Collection[Copy], inside: Collection[str]) -> set[str]:
-    """The files of the build context that are copied by name; a folder brings along what nobody may ever use."""
+def copied(copies: Collection[Copy], inside: Collection[str], *, folders: bool) -> set[str]:
+    """The files of the build context that are copied.
+
+    Args:
+        copies: the instructions.
+        inside: the paths of the files in the build context, from its root.
+        folders: whether a folder counts for all that is in it; it brings along what nobody may ever use.
+    """
     patterns = {_inside(source) for copy in copies for source in copy.sources}
-    return {path for path in inside if any(_covers(pattern, path) for pattern in patterns)}
+    return {path for path in inside if any(_covers(pattern, path, folders=folders) for pattern in patterns)}
 
 
 def _origin(
@@ -134,7 +140,9 @@ def _candidates(place: str, copy: Copy) -> Iterator[str]:
             yield posixpath.normpath(posixpath.join(pattern, below))
 
 
-def _covers(pattern: str, path: str) -> bool:
+def _covers(pattern: str, path: str, *, folders: bool) -> bool:
+    if folders and (pattern == "." or path.startswith(f"{pattern}/")):
+        return True
     return path.count("/") == pattern.count("/") and fnmatchcase(path, pattern)
 
 

@@ -96,9 +96,8 @@ def test_a_comment_behind_an_item_holds_it_and_no_other(item: str) -> None:
 
 @pytest.mark.parametrize(
     "item",
-    [">-\n        our-pkg==1.0", "|\n        our-pkg==1.0", '"our-pkg\\u003d=1.0"', "!!str our-pkg==1.0",
-     "&a our-pkg==1.0"],
-    ids=["folded", "block", "escaped", "tagged", "anchored"],
+    [">-\n        our-pkg==1.0", "|\n        our-pkg==1.0", '"our-pkg\\u003d=1.0"'],
+    ids=["folded", "block", "escaped"],
 )  # fmt: skip
 def test_a_value_that_is_folded_or_escaped_is_read_but_has_no_place(item: str) -> None:
     definition = read(with_pip(item))
@@ -109,6 +108,29 @@ def test_a_value_that_is_folded_or_escaped_is_read_but_has_no_place(item: str) -
     assert isinstance(pin, Exact)
     assert requirement.line.pieces == ()
     assert requirement.span(definition.source, pin.start, pin.end) is None
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "!!str our-pkg==1.0",
+        "&a our-pkg==1.0",
+        "'our-pkg==1.0; python_version>''3'''",
+        '"our-pkg==1.0; python_version>\\"3\\""',
+        "our-pkg==1.0;\n        python_version>'3'",
+        "\"our-pkg==1.0;\n        python_version>'3'\"",
+    ],
+    ids=["tagged", "anchored", "doubled quotes", "escaped quotes", "plain on two lines", "quoted on two lines"],
+)
+def test_a_version_that_stands_in_one_piece_has_a_place_however_its_value_is_written(item: str) -> None:
+    definition = read(with_pip(item))
+    (requirement,) = definition.requirements
+    pin = pin_of(requirement)
+
+    assert isinstance(pin, Exact)
+    span = requirement.span(definition.source, pin.start, pin.end)
+    assert span is not None
+    assert definition.source.text.encode()[span.start : span.end] == b"1.0"
 
 
 def test_the_pip_list_may_include_requirements_files() -> None:

@@ -92,7 +92,7 @@ def test_a_file_that_nobody_knows_comes_from_nowhere() -> None:
 def test_all_that_is_copied_is_known(copy: str, expected: tuple[str, ...]) -> None:
     found = read_dockerfile(SourceText(f"FROM x\n{copy}\n", "utf-8"))
 
-    assert sorted(copied(found.copies, INSIDE)) == sorted(expected)
+    assert sorted(copied(found.copies, INSIDE, folders=True)) == sorted(expected)
 
 
 @given(st.text("ab./"), st.text("ab./"))
@@ -121,7 +121,7 @@ def test_whatever_is_copied_only_files_of_the_context_are_found(text: str) -> No
     inside = ("r.txt", "a/r.txt", "a/b/r.txt")
     found = read_dockerfile(SourceText(text, "utf-8"))
 
-    assert copied(found.copies, inside) <= set(inside)
+    assert copied(found.copies, inside, folders=True) <= set(inside)
     for handed in found.files:
         assert set(origins(handed, inside)) <= set(inside)
 

@@ -11,7 +11,7 @@ from shared.domain.buildable import obstacle
 from shared.domain.catalog import Catalog
 from shared.domain.decisions import Case, Decision, Kind, decide, held
 from shared.domain.definitions import Definition, Problem, Requirement
-from shared.domain.definitions.hashes import has_hashes, renewed
+from shared.domain.definitions.hashes import has_hashes, place_of, renewed
 from shared.domain.definitions.pins import Exact, can_apply, can_hold, extras_of, pin_of
 from shared.domain.environments import Environment, Use
 from shared.domain.feed_facts import admits
@@ -34,7 +34,7 @@ class Candidate:
         release: the version.
         decision: what shall happen.
         edits: what has to change for it.
-        counted: the places of the pins that count for the environment.
+        counted: the places of the pins, and of their hashes, that count for the environment.
         changes: its content changes, so an explicit version has to rise.
     """
 
@@ -117,7 +117,7 @@ class Judge:
         opaque = self._unread(environment, package)
         if not counted and not opaque:
             return Candidate(environment, release, self._unaffected(environment, package))
-        decision, edits = self._together(environment, release, counted + along)
+        decision, edits = self._together(environment, release, counted, along)
         whole = self.as_a_whole(environment, decision, opaque)
         places = frozenset(self._places(counted + along))
         changes = decision.kind is not Kind.CURRENT
@@ -156,6 +156,7 @@ class Judge:
             return held("not asked for: the rerun names other environments")
         if opaque:
             return held(opaque)
+        changes = decision.acts
         if self.by_hand and decision.kind is Kind.CURRENT:
             decision = Decision(Kind.REBUILD, f"rerun by hand, {decision.reason}")
         if not decision.acts:
@@ -164,7 +165,7 @@ class Judge:
             return held(f"duplicate name: {other} is {environment.name!r} too")
         if self.pipeline and (why := self.hurdle(environment)):
             return held(why)
-        if decision.kind is Kind.BUMP and environment.version and environment.version.risen() is None:
+        if changes and environment.version and environment.version.risen() is None:
             return held(f"version not a number: {environment.version}")
         return decision
 
@@ -201,12 +202,14 @@ class Judge:
         return Decision(Kind.UNAFFECTED, f"does not require {package}")
 
     def _places(self, requirements: Iterable[tuple[Use, Requirement]]) -> Iterator[tuple[str, Span]]:
-        """Where the exact pins among some requirements stand."""
+        """Where the exact pins among some requirements stand, and their hashes."""
         for use, requirement in requirements:
             pin = _pin_or_none(requirement)
             source = self.catalog.definitions[use.path].source
             if isinstance(pin, Exact) and (span := requirement.span(source, pin.start, pin.end)):
                 yield use.path, span
+                if has_hashes(requirement) and (place := place_of(requirement, source.text)):
+                    yield use.path, source.span(*place)
 
     def _unread(self, environment: Environment, package: PackageName) -> str | None:
         """Why what an environment says about a package cannot be read, or None if it can."""
@@ -222,14 +225,22 @@ class Judge:
         return None
 
     def _together(
-        self, environment: Environment, release: Release, requirements: list[tuple[Use, Requirement]]
+        self,
+        environment: Environment,
+        release: Release,
+        counted: list[tuple[Use, Requirement]],
+        along: list[tuple[Use, Requirement]],
     ) -> tuple[Decision, list[Edit]]:
-        """One decision for several requirements: any held holds, else bump before rebuild before current."""
+        """One decision for several requirements: any held holds, else bump before rebuild before current.
+
+        What goes along installs nothing, so it is no reason for a rebuild by itself.
+        """
         decisions: list[Decision] = []
         edits: list[Edit] = []
-        for use, requirement in requirements:
+        for use, requirement in counted + along:
             decision, changes = self._one(environment, release, use, requirement)
-            decisions.append(decision)
+            if decision.kind is not Kind.REBUILD or not (use.constraint or use.source):
+                decisions.append(decision)
             edits += changes
         for kind in (Kind.HELD, Kind.BUMP, Kind.REBUILD, Kind.CURRENT):
             for decision in decisions:

@@ -65,6 +65,8 @@ class SourceText:
 
     def span(self, start: int, end: int) -> "Span":
         """Turn a range of characters into the range of bytes that holds them."""
+        if self.encoding == "utf-8" and self.text.isascii():  # one byte for each, so that nothing has to be counted
+            return Span(len(self.bom) + start, len(self.bom) + end)
         first = len(self.bom) + len(self.text[:start].encode(self.encoding))
         return Span(first, first + len(self.text[start:end].encode(self.encoding)))
 

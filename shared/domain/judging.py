@@ -9,7 +9,7 @@ from shared.domain.buildable import obstacle
 from shared.domain.catalog import Catalog
 from shared.domain.decisions import Case, Decision, Kind, decide, held
 from shared.domain.definitions import Definition, Problem, Requirement
-from shared.domain.definitions.hashes import has_hashes, renewed
+from shared.domain.definitions.hashes import has_hashes, place_of, renewed
 from shared.domain.definitions.pins import Exact, can_apply, extras_of, pin_of
 from shared.domain.environments import Environment, Use
 from shared.domain.jobs import is_safe_path
@@ -32,7 +32,7 @@ class Candidate:
         release: the version.
         decision: what shall happen.
         edits: what has to change for it.
-        counted: the places of the pins that count for the environment.
+        counted: the places of the pins, and of their hashes, that count for the environment.
         changes: its content changes, so an explicit version has to rise.
     """
 
@@ -232,12 +232,14 @@ class Judge:
         return Decision(Kind.UNAFFECTED, f"does not require {package}")
 
     def _places(self, requirements: Iterable[tuple[Use, Requirement]]) -> Iterator[tuple[str, Span]]:
-        """Where the exact pins among some requirements stand."""
+        """Where the exact pins among some requirements stand, and their hashes."""
         for use, requirement in requirements:
             pin = _pin_or_none(requirement)
             source = self.catalog.definitions[use.path].source
             if isinstance(pin, Exact) and (span := requirement.span(source, pin.start, pin.end)):
                 yield use.path, span
+                if has_hashes(requirement) and (place := place_of(requirement, source.text)):
+                    yield use.path, source.span(*place)
 
     def _unread(self, environment: Environment, package: PackageName) -> str | None:
         """Why what an environment says about a package cannot be read, or None if it can."""
@@ -260,7 +262,9 @@ class Judge:
         edits: list[Edit] = []
         for use, requirement in requirements:
             decision, changes = self._one(environment, release, use, requirement)
-            decisions.append(decision)
+            # What only constrains installs nothing, so it is no reason for a rebuild.
+            if decision.kind is not Kind.REBUILD or not (use.constraint or use.source):
+                decisions.append(decision)
             edits += changes
         for kind in (Kind.HELD, Kind.BUMP, Kind.REBUILD, Kind.CURRENT):
             for decision in decisions:

@@ -68,6 +68,8 @@ class SourceText:
 
     def span(self, start: int, end: int) -> "Span":
         """Turn a range of characters into the range of bytes that holds them."""
+        if self.encoding == "utf-8" and self.text.isascii():  # one byte for each: nothing has to be counted
+            return Span(len(self.bom) + start, len(self.bom) + end)
         return Span(self._offset(start), self._offset(end))
 
     def _offset(self, position: int) -> int:

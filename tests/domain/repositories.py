@@ -103,7 +103,13 @@ def rules_of(files: Files) -> Rules:
     return read_rules(raw(files).get(RULES_FILE, ANYTHING_GOES.encode()))
 
 
-def plan_of(files: Files, *spelled: str, by_hand: ByHand | None = None, knowledge: Knowledge | None = None) -> Plan:
+def plan_of(
+    files: Files,
+    *spelled: str,
+    by_hand: ByHand | None = None,
+    knowledge: Knowledge | None = None,
+    pipeline: bool = True,
+) -> Plan:
     """The plan for releases such as `our-pkg 1.4.0`."""
     return make_plan(
         target="ours",
@@ -112,6 +118,7 @@ def plan_of(files: Files, *spelled: str, by_hand: ByHand | None = None, knowledg
         releases=releases(*spelled),
         by_hand=by_hand,
         knowledge=knowledge,
+        pipeline=pipeline,
     )
 
 

@@ -1,15 +1,23 @@
 """Whole plans: each folder of `golden` holds a repository before and what changes in it.
 
-`before` is the repository, `after` the files that change, `releases.txt` what is in hand, and `plan.txt` what the
-plan says, line by line. Compared byte for byte.
+`before` is the repository, `after` the files that change, `releases.txt` what is in hand, `feed.json` what the feed
+tells of versions, where it was asked, and `plan.txt` what the plan says, line by line. Compared byte for byte. With a
+file `without-pipeline` the repository has another way to build its environments.
 """
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
+from shared.domain.feed_facts import FeedFile, Metadata
+from shared.domain.knowledge import Knowledge
+from shared.domain.names import PackageName, package_name
 from shared.domain.plan import Plan
-from tests.domain.repositories import edited, plan_of
+from shared.domain.releases import ReleaseId, version_of
+from tests.domain.repositories import FEED, Files, carried_after, edited, plan_of
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
@@ -25,10 +33,31 @@ def lines(plan: Plan) -> list[str]:
     return [*said, *(f"warning: {warning}" for warning in plan.warnings)]
 
 
+def known(folder: Path) -> Knowledge | None:
+    file = folder / "feed.json"
+    if not file.exists():
+        return None
+    files: dict[ReleaseId, tuple[FeedFile, ...]] = {}
+    described: dict[tuple[PackageName, Version], Metadata] = {}
+    for spelled, told in json.loads(file.read_text()).items():
+        name, version = spelled.split()
+        files[ReleaseId.of(FEED, name, version)] = tuple(FeedFile(*item) for item in told["files"].items())
+        described[package_name(name), version_of(version)] = Metadata(requires=tuple(told["requires"]))
+    return Knowledge(files=files, metadata=described)
+
+
+def planned(case: str, files: Files, ledger: Knowledge | None = None) -> Plan:
+    knowledge = known(GOLDEN / case)
+    if ledger:
+        knowledge = replace(knowledge or Knowledge(), carried=ledger.carried)
+    spelled = (GOLDEN / case / "releases.txt").read_text().splitlines()
+    return plan_of(files, *spelled, knowledge=knowledge, pipeline=not (GOLDEN / case / "without-pipeline").exists())
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_plan_changes_the_repository_as_expected_and_says_why(case: str) -> None:
     before, after = tree(GOLDEN / case / "before"), tree(GOLDEN / case / "after")
-    plan = plan_of(before, *(GOLDEN / case / "releases.txt").read_text().splitlines())
+    plan = planned(case, before)
 
     assert lines(plan) == (GOLDEN / case / "plan.txt").read_text().splitlines()
     assert edited(before, plan) == {**before, **after}
@@ -39,7 +68,14 @@ def test_a_plan_changes_the_repository_as_expected_and_says_why(case: str) -> No
 def test_a_plan_of_its_own_outcome_changes_nothing(case: str) -> None:
     before, after = tree(GOLDEN / case / "before"), tree(GOLDEN / case / "after")
 
-    assert plan_of({**before, **after}, *(GOLDEN / case / "releases.txt").read_text().splitlines()).edits == ()
+    ledger = carried_after(planned(case, before))
+
+    assert planned(case, {**before, **after}, ledger).edits == ()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_plan_shows_a_credential(case: str) -> None:
+    assert "s3cr3t" not in repr(planned(case, tree(GOLDEN / case / "before")))
 
 
 @pytest.mark.parametrize("case", CASES)

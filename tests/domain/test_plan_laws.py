@@ -185,3 +185,59 @@ def test_releases_that_arrive_one_by_one_in_any_order_lead_to_the_same_pin(order
         one_by_one = edited(one_by_one, plan_of(one_by_one, f"our-pkg {version}"))
 
     assert one_by_one == together
+
+
+_COMMANDS = st.sampled_from(
+    (
+        "RUN pip install our-pkg=={}", "RUN pip install \\\n  # note our-pkg==0.1\n  'our-pkg=={}' \\\n  numpy",
+        'RUN ["pip", "install", "our-pkg=={}"]', "ARG OURS={}\nRUN pip install our-pkg==${{OURS}}",
+        "ENV OURS={} X=y\nRUN pip install our-pkg==$OURS", "RUN <<EOF\npip install our-pkg=={}\nEOF", "# our-pkg=={}",
+        "RUN pip install our-pkg=={} # rebuilder: hold", "ARG V={}\nRUN pip install our-pkg==$V other==$V",
+        "RUN conda install our-pkg={}", "RUN bash -c \"pip install our-pkg=={} && true\"", "FROM x AS y{}",
+    )
+)  # fmt: skip
+_ITEMS = st.sampled_from(
+    (
+        "our-pkg=={}", "'our-pkg=={}'", '"our-pkg=={}" # note {}', "Our.Pkg[x] == {}", "other=={}", "{{{{ x }}}}{}",
+        ">-\n      our-pkg=={}", "our-pkg>={}", "our-pkg=={} # rebuilder: hold",
+    )
+)  # fmt: skip
+
+
+@st.composite
+def written_otherwise(draw: st.DrawFn) -> dict[str, str]:
+    """A Dockerfile and a conda file that name versions in all sorts of ways."""
+    end = draw(st.sampled_from(("\n", "\r\n")))
+    dockerfile = [
+        "FROM python:3.10",
+        *(draw(_COMMANDS).format(draw(_VERSIONS)) for _ in range(draw(st.integers(0, 3)))),
+    ]
+    items = [draw(_ITEMS) for _ in range(draw(st.integers(1, 3)))]
+    conda = ["dependencies:", "  - python=3.10", "  - pip:"]
+    for item in items:
+        version = draw(_VERSIONS)
+        conda.append(f"    - {item.format(version, version)}")
+    return {
+        "d/env.yml": environment("d"),
+        "d/Dockerfile": "\n".join(dockerfile).replace("\n", end),
+        "c/env.yml": "name: c\nimage: x\nconda_file: conda.yml\nversion: 3\n",
+        "c/conda.yml": "\n".join(conda).replace("\n", end),
+    }
+
+
+@given(written_otherwise(), _RELEASES)
+def test_dockerfiles_and_conda_files_follow_the_same_laws(files: dict[str, str], given_releases: list[str]) -> None:
+    """Nothing but versions changes, none is lowered, and what comes out of a plan needs no other."""
+    plan = plan_of(files, *given_releases)
+    after = edited(files, plan)
+    again = plan_of(after, *given_releases, knowledge=carried_after(plan))
+    texts = [(edit.path, edit.span.start, edit.new) for edit in plan.edits]
+
+    assert (again.edits, again.environments) == ((), ())
+    assert all(version_of(edit.new) > version_of(edit.old) for edit in plan.edits)
+    for path, text in files.items():
+        restored = text
+        for edit in sorted((edit for edit in plan.edits if edit.path == path), reverse=True):
+            restored = restored[: edit.span.start] + edit.new + restored[edit.span.end :]
+        assert after[path].decode() == restored
+    assert len(texts) == len(set(texts))

@@ -5,9 +5,11 @@ its version. Reading is cheap on purpose: a file is read for its lines and the f
 requirement only when somebody asks for a package that it names. `packaging` is asked about those alone.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 
 from shared.domain.names import PackageName, mention, words_of
 from shared.domain.text import SourceText, Span
@@ -30,11 +32,12 @@ class Line:
 
     def locate(self, start: int, end: int) -> tuple[int, int] | None:
         """Translate a range of `text` into the file's, or None if it does not stand there in one piece."""
-        for at, (begins, position) in enumerate(self.pieces):
-            ends = self.pieces[at + 1][0] if at + 1 < len(self.pieces) else len(self.text)
-            if begins <= start and end <= ends:
-                return (position + start - begins, position + end - begins) if position >= 0 else None
-        return None
+        at = bisect_right(self.pieces, start, key=itemgetter(0)) - 1
+        if at < 0:
+            return None
+        begins, position = self.pieces[at]
+        ends = self.pieces[at + 1][0] if at + 1 < len(self.pieces) else len(self.text)
+        return (position + start - begins, position + end - begins) if position >= 0 and end <= ends else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ def digests(requirement: Requirement) -> frozenset[str]:
 def lacks_a_file(requirement: Requirement, files: Sequence[FeedFile]) -> bool:
     """Whether a file of the feed fits none of the hashes."""
     known = digests(requirement)
-    if not known or len(known) < len(_HASH.findall(requirement.options)):
-        return False  # hashes of another kind may be those of the file
+    if not known or any(match["algorithm"] != "sha256" for match in _HASH.finditer(requirement.options)):
+        return False  # pip takes those of other algorithms too, and the feed does not state them
     return any(file.sha256 is not None and file.sha256 not in known for file in files)
 
 
@@ -56,23 +56,37 @@ def renewed(requirement: Requirement, files: Sequence[FeedFile], text: str) -> R
         None if the feed does not state them all, or if they do not stand in one piece that can be replaced.
     """
     fresh = sorted({file.sha256 for file in files if file.sha256})
-    found = list(_HASH.finditer(requirement.options))
-    if not fresh or not found or any(file.sha256 is None for file in files):
-        return None
-    if requirement.options.count("--hash") != len(found):
-        return None  # one of them is written in a way that would be left behind
-    line = requirement.line
-    options = line.text.find(requirement.options, requirement.offset + len(requirement.text))
-    places = [line.locate(options + at, options + at + 1) for match in found for at in (match.start(), match.end() - 1)]
-    before = line.locate(requirement.offset + len(requirement.text) - 1, requirement.offset + len(requirement.text))
-    if options < 0 or before is None or None in places:
-        return None
-    bounds = [place[0] for place in places if place]
-    start, end = bounds[0], bounds[-1] + 1
-    if not _REGION.fullmatch(text[start:end]):
+    bounds = _bounds(requirement, text)
+    end = requirement.offset + len(requirement.text)
+    before = requirement.line.locate(end - 1, end)
+    if not fresh or not bounds or before is None or any(file.sha256 is None for file in files):
         return None
     # What stands between the first two keeps them apart; the blanks in front of a single one do it as well.
-    gap = _GAP.search(text, before[1], start)
-    apart = text[bounds[1] + 1 : bounds[2]] if len(found) > 1 else (gap[0] if gap else " ")
-    prefix = f"--hash{found[0]['between']}sha256:"
-    return Replacement(start, end, apart.join(f"{prefix}{digest}" for digest in fresh))
+    gap = _GAP.search(text, before[1], bounds[0])
+    apart = text[bounds[1] : bounds[2]] if len(bounds) > 2 else (gap[0] if gap else " ")
+    first = _HASH.search(requirement.options)
+    prefix = f"--hash{first['between'] if first else '='}sha256:"
+    return Replacement(bounds[0], bounds[-1], apart.join(f"{prefix}{digest}" for digest in fresh))
+
+
+def place_of(requirement: Requirement, text: str) -> tuple[int, int] | None:
+    """Where in the file's text the hashes stand, or None if there are none or not in one piece."""
+    bounds = _bounds(requirement, text)
+    return (bounds[0], bounds[-1]) if bounds else None
+
+
+def _bounds(requirement: Requirement, text: str) -> list[int]:
+    """Where each hash begins and ends in the file's text; nothing if they cannot be replaced."""
+    found = list(_HASH.finditer(requirement.options))
+    line = requirement.line
+    options = line.text.find(requirement.options, requirement.offset + len(requirement.text))
+    if options < 0 or requirement.options.count("--hash") != len(found):
+        return []  # one of them is written in a way that would be left behind
+    bounds: list[int] = []
+    for match in found:
+        first = line.locate(options + match.start(), options + match.start() + 1)
+        last = line.locate(options + match.end() - 1, options + match.end())
+        if first is None or last is None:
+            return []
+        bounds += [first[0], last[1]]
+    return bounds if _REGION.fullmatch(text[bounds[0] : bounds[-1]]) else []

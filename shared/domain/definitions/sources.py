@@ -4,8 +4,11 @@ import posixpath
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 
 _DEEPEST = 10
+# No image has more layers, so what was copied before these many is none of a file's history.
+_LAYERS = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def _origin(
     if (place, id(copies)) in seen:
         return None
     seen.add((place, id(copies)))
-    for copy in copies or ():
+    for copy in islice(copies or (), _LAYERS):
         if not copy.sources and place == copy.target:
             return ""  # a here-document
         for path in _candidates(place, copy):

@@ -126,6 +126,13 @@ def test_whatever_is_copied_only_files_of_the_context_are_found(text: str) -> No
         assert set(origins(handed, inside)) <= set(inside)
 
 
+def test_many_files_after_many_copies_are_followed_without_delay() -> None:
+    text = "FROM x\nCOPY r.txt /\n" + "COPY a b\nRUN pip install -r /c.txt\n" * 5_000
+    found = read_dockerfile(SourceText(text, "utf-8"))
+
+    assert [origins(handed, ("r.txt",)) for handed in found.files] == [[]] * 5_000
+
+
 def test_stages_that_copy_each_others_copies_are_followed_without_delay() -> None:
     """Ten copies in each of ten stages are as many ways as there are people on earth."""
     stages = "".join(f"FROM x AS s{at}\n" + f"COPY --from=s{at - 1} /r /r\n" * 10 for at in range(1, 12))

@@ -319,8 +319,6 @@ class Judge:
         """Why a compiled file has to be compiled again for a release; None for other files, or if it need not."""
         if not definition.compiled:
             return None
-        if not any(use.source for use in environment.uses):
-            return "what the file was compiled from is not in the repository"
         metadata = self.knowledge.metadata.get((release.id.package, release.version))
         if metadata is None:
             return f"the file is compiled, and what {release} requires is not known"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.buildable import outside
@@ -108,6 +108,7 @@ class _Planner:
                 edits.add(edit)
         for environment in environments.values():
             self._warn_of(environment, choices)
+        self._warn_of_compiled_alone(environments, edits)
         self._warn_of_excluded_readers(edits)
         self._warn_of_unknown_wishes()
         return _finished(
@@ -215,6 +216,16 @@ class _Planner:
             )
         acting = {p: c for p, c in choices.of(environment.path).items() if c.decision.acts}
         self.warnings += [f"{environment.path}: {clash}" for clash in clashes(self.judge, acting)]
+
+    def _warn_of_compiled_alone(self, environments: Mapping[str, Environment], edits: Iterable[Edit]) -> None:
+        changed = {edit.path for edit in edits}
+        for environment in environments.values():
+            if any(use.source for use in environment.uses):
+                continue
+            for path in sorted(changed & {use.path for use in environment.uses}):
+                definition = self.catalog.definitions.get(path)
+                if definition and definition.compiled:
+                    self.warnings.append(f"{path} is compiled, and its source is not found: raise the pin there too")
 
     def _warn_of_excluded_readers(self, edits: Iterable[Edit]) -> None:
         for path in sorted({edit.path for edit in edits}):

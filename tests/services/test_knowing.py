@@ -177,15 +177,28 @@ class TestFeedsThatCannotTell:
         assert world.file("scoring/context/requirements.txt") == b"our-package==1.1  # shared\n"
         assert [warning for warning in warnings(world) if "the feed refuses; what needs it was not checked" in warning]
 
-    @pytest.mark.parametrize("call", CALLS)
-    def test_a_feed_that_does_not_answer_is_asked_again(self, call: str) -> None:
+    def test_an_index_that_does_not_answer_is_asked_again(self) -> None:
+        world = World()
+        world.feed.fail("files", "before", ServiceUnavailable("later"), times=2)
+        world.publish()
+        world.work()
+
+        assert world.known().state is ReleaseState.PLANNED
+        assert not [warning for warning in warnings(world) if "was not checked" in warning and "Python" not in warning]
+
+    @pytest.mark.parametrize("call", ["metadata", "published"])
+    def test_what_cannot_be_fetched_now_stops_no_plan_and_is_asked_for_at_the_next(self, call: str) -> None:
         world = World()
         world.feed.fail(call, "before", ServiceUnavailable("later"), times=2)
         world.publish()
         world.work()
 
         assert world.known().state is ReleaseState.PLANNED
-        assert not [warning for warning in warnings(world) if "was not checked" in warning and "Python" not in warning]
+        assert [warning for warning in warnings(world) if "later; what needs it was not checked" in warning]
+
+        world.publish(version="1.2")
+        world.work()
+        assert not [warning for warning in warnings(world, version="1.2") if "later" in warning]
 
     def test_a_feed_that_is_too_large_to_list_is_no_obstacle(self) -> None:
         world = World()

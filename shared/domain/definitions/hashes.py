@@ -80,7 +80,7 @@ def _bounds(requirement: Requirement, text: str) -> list[int]:
     found = list(_HASH.finditer(requirement.options))
     line = requirement.line
     options = line.text.find(requirement.options, requirement.offset + len(requirement.text))
-    if options < 0 or requirement.options.count("--hash") != len(found):
+    if not found or options < 0 or requirement.options.count("--hash") != len(found):
         return []  # one of them is written in a way that would be left behind
     bounds: list[int] = []
     for match in found:

@@ -16,7 +16,8 @@ def read(script: str) -> Installs:
 
 
 def required(script: str) -> list[str]:
-    return [found.text for found in read(script).requirements]
+    found = read(script)
+    return [text.text for text in (*found.requirements, *found.named)]
 
 
 def files(script: str) -> list[tuple[str, bool]]:

@@ -119,10 +119,7 @@ class PackageRule(_Strict):
     )
     transitive: Annotated[
         Transitive,
-        Field(
-            description="What happens to environments that take the package only through another private package "
-            "(not acted on yet)."
-        ),
+        Field(description="What happens to environments that take the package only through another private package."),
     ] = Transitive.REPORT
     view: Annotated[
         str | None, Field(description="The feed's view that a version must be in.", examples=["Release"])

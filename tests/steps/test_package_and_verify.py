@@ -1,3 +1,4 @@
+import hashlib
 import os
 from pathlib import Path
 
@@ -24,6 +25,49 @@ def test_everything_that_is_needed_is_downloaded_and_installs_offline(checkout: 
 
     assert work.packages == {"our-helper": "2.5", "our-package": "1.1"}
     assert packages(checkout) == ["our_helper-2.5-py3-none-any.whl", "our_package-1.1-py3-none-any.whl"]
+
+
+def own(commands: str) -> dict[str, bytes]:
+    """A Dockerfile that installs by itself, with a rule that names our packages."""
+    text = f"FROM scratch\nCOPY pip_packages /pip_packages\n{commands}"
+    rules = f'deliver: push\npython: {{"**": "{PYTHON}"}}\npackages: [{{match: "our-*"}}]\n'
+    return {"training/context/Dockerfile": text.encode(), "rebuilder.yml": rules.encode()}
+
+
+def test_what_a_dockerfile_installs_by_itself_is_downloaded_and_installs_offline(checkout: Checkout) -> None:
+    (checkout.job.sources / "training/context/requirements.txt").unlink()
+    checkout.write(own("RUN pip install --no-index --find-links /pip_packages our-linux==1.0 numpy==1.0\n"))
+    prepare(checkout.job)
+
+    work = package(checkout.job)
+    verify(checkout.job)
+
+    assert work.packages == {"our-helper": "2.5", "our-linux": "1.0"}
+
+
+def test_files_and_commands_of_a_dockerfile_need_not_agree(checkout: Checkout, organization: Organization) -> None:
+    """Hashes in the file would ask for hashes of everything, if pip saw both together."""
+    wheel = organization.feed.file("our-helper", "2.5", "our_helper-2.5-py3-none-any.whl")
+    assert wheel is not None
+    digest = hashlib.sha256(wheel).hexdigest()
+    checkout.write(
+        own("RUN pip install -r requirements.txt\nRUN pip install our-package==1.0\nRUN echo our-clash==1.0\n")
+        | {"training/context/requirements.txt": f"our-helper==2.5 --hash=sha256:{digest}\n".encode()}
+    )
+    prepare(checkout.job)
+
+    work = package(checkout.job)
+    verify(checkout.job)
+
+    assert work.packages == {"our-helper": "2.5", "our-package": "1.0"}
+
+
+def test_a_dockerfile_that_installs_nothing_of_the_feed_is_named(checkout: Checkout) -> None:
+    (checkout.job.sources / "training/context/requirements.txt").unlink()
+    checkout.write(own("RUN pip install numpy==1.0\n"))
+
+    with pytest.raises(StepFailed, match="names a package of the feed"):
+        prepare(checkout.job)
 
 
 def test_what_was_left_over_is_gone_and_a_second_download_gives_the_same(checkout: Checkout) -> None:

@@ -131,7 +131,8 @@ def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
             else:
                 decision = decided[environment.path, release.id]
             decisions.append((release, decision))
-        files = {environment.path, *(use.path for use in environment.uses)} if environment.path in acting else set()
+        own = {environment.path, environment.version_path or environment.path, *(use.path for use in environment.uses)}
+        files = own if environment.path in acting else set()
         edits = tuple(edit for path in sorted(files) for edit in edits_of.get(path, ()))
         outcomes.append(Outcome(environment, tuple(decisions), edits))
     return outcomes

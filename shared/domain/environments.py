@@ -168,6 +168,30 @@ def _local(path: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Asset:
+    """What `asset.yaml` says beside a template that it fills in (azureml-assets).
+
+    Attributes:
+        source: the file's text.
+        version: the version, if it is a number; `auto` and the like rise by themselves.
+    """
+
+    source: SourceText
+    version: ExplicitVersion | None
+
+
+def read_asset(source: SourceText) -> Asset:
+    """Read an `asset.yaml`.
+
+    Raises:
+        Unreadable: it is not YAML.
+    """
+    node = get(compose(source), "version")
+    version = _version(source, node, scalar(node))
+    return Asset(source, version if version and version.risen() not in (None, version.text) else None)
+
+
+@dataclass(frozen=True, slots=True)
 class ImageConfig:
     """Where an asset's image is built from, for templates that name it (`environment.yaml` of azureml-assets)."""
 
@@ -226,6 +250,7 @@ class Environment:
         path: its YAML file, from the repository's root: its identity within a target.
         name: its name in Azure ML.
         version: the explicit version in its YAML.
+        version_path: the file in which that stands, if it is another one.
         uses: the definition files it reads, includes followed, in reading order.
         steps: for each installation of pip from files the files that it reads.
         dockerfile: its Dockerfile, from the root, if there is one in the repository.
@@ -238,6 +263,7 @@ class Environment:
     path: str
     name: str
     version: ExplicitVersion | None = None
+    version_path: str | None = None
     uses: tuple[Use, ...] = ()
     steps: tuple[frozenset[str], ...] = ()
     dockerfile: str | None = None

@@ -140,8 +140,8 @@ class _Planner:
         risen = version.risen() if version else None
         if version is None or version.span is None or risen is None or risen == version.text:
             return None
-        source = self.catalog.sources[environment.path]
-        return Edit(environment.path, version.span, version.text, risen, source.encoding)
+        path = environment.version_path or environment.path
+        return Edit(path, version.span, version.text, risen, self.catalog.sources[path].encoding)
 
     def _hold_what_cannot_go_along(self, choices: Choices) -> bool:
         """Hold edits of shared files unless every included reader makes the same edit; says whether any was held.

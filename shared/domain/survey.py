@@ -21,10 +21,12 @@ from shared.domain.definitions.sources import HandedOver, copied, origins
 from shared.domain.environments import (
     Environment,
     EnvironmentFile,
+    ExplicitVersion,
     ImageConfig,
     Use,
     is_template,
     python_of_image,
+    read_asset,
     read_environment,
     read_image_config,
 )
@@ -35,6 +37,8 @@ from shared.limits import INCLUDE_DEPTH
 _YAML = (".yml", ".yaml")
 _REQUIREMENTS = re.compile(r"requirements[^/]*\.txt", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"Dockerfile(?:\.[^/]*)?|[^/]+\.Dockerfile", re.IGNORECASE)
+# What fills in templates in azureml-assets, beside the environment's YAML.
+_ASSETS = ("asset.yaml", "asset.yml")
 _IMAGE_CONFIGS = ("environment.yaml", "environment.yml")
 _CREDENTIAL = "an address holds a credential: take it out, revoke it, and let the pipeline sign in instead"
 
@@ -132,10 +136,14 @@ class _Surveyor:
             python = self._conda_file(path, _resolve(folder, file.conda_file), file.conda_file, gathering) or python
         if file.build_path is not None:
             python = self._build(path, file, gathering) or python
+        version, version_path = file.version, None
+        if version and is_template(version.text) and (asset := self._asset(folder)):
+            version_path, version = asset
         return Environment(
             path=path,
             name=file.name,
-            version=file.version,
+            version=version,
+            version_path=version_path,
             uses=tuple(gathering.uses),
             steps=tuple(self._reached(step) for step in gathering.steps.values()),
             dockerfile=gathering.dockerfile,
@@ -144,6 +152,19 @@ class _Surveyor:
             problems=tuple(gathering.problems),
             warnings=tuple(gathering.warnings),
         )
+
+    def _asset(self, folder: str) -> tuple[str, ExplicitVersion] | None:
+        """The version that fills in a template, and the file in which it stands."""
+        for name in _ASSETS:
+            path = posixpath.join(folder, name)
+            try:
+                asset = self._blob(path, "asset", read_asset) if path in self.files else None
+            except Unreadable:
+                continue
+            if asset and asset.version:
+                self.sources[path] = asset.source
+                return path, asset.version
+        return None
 
     def _conda_file(self, path: str, conda: str | None, written: str, gathering: "_Gathering") -> str | None:
         if conda is None or conda not in self.files:

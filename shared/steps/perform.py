@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from shared.domain.credentials import masked
 from shared.errors import RebuilderError
 from shared.steps.commands import log_error, say
 from shared.steps.work import Job, StepFailed, Work
@@ -33,7 +34,7 @@ def _fail(job: Job | None, why: str) -> NoReturn:
                 work = Work.load(job)
             except StepFailed:
                 work = Work(name=job.environment)
-            work.problem = work.problem or why
+            work.problem = work.problem or masked(why)
             work.save(job)
     # A thread of the SDK may hang in an upload: nothing is waited for.
     os._exit(1)

@@ -1,5 +1,6 @@
 """Shows on the run's page what became of the environment, whether it succeeded or not."""
 
+from shared.domain.credentials import masked
 from shared.steps.commands import add_tag, say, upload_summary
 from shared.steps.work import Job, StepFailed, Work
 
@@ -12,7 +13,7 @@ def report(job: Job) -> None:
         say(f"{job.environment}: {problem}")
         return
     path = job.folder / "summary.md"
-    path.write_text(summary(job, work))
+    path.write_text(masked(summary(job, work)))
     upload_summary(path)
     add_tag(f"rebuild-{job.rebuild}")
 

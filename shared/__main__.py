@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -123,19 +124,29 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: instead of those of the process.
     """
     try:
-        return int(app(arguments, prog_name="python -m shared", standalone_mode=False) or 0)
+        code = int(app(arguments, prog_name="python -m shared", standalone_mode=False) or 0)
+        _flush()
+        return code
     except typer.TyperException as problem:
         wrong = str(getattr(problem, "format_message", problem.__str__)())
     except RebuilderError as problem:
         wrong = str(problem)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing is flushed into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as problem:
+        wrong = f"{problem.filename or 'the output'}: {problem.strerror}"
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    sys.stderr.write(f"error: {' '.join(wrong.split())}\n")
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"error: {' '.join(wrong.split())}\n")
     return 2
+
+
+def _flush() -> None:
+    """Hand over what was written; whoever read it may have seen enough already."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """A folder of the machine as a repository: its files are its blobs, each named by its own path."""
 
 import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,13 +46,16 @@ class Folder:
         return file.read_bytes() if file.is_file() and not file.is_symlink() else None
 
     def write(self, changes: Mapping[str, bytes]) -> None:
-        """Replace files one by one; each is old or new at any moment, and keeps its rights."""
-        for path, raw in changes.items():
-            replace_file(self.root / path, raw)
+        """Replace files, all of them or none.
+
+        Raises:
+            InvalidInput: one cannot be written.
+        """
+        replace_files({self.root / path: raw for path, raw in changes.items()})
 
     def _files(self, leave_out: frozenset[str] | set[str]) -> dict[str, Path]:
         found: dict[str, Path] = {}
-        for folder, folders, names in os.walk(self.root):
+        for folder, folders, names in os.walk(self.root, onerror=_unreadable):
             here = Path(folder)
             folders[:] = [name for name in folders if name not in leave_out and not _is_venv(here / name)]
             for name in names:
@@ -60,21 +65,42 @@ class Folder:
         return found
 
 
-def replace_file(file: Path, raw: bytes) -> None:
-    """Replace a file in one step; where it is a link, what that leads to.
+def replace_files(changes: Mapping[Path, bytes]) -> None:
+    """Replace files, all of them or none; each is old or new at any moment and keeps its rights.
+
+    Where one is a link, what it leads to is replaced.
 
     Raises:
-        InvalidInput: it cannot be written.
+        InvalidInput: one cannot be written; the others are as they were.
     """
-    file = file.resolve()
-    beside = file.with_name(f".{file.name}.rebuilder")
+    staged: list[tuple[Path, Path]] = []
+    before: dict[Path, bytes] = {}
+    file = Path()
     try:
-        beside.write_bytes(raw)
-        beside.chmod(file.stat().st_mode & 0o7777)
-        beside.replace(file)
+        for file, raw in changes.items():
+            target = file.resolve()
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=".rebuilder-")
+            staged.append((Path(name), target))
+            with os.fdopen(handle, "wb") as beside:
+                beside.write(raw)
+            Path(name).chmod(target.stat().st_mode & 0o7777)
+        for beside_path, file in staged:
+            old = file.read_bytes()
+            beside_path.replace(file)
+            before[file] = old
     except OSError as problem:
-        beside.unlink(missing_ok=True)
-        raise InvalidInput(f"{file} cannot be written: {problem.strerror}") from None
+        for target, old in before.items():
+            with suppress(OSError):
+                target.write_bytes(old)
+        raise InvalidInput(f"{file} cannot be written: {problem.strerror}; nothing was changed") from None
+    finally:
+        for beside_path, _ in staged:
+            with suppress(OSError):
+                beside_path.unlink(missing_ok=True)
+
+
+def _unreadable(problem: OSError) -> None:
+    raise problem
 
 
 def _is_venv(folder: Path) -> bool:

@@ -1,9 +1,10 @@
 """`python -m shared bump`: an explicit order. Exact pins of one package in the named files are raised in place."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.adapters.folder import replace_file
+from shared.adapters.folder import replace_files
 from shared.commandline.console import Console
 from shared.domain.credentials import credential_lines
 from shared.domain.orders import Left, Wanted, raise_pins, read_definition
@@ -24,23 +25,21 @@ def bump(wanted: Wanted, files: Sequence[Path], *, check: bool) -> None:
         InvalidInput: a file is not there, cannot be read from the disk, or cannot be written.
     """
     console = Console()
-    contents = {file: _read(file) for file in dict.fromkeys(files)}
-    changes: dict[Path, bytes] = {}
+    contents = {file: _read(file) for file in _each_once(files)}
+    looked_at = {file: _looked_at(file, raw, wanted) for file, raw in contents.items()}
+    changes = {file: apply(contents[file], edits) for file, (edits, _, _) in looked_at.items() if edits}
+    if not check:
+        replace_files(changes)
     count = 0
-    for file, raw in contents.items():
-        edits, left, notes = _looked_at(file, raw, wanted)
+    for file, (edits, left, notes) in looked_at.items():
+        raw = contents[file]
+        count += len(edits)
         for number, edit in line_numbers(raw, edits):
             console.edit(str(file), number, edit.old, edit.new)
         for found in left:
             console.note(f"{file}{f':{found.line}' if found.line else ''}  left: {found.why}")
         for line in notes:
             console.note(f"{file}:{line}  warning: an address holds a credential: take it out and revoke it")
-        if edits:
-            changes[file] = apply(raw, edits)
-            count += len(edits)
-    if not check:
-        for file, raw in changes.items():
-            replace_file(file, raw)
     done = "to raise" if check else "raised"
     where = f" in {len(changes)} file{'' if len(changes) == 1 else 's'}" if changes else ""
     console.note(f"{wanted.package} {wanted.spelling}: {count or 'nothing'} {done}{where}")
@@ -57,10 +56,15 @@ def _looked_at(file: Path, raw: bytes, wanted: Wanted) -> tuple[list[Edit], list
     return edits, left, credential_lines(definition.source.text)
 
 
+def _each_once(files: Sequence[Path]) -> list[Path]:
+    """The files, each once, however it is spelled and whatever links lead to it."""
+    return list({os.path.realpath(file): file for file in reversed(files)}.values())[::-1]
+
+
 def _read(file: Path) -> bytes:
-    if not file.is_file():
-        raise InvalidInput(f"{file} is not a file")
     try:
+        if not file.is_file():
+            raise InvalidInput(f"{file} is not a file")
         # What a link leads to is edited, and the link stays a link.
         return file.read_bytes()
     except OSError as problem:

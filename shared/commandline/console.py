@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TextIO
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
@@ -34,11 +36,11 @@ class Console:
 
     def line(self, text: str) -> None:
         """Write one line."""
-        sys.stdout.write(f"{text}\n")
+        _write(sys.stdout, text)
 
     def note(self, text: str) -> None:
         """Write one line that is not part of the answer."""
-        sys.stderr.write(f"{text}\n")
+        _write(sys.stderr, text)
 
     def edit(self, path: str, line: int, old: str, new: str) -> None:
         """Write one edit."""
@@ -62,3 +64,10 @@ class Console:
         for kind, cells in rows:
             table.add_row(*(escape(cell) for cell in cells), style=_COLOURS[kind])
         self._terminal.print(table, soft_wrap=False)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Write a line; that nobody listens any more is no reason to stop."""
+    with suppress(BrokenPipeError):
+        if stream is not None:
+            stream.write(f"{text}\n")

@@ -74,6 +74,8 @@ def plan(root: Path, releases: list[Release], *, ignore_rules: bool, write: bool
     raw = None if ignore_rules else folder.read(RULES_FILE)
     made = _made(catalog, releases, raw)
     outcomes = _outcomes(folder, catalog, made)
+    changes = _written(folder, made) if write else {}
+    folder.write(changes)
     if as_json:
         console.line(json.dumps(_document(made, outcomes, catalog), indent=2))
     else:
@@ -81,8 +83,6 @@ def plan(root: Path, releases: list[Release], *, ignore_rules: bool, write: bool
     for note in _notes(made, ruled=raw is not None, ignored=ignore_rules and folder.read(RULES_FILE) is not None):
         console.note(note)
     if write:
-        changes = _written(folder, made)
-        folder.write(changes)
         console.note(f"wrote {len(changes)} file{'' if len(changes) == 1 else 's'} in {root}")
 
 

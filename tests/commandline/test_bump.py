@@ -113,3 +113,11 @@ def test_a_file_keeps_its_rights(run: Run, grow: Callable[[Tree], Path]) -> None
     run("bump", "our-pkg==2.0", root / "requirements.txt")
 
     assert (root / "requirements.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_counts_once_however_it_is_spelled(run: Run, grow: Callable[[Tree], Path]) -> None:
+    root = grow({"a/requirements.txt": "our-pkg==1.0\n"})
+    (root / "link.txt").symlink_to("a/requirements.txt")
+    done = run("bump", "our-pkg==2.0", root / "a/requirements.txt", root / "a/../a/requirements.txt", root / "link.txt")
+
+    assert done.err == "our-pkg 2.0: 1 raised in 1 file\n"

@@ -1,6 +1,8 @@
 """`python -m shared plan`: any folder, no Azure."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,3 +218,55 @@ def test_links_are_not_followed(run: Run, grow: Callable[[Tree], Path], tmp_path
 
     assert decisions(planned(run, root, "--release", "our-pkg==1.5", "--apply")) == {"training/env.yml": "unaffected"}
     assert outside.read_text() == "our-pkg==1.0\n"
+
+
+def test_all_files_are_written_or_none(run: Run, grow: Callable[[Tree], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second file cannot be replaced, as on a disk that fails: the first is as it was."""
+    root = grow(CONTEXT)
+    before = tree(root)
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if target.name == "env.yml":
+            raise OSError(30, "Read-only file system", str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    done = run("plan", "--repository", root, "--release", "our-pkg==1.5", "--apply")
+
+    assert (done.code, tree(root)) == (2, before)
+    assert done.err.endswith("env.yml cannot be written: Read-only file system; nothing was changed\n")
+
+
+def test_who_stops_reading_stops_nothing(grow: Callable[[Tree], Path]) -> None:
+    many: Tree = {path.replace("training", f"e{n}"): text for n in range(300) for path, text in CONTEXT.items()}
+    root = grow(many)
+    command = [
+        sys.executable,
+        "-m",
+        "shared",
+        "plan",
+        "--repository",
+        str(root),
+        "--release",
+        "our-pkg==1.5",
+        "--apply",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert process.returncode == 0, said
+    assert b"our-pkg[gpu]==1.5" in (root / "e299/context/requirements.txt").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["plan", "init", "bump"])
+def test_a_path_that_no_system_takes_is_one_line(run: Run, command: str) -> None:
+    path = "x" * 5000
+    arguments = {"plan": ["--release", "a==1", "--repository", path], "init": [path], "bump": ["a==1", path]}[command]
+    done = run(command, *arguments)
+
+    assert (done.code, done.err.count("\n")) == (2, 1)

@@ -160,3 +160,19 @@ class TestCondaFiles:
 
         assert sole({"e.yml": "name: a\nimage: x-py310\nconda_file: c.yml\n", **conda}).python == "3.10"
         assert sole({"e.yml": "name: a\nimage: x\nconda_file: c.yml\n", **conda}).python is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM x\nCOPY *.txt /app/\nENV PIP_CONSTRAINT=/app/limits.txt\nWORKDIR /app\nRUN pip install -r r.txt\n",
+        "FROM x\nCOPY *.txt ./\nRUN PIP_CONSTRAINT=limits.txt pip install -r r.txt\n",
+        "FROM x\nARG UV_CONSTRAINT=limits.txt\nCOPY *.txt ./\nRUN uv pip install -r r.txt\n",
+    ],
+)
+def test_constraints_that_the_environment_names_are_constraints(text: str) -> None:
+    found = sole({"e.yml": environment(), "Dockerfile": text, "r.txt": "a==1\n", "limits.txt": "a==1\n"})
+
+    assert {(use.path, use.constraint) for use in found.uses} == {
+        ("Dockerfile", False), ("r.txt", False), ("limits.txt", True),
+    }  # fmt: skip

@@ -34,6 +34,7 @@ _MOUNT = re.compile(r"--mount=(?P<options>\S+)")
 _READ_BY_SHELL = re.compile(r"\s*(?:(?:/\S*/)?(?:ba|da|z|k)?sh\b[^<]*)?<<")
 _HELD = "# rebuilder: hold"
 _LONGEST_VALUE = 10_000
+_LIMITS = ("PIP_CONSTRAINT", "UV_CONSTRAINT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,8 @@ class _Reader:
         copies = self.stage.copies
         for copy in self._mounted(instruction):
             copies = Trail(copy, copies)
-        installs = Installs()
+        limits = [self.stage.variables[name] for name in _LIMITS if self.stage.variables.get(name)]
+        installs = Installs(limits=limits)
         if (words := exec_form(instruction.text)) is not None:
             self._note_uses(instruction.text)
             installs.add_command(Shell(self.stage.variables.get), words)

@@ -16,6 +16,8 @@ _PIP = re.compile(r"pip(?:\d+(?:\.\d+)*)?|pipx")
 _PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*)?|pypy\d*")
 _SHELL = re.compile(r"(?:ba|da|z|k)?sh")
 _CONDA = {"conda", "mamba", "micromamba", "conda-env"}
+# pip and uv take their options from the environment too.
+_LIMIT = re.compile(r"(?:PIP|UV)_CONSTRAINT=")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 # Words in front of a command that do not change what it installs.
 _PREFIXES = {"!", "{", "}", "if", "then", "elif", "else", "while", "until", "do", "time", "exec", "command", "eval",
@@ -90,6 +92,7 @@ class Installs:
         files: requirements files.
         conda_files: files that conda makes an environment of.
         channel: packages that conda takes from its channels.
+        limits: constraints files that a variable of the environment names for every command of pip.
         _commands: how many commands of pip have been read.
         _depth: how many scripts stand around the one that is being read.
     """
@@ -99,6 +102,7 @@ class Installs:
     files: list[PipFile] = field(default_factory=list)
     conda_files: list[Traced] = field(default_factory=list)
     channel: list[Traced] = field(default_factory=list)
+    limits: list[Traced] = field(default_factory=list)
     _commands: int = 0
     _depth: int = 0
 
@@ -112,8 +116,11 @@ class Installs:
     def add_command(self, shell: Shell, words: Sequence[Traced]) -> None:
         """Read one command, and the one that it runs."""
         rest = list(words)
+        limits = list(self.limits)
         for _ in range(_DEEPEST):
-            rest = rest[_prefixes(rest) :]
+            prefixes = _prefixes(rest)
+            limits += (word[found.end() :] for word in rest[:prefixes] if (found := _LIMIT.match(word.text)))
+            rest = rest[prefixes:]
             inner = _runs(rest)
             if inner is None:
                 break
@@ -128,9 +135,9 @@ class Installs:
         elif _SHELL.fullmatch(program):
             self._shell(shell, arguments)
         elif _PIP.fullmatch(program):
-            self._pip(arguments)
+            self._pip(arguments, limits)
         elif program == "uv":
-            self._uv(arguments)
+            self._uv(arguments, limits)
         elif program in _CONDA:
             self._conda(program, arguments)
         elif re.search(r"\s", program):
@@ -163,14 +170,14 @@ class Installs:
                 return
         self._loose(arguments)
 
-    def _uv(self, arguments: list[Traced]) -> None:
+    def _uv(self, arguments: list[Traced], limits: list[Traced]) -> None:
         pip = next((at for at, word in enumerate(arguments) if word.text == "pip"), None)
         if pip is None:
             self._loose(arguments)
         else:
-            self._pip(arguments[pip + 1 :])
+            self._pip(arguments[pip + 1 :], limits)
 
-    def _pip(self, arguments: list[Traced]) -> None:
+    def _pip(self, arguments: list[Traced], limits: list[Traced]) -> None:
         rest = iter(arguments)
         for word in rest:
             if word.text in _WITH_VALUE:
@@ -178,6 +185,8 @@ class Installs:
             elif not word.text.startswith("-"):
                 if word.text in _PIP_COMMANDS or word.text in ("sync", "compile"):
                     self._pip_arguments(rest, files=word.text in ("sync", "compile"))
+                    for limit in limits:
+                        self._file(limit, constraint=True)
                 return
 
     def _pip_arguments(self, rest: Iterator[Traced], *, files: bool) -> None:

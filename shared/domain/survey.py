@@ -80,7 +80,7 @@ class _Surveyor:
             self.sources[path] = found.source
             for read in {path, *(use.path for use in environment.uses), environment.dockerfile} - {None}:
                 readers[str(read)].append(len(environments))
-            if not is_template(environment.name):
+            if environment.name and not is_template(environment.name):
                 namesakes[environment.name].append(len(environments))
             environments.append(environment)
         for path, definition in self.definitions.items():

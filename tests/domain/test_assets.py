@@ -65,3 +65,11 @@ def test_environments_whose_names_are_filled_in_do_not_share_a_name() -> None:
     files = CONTEXT | {path.replace("a/", "b/", 1): text for path, text in CONTEXT.items()}
 
     assert len(plan_of(files, "our-pkg 2", pipeline=False).environments) == 2
+
+
+def test_environments_without_a_name_do_not_share_one() -> None:
+    text = "$schema: https://azuremlschemas.azureedge.net/latest/environment.schema.json\nimage: x\nconda_file: c.yml\n"
+    files = {"a.yml": text, "b.yml": text, "c.yml": "dependencies: [{pip: [our-pkg==1.0]}]\n"}
+    plan = plan_of(files, "our-pkg 2", pipeline=False)
+
+    assert [environment.path for environment in plan.environments] == ["a.yml", "b.yml"]

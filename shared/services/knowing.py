@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_version
 from packaging.version import Version
 
 from shared.domain.catalog import Catalog
+from shared.domain.definitions.hashes import has_hashes
 from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.knowledge import Knowledge
@@ -51,14 +52,15 @@ class Gatherer:
         """Collect the facts for a plan.
 
         Raises:
-            Transient: the index does not say which files a release has, or the ledger does not answer.
+            Transient: the index does not say which files a release has whose hashes are needed, or the ledger does
+                not answer.
         """
         relevant = [release for release in releases if catalog.naming(release.id.package)]
         gaps = _Gaps()
         files: dict[ReleaseId, tuple[FeedFile, ...]] = {}
         metadata: dict[tuple[PackageName, Version], Metadata] = {}
         for release in relevant:
-            if found := self._files(target, release.id, gaps):
+            if found := self._files(target, release.id, gaps, patient=_hashed(catalog, release.id.package)):
                 files[release.id] = found
             if known := self._required(target, release.id, gaps):
                 metadata[release.id.package, release.version] = known
@@ -70,11 +72,14 @@ class Gatherer:
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
         return Knowledge(files, metadata, self._carried(target, paths), gaps=tuple(gaps.found.values()))
 
-    def _files(self, target: Target, release: ReleaseId, gaps: _Gaps) -> tuple[FeedFile, ...]:
+    def _files(self, target: Target, release: ReleaseId, gaps: _Gaps, *, patient: bool) -> tuple[FeedFile, ...]:
+        """The files of a release; `patient` where the plan can do nothing without them: then it comes again later."""
         feed = self._services.feed(target, FeedName.parse(release.feed))
         try:
             return feed.files(release.package, release.version)
-        except Permanent as problem:
+        except (Permanent, Transient) as problem:
+            if patient and isinstance(problem, Transient):
+                raise
             gaps.add(release.feed, "files of versions", problem)
             return ()
 
@@ -127,6 +132,17 @@ class Gatherer:
     def _carried(self, target: Target, paths: Iterable[str]) -> dict[str, dict[str, str]]:
         found = {path: self._ledger.read(carried_key(target.name, path)) for path in sorted(paths)}
         return {path: entry.versions for path, entry in found.items() if entry}
+
+
+def _hashed(catalog: Catalog, package: PackageName) -> bool:
+    """Whether a requirement of a package carries hashes."""
+    definitions = (catalog.definitions.get(path) for path in catalog.named.get(package, ()))
+    return any(
+        has_hashes(requirement)
+        for definition in definitions
+        if definition
+        for requirement in definition.naming(package).requirements
+    )
 
 
 def _versions(catalog: Catalog, package: PackageName) -> set[Version]:

@@ -25,7 +25,7 @@ _INTERPRETER = re.compile(r"(?P<kind>py|cp)(?P<major>\d)(?P<minor>\d*)")
 # glibc 2.28 is older than that of every base image Azure ML still offers. pip takes a platform literally, not as
 # "or older", so all of them are named.
 LINUX_PLATFORMS = (
-    *(f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)),
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(28, 16, -1)),
     "manylinux2014_x86_64",
     "manylinux2010_x86_64",
     "manylinux1_x86_64",

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.stand
 
 
 @pytest.mark.package_index
+@pytest.mark.timeout(900)  # it shares two processors with other stands, and some fifty packages are downloaded
 def test_the_whole_story_of_the_sample_with_the_packages_that_it_really_asks_for(tmp_path: Path) -> None:
     """Some fifty public packages come through the feed's upstream source: the one test that downloads anything."""
     report = tmp_path / "seen.json"

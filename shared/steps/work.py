@@ -1,12 +1,10 @@
 """What one job knows of its environment, handed from step to step in a file."""
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -185,8 +183,3 @@ def target_python(variables: Mapping[str, str] = os.environ) -> Path:
     if not location.name or not python.exists():
         raise StepFailed(f"there is no interpreter of the environment's Python in {location}")
     return python
-
-
-def pretty(value: Any) -> str:
-    """A value as JSON, for logs."""
-    return json.dumps(value, ensure_ascii=False, indent=1)

@@ -223,11 +223,13 @@ class PipelineRun:
         id: its id (the build's id too).
         parameters: the template parameters it was queued with.
         url: where a person can look at it.
+        cancelled: somebody cancelled it, whether it has ended yet or not.
     """
 
     id: int
     parameters: Mapping[str, str]
     url: str | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ whether our run is.
 
 from collections.abc import Callable, Iterable
 
+from shared.domain.jobs import work_of
 from shared.domain.plan import ByHand, Plan
 from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry, Run
 from shared.domain.releases import Release, ReleaseId
@@ -36,7 +37,7 @@ from shared.services.reading import Reader
 from shared.services.rerun import is_planned
 
 # The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
-PARAMETER_SCHEMA = "1"
+PARAMETER_SCHEMA = "2"
 TRAILER = "Rebuild-Id"
 
 
@@ -278,11 +279,11 @@ class Rebuild:
     def _found(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun | None:
         """The run of an earlier try whose answer was lost."""
         pipeline = self._services.pipeline(target)
-        wanted = (rebuild.id, str(run.number))
+        wanted = work_of(run_parameters(rebuild, run))
         found = [
             candidate
             for candidate in pipeline.runs_since(rebuild.created - CLOCK_SKEW)
-            if (candidate.parameters.get("rebuild"), candidate.parameters.get("run")) == wanted
+            if work_of(candidate.parameters) == wanted
         ]
         return min(found, key=lambda candidate: candidate.id, default=None)
 
@@ -352,7 +353,8 @@ def run_parameters(rebuild: RebuildEntry, run: Run) -> dict[str, str]:
     return {
         "schema": PARAMETER_SCHEMA,
         "rebuild": rebuild.id,
-        "run": str(run.number),
+        "batch": str(run.number),
+        "attempt": "1",
         "commit": rebuild.commit or rebuild.base,
         "environments": ",".join(run.environments),
     }

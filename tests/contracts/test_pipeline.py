@@ -36,11 +36,21 @@ def test_runs_are_found_by_time_newest_first(world: PipelineWorld) -> None:
     start = world.now()
     first = world.pipeline.queue(world.commit, PARAMETERS)
     between = world.now()
-    second = world.pipeline.queue(world.commit, {**PARAMETERS, "run": "2"})
+    second = world.pipeline.queue(world.commit, {**PARAMETERS, "batch": "2"})
     end = world.now()
     assert [run.id for run in world.pipeline.runs_since(start)] == [second.id, first.id]
     assert [run.id for run in world.pipeline.runs_since(between)] == [second.id]
     assert list(world.pipeline.runs_since(end)) == []
+
+
+def test_a_cancelled_run_is_found_and_said_to_be_cancelled(world: PipelineWorld) -> None:
+    start = world.now()
+    first, second = (world.pipeline.queue(world.commit, PARAMETERS) for _ in range(2))
+    world.end(first.id, "canceled", {})
+    world.end(second.id, "failed", {})
+    assert [(run.id, run.cancelled) for run in world.pipeline.runs_since(start)] == [
+        (second.id, False), (first.id, True),
+    ]  # fmt: skip
 
 
 def test_a_found_run_is_the_run_that_was_queued(world: PipelineWorld) -> None:
@@ -60,7 +70,7 @@ def test_a_moment_may_be_long_ago_and_in_any_zone(world: PipelineWorld) -> None:
     [
         {**PARAMETERS, "enviroments": "a.yml"},
         {name: value for name, value in PARAMETERS.items() if name != "environments"},
-        {**PARAMETERS, "schema": "2"},
+        {**PARAMETERS, "schema": "1"},
         {},
     ],
     ids=["unknown", "missing", "value", "none"],

@@ -27,9 +27,10 @@ from tests.fakes.clock import FakeClock
 PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
 # Those of a run of the rebuild pipeline.
 PARAMETERS = {
-    "schema": "1",
+    "schema": "2",
     "rebuild": "0123456789abcdef",
-    "run": "1",
+    "batch": "1",
+    "attempt": "1",
     "commit": "0" * 40,
     "environments": "a/a.yml,b/b.yml",
 }

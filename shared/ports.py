@@ -260,6 +260,8 @@ class RunOutcome:
         jobs: by display name.
         problem: an error of the run itself, such as a broken template.
         finished: when it was over.
+        waits: what it waits for before its jobs begin: `approval`, `permission`, or the name of another check.
+        url: where a person can look at it.
     """
 
     parameters: Mapping[str, str]
@@ -268,6 +270,8 @@ class RunOutcome:
     jobs: Mapping[str, JobOutcome] = field(default_factory=dict)
     problem: str | None = None
     finished: datetime | None = None
+    waits: str | None = None
+    url: str | None = None
 
 
 class Pipeline(Protocol):

@@ -72,8 +72,10 @@ def test_what_is_registered_is_never_called_failed() -> None:
     assert ENVIRONMENT_MOVES[E.REGISTERED] == {E.IMAGE_BUILT}
 
 
-def test_an_environment_that_waits_goes_on_behind_the_queue() -> None:
-    assert ENVIRONMENT_MOVES[E.WAITING] == {E.PACKAGED, E.VERIFIED, E.REGISTERED, E.IMAGE_BUILT, *ENDS}
+def test_an_environment_that_waits_goes_on_where_it_stood_in_the_queue() -> None:
+    assert ENVIRONMENT_MOVES[E.WAITING] == {
+        E.WAITING, E.QUEUED, E.PACKAGED, E.VERIFIED, E.REGISTERED, E.IMAGE_BUILT, *ENDS,
+    }  # fmt: skip
 
 
 def test_a_rebuild_is_finished_by_environments_that_are_registered_or_at_an_end() -> None:

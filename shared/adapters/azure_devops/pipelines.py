@@ -68,6 +68,8 @@ class AzurePipeline:
             jobs={str(record.name): _job(record, records) for record in records if record.type == "Job"},
             problem=_first_error(record for record in records if record.type not in ("Job", "Task")),
             finished=build.finish_time,
+            waits=None if str(build.status) == "completed" else _waits(records),
+            url=_page(self._connection, self._target.project, run),
         )
 
 
@@ -98,6 +100,26 @@ def runs_since(
 def _page(connection: Connection, project: str, run: int) -> str:
     """The run's page for people; the SDK's models lose the link that the service sends."""
     return f"{connection.base_url.rstrip('/')}/{quote(project)}/_build/results?buildId={run}"
+
+
+# What a person has to give before a run goes on; other checks decide by themselves.
+_GIVEN = {"Approval": "approval", "Authorization": "permission"}
+
+
+def _waits(records: Iterable[Any]) -> str | None:
+    """What a run waits for, by the timeline's records of its checks.
+
+    Unverified against the service, whose documentation names the fields and not their values: a stage that is held up
+    has a record of type `Checkpoint`, and below it one for each check, of type `Checkpoint.Approval`,
+    `Checkpoint.Authorization`, `Checkpoint.ExclusiveLock` and so on, which is `completed` once the check has passed.
+    """
+    open_now = [
+        str(record.type).rpartition(".")[2]
+        for record in records
+        if str(record.type).startswith("Checkpoint.") and record.state != "completed"
+    ]
+    asked = [_GIVEN[check] for check in open_now if check in _GIVEN]
+    return next(iter([*asked, *open_now]), None)
 
 
 def _job(record: Any, records: Iterable[Any]) -> JobOutcome:

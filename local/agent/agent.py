@@ -71,7 +71,7 @@ class Agent:
 
     def take(self, build: Build) -> None:
         """Put a run into this agent's queue."""
-        build.timeline = Timeline(self._folder / "runs" / str(build.id))
+        build.timeline = Timeline(self._folder / "runs" / str(build.id), build.checks)
         self._waiting.put(build)
 
     def _work(self) -> None:

@@ -132,6 +132,28 @@ def test_a_run_that_has_not_begun_says_nothing_of_its_jobs(world: PipelineWorld)
 
     assert (outcome.completed, outcome.result, outcome.jobs, outcome.problem) == (False, None, {}, None)
     assert outcome.parameters == PARAMETERS
+    assert (outcome.waits, outcome.url) == (None, run.url)
+
+
+@pytest.mark.parametrize("what", ["approval", "permission", "ExclusiveLock"])
+def test_a_run_says_what_it_waits_for_until_it_is_released(world: PipelineWorld, what: str) -> None:
+    world.hold(what)
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+    held = world.pipeline.outcome(run.id)
+    world.release()
+    released = world.pipeline.outcome(run.id)
+
+    assert (held.waits, held.completed, held.jobs) == (what, False, {})
+    assert released.waits is None
+    assert world.pipeline.outcome(world.pipeline.queue(world.commit, PARAMETERS).id).waits is None
+
+
+def test_a_run_that_is_over_waits_for_nothing(world: PipelineWorld) -> None:
+    world.hold("approval")
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+    world.end(run.id, "canceled", {})
+
+    assert world.pipeline.outcome(run.id).waits is None
 
 
 def test_what_became_of_each_job_is_told_with_its_first_error(world: PipelineWorld) -> None:

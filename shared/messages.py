@@ -37,16 +37,20 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A target has something to do: releases that wait, a rebuild that stands still, or a person's rerun.
+    """A target has something to do: releases that wait, a rebuild that stands still, a retry, or a person's rerun.
 
     Attributes:
         target: the target's name.
         rerun: set for a person's rerun, which is planned by itself.
+        held: what is held is planned again, whether anything else waits or not.
+        retry: a rebuild whose next attempts are to be queued.
         tries: how often a service was in the way.
     """
 
     target: str
     rerun: Rerun | None = None
+    held: bool = False
+    retry: str | None = None
     tries: int = 0
     kind: Literal["turn"] = "turn"
 

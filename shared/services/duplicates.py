@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.jobs import older_run, work_of
-from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Step
+from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment
+from shared.domain.release_entry import Step
 from shared.ports import RunOutcome
 
 type Look = Callable[[int], RunOutcome]

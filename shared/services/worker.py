@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared import messages
-from shared.domain.rebuilds import ReleaseEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, UnreadableSignal
 from shared.domain.states import RebuildState, ReleaseState
@@ -187,10 +187,12 @@ class Worker:
                 self._park_release(turn.target, release, why, {ReleaseState.PLANNED}, held.rebuild)
             self._ledger.update(turn_key(turn.target), lambda e: TurnEntry() if e == held else e)
             return
-        waiting = [turn.rerun.release] if turn.rerun else self._ledger.waiting(turn.target)
-        for release in waiting:
-            self._park_release(turn.target, release, why, {ReleaseState.CONFIRMED})
-            self._ledger.delete(waiting_key(turn.target, release))
+        if turn.rerun:
+            self._park_release(turn.target, turn.rerun.release, why, {ReleaseState.CONFIRMED})
+            return
+        for waiting in self._ledger.waiting(turn.target):
+            self._park_release(turn.target, waiting.release, why, {ReleaseState.CONFIRMED})
+            self._ledger.delete(waiting_key(turn.target, waiting))
 
     def _park_release(
         self, target: str, release: ReleaseId, why: str, states: set[ReleaseState], rebuild: str | None = None

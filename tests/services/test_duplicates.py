@@ -16,7 +16,7 @@ def ended_as_duplicate(of: int) -> JobOutcome:
 
 def queued_twice(lost: int = 1) -> World:
     """Answers to queueing a run got lost and runs are shown late, so the app queued again and knows the last one."""
-    world = World()
+    world = World(REBUILDER_ATTEMPTS="1")
     world.pipeline.fail("queue", "after", ServiceUnavailable("the answer is lost"), times=lost)
     world.pipeline.unlisted = 100
     world.publish()

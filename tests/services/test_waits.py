@@ -12,7 +12,7 @@ URL = "https://dev.azure.invalid/_build/results?buildId=1"
 
 def waiting(what: str = "approval") -> World:
     """A world whose only run waits for something, and has been looked at."""
-    world = World()
+    world = World(REBUILDER_ATTEMPTS="1")
     world.pipeline.hold(what)
     world.publish()
     world.work()

@@ -51,6 +51,7 @@ def test_pauses_grow_and_what_the_service_asks_for_is_kept() -> None:
     world.publish()
     world.step()
     world.rebuilds.waiting.clear()
+    world.clock.advance(world.app.settings.settle_time)
 
     for _ in range(5):
         world.app.worker.turn(text)

@@ -68,6 +68,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         settle_seconds=0,
         upstream=False,
         hook_time_scale=0.1,
+        app_settings={"REBUILDER_ATTEMPTS": "1"},  # what fails here fails again
     )
     with Stand(settings) as stand:
         # Before the timer looks for the first time: the change log is followed from then on, and this is no release.

@@ -296,6 +296,7 @@ class FakeRun:
         result: what came of it, once it is over.
         problem: an error of the run itself.
         finished: when it was over.
+        waits: what it waits for.
     """
 
     id: int
@@ -306,6 +307,12 @@ class FakeRun:
     result: str | None = None
     problem: str | None = None
     finished: datetime | None = None
+    waits: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return f"https://dev.azure.invalid/_build/results?buildId={self.id}"
 
 
 class FakePipeline(Faulty):
@@ -328,8 +335,19 @@ class FakePipeline(Faulty):
         self.optional = ["feed", "serviceConnection", "workspaces", "tools", "pool"]
         self.values: dict[str, list[str]] = {"schema": ["2"]}
         self.unlisted = 0
+        self._waits: str | None = None
         self._clock = clock
         self._repository = repository
+
+    def hold(self, what: str = "approval") -> None:
+        """The next runs wait for something."""
+        self._waits = what
+
+    def release(self) -> None:
+        """Nothing waits any more."""
+        self._waits = None
+        for run in self.runs:
+            run.waits = None
 
     def runs_since(self, moment: datetime) -> Sequence[PipelineRun]:
         with self._call("runs_since"):
@@ -352,7 +370,7 @@ class FakePipeline(Faulty):
             for name, allowed in self.values.items():
                 if name in parameters and parameters[name] not in allowed:
                     raise PipelineRejected(f"{parameters[name]!r} is no value for {name}")
-            run = FakeRun(len(self.runs) + 1, commit, dict(parameters), self._clock.now())
+            run = FakeRun(len(self.runs) + 1, commit, dict(parameters), self._clock.now(), waits=self._waits)
             self.runs.append(run)
             return _seen(run)
 
@@ -362,13 +380,13 @@ class FakePipeline(Faulty):
                 if one.id == run:
                     return RunOutcome(
                         dict(one.parameters), one.result is not None, one.result, dict(one.jobs), one.problem,
-                        one.finished,
+                        one.finished, one.waits if one.result is None else None, one.url,
                     )  # fmt: skip
             raise NotThere(f"there is no run {run}")
 
 
 def _seen(run: FakeRun) -> PipelineRun:
-    return PipelineRun(run.id, dict(run.parameters), f"https://dev.azure.invalid/_build/results?buildId={run.id}")
+    return PipelineRun(run.id, dict(run.parameters), run.url, cancelled=run.result == "canceled")
 
 
 class FakeServices:

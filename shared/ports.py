@@ -54,8 +54,16 @@ class LedgerStore(Protocol):
         """
         ...
 
-    def delete(self, key: str) -> None:
-        """Delete a blob; nothing happens if there is none."""
+    def delete(self, key: str, etag: str | None = None) -> None:
+        """Delete a blob; nothing happens if there is none.
+
+        Args:
+            key: the blob.
+            etag: delete it only if it is still as it was read.
+
+        Raises:
+            StateChanged: it is not.
+        """
         ...
 
     def keys(self, prefix: str) -> Iterable[str]:

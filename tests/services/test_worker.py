@@ -11,16 +11,21 @@ from shared.messages import Turn, decode_turn, encode
 from tests.services.world import FEED, HOPELESS, World
 
 
-@pytest.mark.parametrize("text", ["", "no json", '{"schema": 99}', '{"schema": 1, "kind": "unheard-of"}'])
-def test_a_message_that_cannot_be_read_is_set_aside_at_first_sight(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", "no json", "[]", '{"schema": 99}', '{"schema": [[[]]]}', '{"schema": 1, "kind": "unheard-of"}',
+     '{"schema": 1, "kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer", "attempt": 3}',
+     "[" * 100_000, '{"schema": ' + "1" * 5000 + "}", "\ud800"],
+    ids=lambda text: text[:20],
+)  # fmt: skip
+def test_a_message_that_cannot_be_read_is_quarantined_at_first_sight(text: str) -> None:
     world = World()
 
     world.app.worker.signal(text)
     world.app.worker.turn(text)
 
-    (key,) = world.store.keys("_/unreadable/")
-    assert key
-    assert (world.signals.waiting, world.rebuilds.waiting) == ([], [])
+    assert world.app.quarantine.count() == 1
+    assert (world.signals.waiting, world.rebuilds.waiting, world.store.blobs) == ([], [], {})
 
 
 def test_while_suspended_messages_wait_unchanged_and_nothing_is_done() -> None:

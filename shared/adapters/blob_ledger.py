@@ -59,10 +59,12 @@ class BlobLedgerStore:
 
     def delete(self, key: str, etag: str | None = None) -> None:
         """Delete a blob, if `etag` is given only as it was read; nothing happens if there is none."""
-        condition = MatchConditions.IfNotModified if etag else None
         with translated(f"deleting {key} from container {self._name}"):
             try:
-                self._blob(key).delete_blob(etag=etag, match_condition=condition)
+                if etag is None:
+                    self._blob(key).delete_blob()
+                else:
+                    self._blob(key).delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
             except ResourceModifiedError:
                 raise StateChanged(f"{key} was changed by somebody else") from None
             except ResourceNotFoundError:

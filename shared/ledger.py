@@ -258,11 +258,9 @@ class Ledger:
         self._store.delete(key.path)
 
     def discard[E](self, key: Key[E], entry: E) -> bool:
-        """Delete an entry if it is still as it was read; tells whether it is gone."""
+        """Delete an entry if it is still as it was read; tells whether it did."""
         stored = self._store.read(key.path)
-        if stored is None:
-            return True
-        if _decoded(key, stored.raw) != entry:
+        if stored is None or _decoded(key, stored.raw) != entry:
             return False
         try:
             self._store.delete(key.path, stored.etag)

@@ -55,14 +55,14 @@ class LedgerStore(Protocol):
         ...
 
     def delete(self, key: str, etag: str | None = None) -> None:
-        """Delete a blob; nothing happens if there is none.
+        """Delete a blob; without an ETag nothing happens if there is none.
 
         Args:
             key: the blob.
             etag: delete it only if it is still as it was read.
 
         Raises:
-            StateChanged: it is not.
+            StateChanged: it is not: somebody else changed or deleted it.
         """
         ...
 

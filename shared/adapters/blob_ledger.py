@@ -58,17 +58,16 @@ class BlobLedgerStore:
             return str(answer["etag"])
 
     def delete(self, key: str, etag: str | None = None) -> None:
-        """Delete a blob, if `etag` is given only as it was read; nothing happens if there is none."""
+        """Delete a blob; with an ETag only one that is still as it was read."""
         with translated(f"deleting {key} from container {self._name}"):
             try:
                 if etag is None:
                     self._blob(key).delete_blob()
                 else:
                     self._blob(key).delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
-            except ResourceModifiedError:
-                raise StateChanged(f"{key} was changed by somebody else") from None
-            except ResourceNotFoundError:
-                return
+            except (ResourceModifiedError, ResourceNotFoundError):
+                if etag is not None:
+                    raise StateChanged(f"{key} was changed by somebody else") from None
 
     def keys(self, prefix: str) -> Iterable[str]:
         """The keys that begin with a prefix, in order."""

@@ -131,7 +131,8 @@ def test_a_blob_that_changed_is_not_deleted_by_who_read_it_before(store: LedgerS
     assert _raw(store, KEY) == b"second"
     store.delete(KEY, fresh)
     assert store.read(KEY) is None
-    store.delete(KEY, fresh)
+    with pytest.raises(StateChanged):
+        store.delete(KEY, fresh)
 
 
 def test_keys_are_those_with_the_prefix_in_order(store: LedgerStore) -> None:

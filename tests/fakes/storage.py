@@ -44,7 +44,7 @@ class MemoryLedgerStore(Faulty):
     def delete(self, key: str, etag: str | None = None) -> None:
         with self._lock, self._call("delete"):
             present = self.blobs.get(key)
-            if present and etag not in (None, present.etag):
+            if etag is not None and (present is None or present.etag != etag):
                 raise StateChanged(f"{key} was changed by somebody else")
             self.blobs.pop(key, None)
 

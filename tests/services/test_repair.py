@@ -25,6 +25,18 @@ def test_the_past_of_a_feed_is_not_played_back() -> None:
     assert world.signals.waiting == []
 
 
+def test_the_past_of_a_feed_is_played_back_where_that_is_wanted() -> None:
+    world = World(REBUILDER_REPLAY_FEEDS="true")
+    world.feed.publish("our-package", "1.1")
+
+    world.app.repair.run()
+    world.app.repair.run()
+    assert len(world.signals.waiting) == 1
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+
+
 def test_the_timer_alone_finds_a_release_and_brings_it_to_a_run() -> None:
     world = World()
     world.app.repair.run()

@@ -41,8 +41,11 @@ class MemoryLedgerStore(Faulty):
                 raise StateChanged(f"{key} was changed by somebody else")
             return self._write(key, raw)
 
-    def delete(self, key: str) -> None:
-        with self._call("delete"):
+    def delete(self, key: str, etag: str | None = None) -> None:
+        with self._lock, self._call("delete"):
+            present = self.blobs.get(key)
+            if etag is not None and (present is None or present.etag != etag):
+                raise StateChanged(f"{key} was changed by somebody else")
             self.blobs.pop(key, None)
 
     def keys(self, prefix: str) -> Sequence[str]:

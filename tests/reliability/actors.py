@@ -90,7 +90,7 @@ _current = _Current()
 def stop_at_every_call(*parts: Faulty) -> None:
     """Let workers stop before and after every call of some fakes; calls outside of a worker go through."""
     for part in parts:
-        part._call = _stopping(part, part._call)  # type: ignore[method-assign]
+        part._call = _stopping(part, part._call)  # type: ignore[method-assign,assignment]
 
 
 def _stopping(

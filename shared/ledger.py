@@ -13,17 +13,24 @@
 | `{target}/environments/{path}.json` | `CarriedEntry` |
 | `{target}/metadata/{feed}/{package}/{version}.json` | `MetadataEntry`: what a version requires, never changed |
 | `{target}/feeds/{feed}.json` | `FeedEntry`: how far its change log is read |
-| `_/unreadable/{digest}.json` | `UnreadableEntry`: what came from outside and could not be read |
+| `{target}/parked/{id}.json` | `ParkedEntry`: what was given up, and what takes it up again |
 
-Every key begins with its target (`_` where there is none) and each part is quoted, so no name can leave its place.
+In a container of its own, `quarantine`:
+
+| key | holds |
+| --- | --- |
+| `{day}/{digest}.json` | `QuarantinedEntry`: what came from outside and could not be read |
+
+Every key of the ledger begins with its target (`_` where there is none), and each part of every key is quoted, so no
+name can leave its place.
 Every entry carries a schema number; one of another number is refused in one line and never overwritten.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote
@@ -67,11 +74,46 @@ class MetadataEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableEntry:
-    """Something from outside that could not be read, for a person to look at."""
+class ParkedMessage:
+    """A message as its queue takes it."""
+
+    queue: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEntry:
+    """Something that was given up, until a person releases it.
+
+    Attributes:
+        at: when it was parked, the last time.
+        why: what was in the way.
+        what: what it concerns, for a person.
+        messages: what takes it up again.
+        releases: the releases that are `parked` because of it; once none of them is, the entry is out of date.
+    """
 
     at: datetime
     why: str
+    what: str
+    messages: tuple[ParkedMessage, ...]
+    releases: tuple[ReleaseId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedEntry:
+    r"""Something from outside that could not be read, for a person to look at.
+
+    Attributes:
+        at: when it arrived, the first time of its day.
+        why: what is wrong with it.
+        size: bytes of the whole.
+        body: its beginning; bytes that are no UTF-8 are written as `\xff`.
+    """
+
+    at: datetime
+    why: str
+    size: int
     body: str
 
 
@@ -178,9 +220,14 @@ def metadata_key(target: str, release: ReleaseId) -> Key[MetadataEntry]:
     return Key(_path(target, "metadata", release.feed, release.package, release.version), MetadataEntry)
 
 
-def unreadable_key(body: str) -> Key[UnreadableEntry]:
-    """Something that could not be read: the same text has one entry, however often it comes."""
-    return Key(_path("_", "unreadable", hashlib.sha256(body.encode()).hexdigest()[:32]), UnreadableEntry)
+def parked_key(target: str, parked: str) -> Key[ParkedEntry]:
+    """Something that was given up."""
+    return Key(_path(target, "parked", parked), ParkedEntry)
+
+
+def quarantined_key(day: date, digest: str) -> Key[QuarantinedEntry]:
+    """Something that could not be read."""
+    return Key(_path(day.isoformat(), digest), QuarantinedEntry)
 
 
 def _path(*parts: str) -> str:
@@ -252,6 +299,17 @@ class Ledger:
         """Delete an entry, if it is there."""
         self._store.delete(key.path)
 
+    def discard[E](self, key: Key[E], entry: E) -> bool:
+        """Delete an entry if it is still as it was read; tells whether it did."""
+        stored = self._store.read(key.path)
+        if stored is None or _decoded(key, stored.raw) != entry:
+            return False
+        try:
+            self._store.delete(key.path, stored.etag)
+        except StateChanged:
+            return False
+        return True
+
     def waiting(self, target: str) -> list[WaitingEntry]:
         """The releases of a target that wait to be planned, those that wait for longest first."""
         return [
@@ -267,8 +325,21 @@ class Ledger:
         """The rebuilds of a target whose runs are not over."""
         return [parts[0] for parts in self._parts(target, "following")]
 
+    def parked(self, target: str) -> list[str]:
+        """What was given up for a target."""
+        return [parts[0] for parts in self._parts(target, "parked")]
+
+    def quarantined(self) -> list[tuple[date, str]]:
+        """What is in quarantine: day of arrival and digest. What somebody else has put there is passed over."""
+        found = []
+        for parts in self._parts():
+            with suppress(ValueError):
+                day, digest = parts
+                found.append((date.fromisoformat(day), digest))
+        return found
+
     def _parts(self, *prefix: str) -> Iterator[list[str]]:
-        start = "/".join(quote(part, safe="") for part in prefix) + "/"
+        start = "".join(quote(part, safe="") + "/" for part in prefix)
         for path in self._store.keys(start):
             yield [unquote(part) for part in path.removeprefix(start).removesuffix(".json").split("/")]
 

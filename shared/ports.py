@@ -54,8 +54,16 @@ class LedgerStore(Protocol):
         """
         ...
 
-    def delete(self, key: str) -> None:
-        """Delete a blob; nothing happens if there is none."""
+    def delete(self, key: str, etag: str | None = None) -> None:
+        """Delete a blob; without an ETag nothing happens if there is none.
+
+        Args:
+            key: the blob.
+            etag: delete it only if it is still as it was read.
+
+        Raises:
+            StateChanged: it is not: somebody else changed or deleted it.
+        """
         ...
 
     def keys(self, prefix: str) -> Iterable[str]:

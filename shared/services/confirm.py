@@ -19,6 +19,7 @@ from shared.limits import FEED_PATIENCE
 from shared.log import alert, event
 from shared.ports import Clock, FeedVersion, Queue, Services
 from shared.services.notifications import looks_like_guid
+from shared.services.parking import Parking
 from shared.services.rerun import is_planned
 from shared.services.waking import Waking
 
@@ -44,6 +45,7 @@ class Confirm:
         rebuilds: Queue,
         services: Services,
         targets: Iterable[Target],
+        parking: Parking,
         clock: Clock,
         settle_time: timedelta,
     ) -> None:
@@ -51,6 +53,7 @@ class Confirm:
         self._rebuilds = rebuilds
         self._services = services
         self._targets = tuple(targets)
+        self._parking = parking
         self._clock = clock
         self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
 
@@ -100,7 +103,7 @@ class Confirm:
             event("rerun_known", target=target.name, release=release, attempt=signal.attempt)
             self._wake(entry, signal)  # the rebuild may have been cut short
             return
-        found = self._look(target, feed, release, entry)
+        found = self._look(target, feed, release, entry, signal)
         if found is None:
             self._not_visible(entry, signal)
             return
@@ -109,15 +112,14 @@ class Confirm:
             self._wake(confirmed, signal)
 
     def _look(
-        self, target: Target, feed: FeedName, release: ReleaseId, entry: ReleaseEntry
+        self, target: Target, feed: FeedName, release: ReleaseId, entry: ReleaseEntry, signal: ReleaseSignal
     ) -> Release | _Refusal | None:
         try:
             found = self._services.feed(target, feed).version(release.package, release.version)
         except Permanent as problem:
             if entry.state is ReleaseState.SIGNALLED:
-                now, why = self._clock.now(), str(problem)
-                self._change(entry, lambda e: e.parked(why, now))
-                alert("release_parked", target=target.name, release=release, why=why)
+                self._parking.release(entry, str(problem), signal)
+                alert("release_parked", target=target.name, release=release, why=problem)
             raise
         return _judged(release, found) if found else None
 
@@ -170,7 +172,7 @@ class Confirm:
         if now - entry.history[-1].at < FEED_PATIENCE:
             raise NotVisibleYet(f"feed {entry.id.feed} does not show {entry.id.package} {entry.id.version} yet")
         reason = f"feed {entry.id.feed} did not show it within {int(FEED_PATIENCE.total_seconds() // 60)} minutes"
-        self._change(entry, lambda e: e.parked(reason, now))
+        self._parking.release(entry, reason, signal)
         alert("release_parked", target=entry.target, release=entry.id, why=reason)
 
     def _wake(self, entry: ReleaseEntry, signal: ReleaseSignal) -> None:

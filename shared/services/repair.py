@@ -19,6 +19,8 @@ from shared.log import alert, event
 from shared.ports import Clock, Hooks, Queue, Services
 from shared.services.follow import Follow
 from shared.services.holding import Holding
+from shared.services.parked import Parked
+from shared.services.quarantine import Quarantine
 
 # Where function_app.py takes notifications in: subscriptions that send elsewhere are none of ours.
 HOOKS_PATH = "/api/hooks"
@@ -36,9 +38,13 @@ class Repair:
         services: Services,
         targets: Iterable[Target],
         hooks: Iterable[Hooks],
+        parked: Parked,
+        quarantine: Quarantine,
         follow: Callable[[], Follow],
         clock: Clock,
         settle_time: timedelta,
+        replay: bool = False,
+        suspended: bool = False,
     ) -> None:
         self._ledger = ledger
         self._signals = signals
@@ -50,15 +56,30 @@ class Repair:
         self._hooks = tuple(hooks)
         self._follow = follow
         self._holding = Holding(ledger)
+        self._parked = parked
+        self._quarantine = quarantine
+        self._replay = replay
+        self._suspended = suspended
 
     def run(self) -> None:
-        """Everything the timer does. What cannot be done keeps nothing else from being done.
+        """Everything the timer does; nothing while suspended. What cannot be done keeps nothing else from being done.
 
         Raises:
             RebuilderError: the first problem, after everything else.
         """
+        if self._suspended:
+            return
         problems = []
-        for work in (self._read_change_logs, self._resume, self._follow_runs, self._report_hooks):
+        steps = (
+            self._read_change_logs,
+            self._resume,
+            self._follow_runs,
+            self._report_hooks,
+            self._parked.clear,
+            self._quarantine.expire,
+            self._report_parked,
+        )
+        for work in steps:
             try:
                 work()
             except RebuilderError as problem:
@@ -92,11 +113,12 @@ class Repair:
         entry = self._ledger.read(key)
         service = self._services.feed(target, feed)
         if entry is None:
-            # Nobody is surprised: the past of a feed is not played back on the first day.
-            token = service.latest_token()
-            self._ledger.create(key, FeedEntry(token))
-            event("change_log_begun", target=target.name, feed=feed, token=token)
-            return
+            # Nobody is surprised: the past of a feed is played back on the first day only if somebody wants that.
+            entry = FeedEntry(0 if self._replay else service.latest_token())
+            self._ledger.create(key, entry)
+            event("change_log_begun", target=target.name, feed=feed, token=entry.token)
+            if not self._replay:
+                return
         for _ in range(CHANGE_PAGES):
             token = entry.token
             page = service.changes(token)
@@ -142,12 +164,19 @@ class Repair:
             self._follow().all()
 
     def _report_hooks(self) -> None:
-        """Tell of our subscriptions that the service has switched off; switching them on is not our right."""
+        """Tell of our subscriptions that are off, or tried now and then only; switching them on is not our right."""
         for hooks in self._hooks:
             try:
                 for subscription in hooks.subscriptions():
                     mine = urlsplit(subscription.url or "").path == HOOKS_PATH
-                    if mine and subscription.status not in ("enabled", "onProbation"):
-                        alert("hook_is_off", subscription=subscription.id, status=subscription.status)
+                    if not mine or subscription.status == "enabled":
+                        continue
+                    fact = "hook_on_probation" if subscription.status == "onProbation" else "hook_is_off"
+                    alert(fact, subscription=subscription.id, event=subscription.event, status=subscription.status)
             except Permanent as problem:
                 event("hooks_not_readable", why=problem)
+
+    def _report_parked(self) -> None:
+        parked, quarantined = self._parked.count(), self._quarantine.count()
+        if parked or quarantined:
+            alert("parked_count", parked=parked, quarantined=quarantined)

@@ -44,6 +44,7 @@ class FakeRepository(Faulty):
         self.exists = True
         self.head = ""
         self._commits: dict[str, FakeCommit] = {}
+        self._blobs: dict[str, bytes] = {}
         self.commit(dict(files or {}), "Import the environments")
 
     def commit(self, files: Mapping[str, bytes | None], message: str = "Work of somebody else") -> str:
@@ -65,6 +66,10 @@ class FakeRepository(Faulty):
         """Every commit of the branch, newest first."""
         return [Commit(commit.id, commit.message) for commit in self._from(self.head)]
 
+    def all(self) -> list[FakeCommit]:
+        """Every commit of the branch with its files, newest first."""
+        return list(self._from(self.head))
+
     def tip(self) -> str:
         with self._call("tip"):
             if not self.exists:
@@ -79,11 +84,10 @@ class FakeRepository(Faulty):
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         with self._call("blobs"):
-            known = {blob_id(raw): raw for commit in self._commits.values() for raw in commit.files.values()}
             wanted = list(ids)
-            if unknown := [one for one in wanted if one not in known]:
+            if unknown := [one for one in wanted if one not in self._blobs]:
                 raise NotThere(f"there is no blob {unknown[0]}")
-            return {one: known[one] for one in wanted}
+            return {one: self._blobs[one] for one in wanted}
 
     def push(self, base: str, message: str, files: Mapping[str, bytes]) -> str:
         with self._call("push"):
@@ -113,6 +117,7 @@ class FakeRepository(Faulty):
         parent = self.head or None
         made = hashlib.sha1(f"{parent} {message} {len(self._commits)}".encode(), usedforsecurity=False).hexdigest()
         self._commits[made] = FakeCommit(made, message, parent, dict(files))
+        self._blobs.update({blob_id(raw): raw for raw in files.values()})
         self.head = made
         return made
 

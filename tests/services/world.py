@@ -68,6 +68,8 @@ class World:
     ) -> None:
         self.clock = FakeClock()
         self.store = MemoryLedgerStore()
+        self.quarantine = MemoryLedgerStore()
+        self.hooks = FakeHooks([])
         self.signals = MemoryQueue(self.clock)
         self.rebuilds = MemoryQueue(self.clock)
         self.repository = FakeRepository(SAMPLE if files is None else files)
@@ -103,6 +105,8 @@ class World:
         )
         app.clock = self.clock  # type: ignore[assignment]
         app.ledger = Ledger(self.store)
+        app.quarantined = Ledger(self.quarantine)
+        app.hooks = [self.hooks]
         app.signals = self.signals
         app.rebuilds = self.rebuilds
         app.services = FakeServices(self.repository, self.pipeline, {FEED: self.feed})
@@ -201,4 +205,4 @@ class World:
         return self.repository.files()[path]
 
 
-HOPELESS = MAX_DEQUEUE_COUNT + 1
+HOPELESS = MAX_DEQUEUE_COUNT

@@ -124,7 +124,8 @@ class AzureML:
     def _checked(self, operation: str, handler: Any) -> Any:
         async def serve(request: Request) -> Response:
             self.requests.append((request.method, request.url.path))
-            fault = self.faults.next(operation)
+            switch = self.faults.next(operation)
+            fault = switch.fault if switch else None
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             claims = claims_of(token) if scheme == "Bearer" else {}
             known = str(claims.get("aud", "")).rstrip("/") in _AUDIENCES

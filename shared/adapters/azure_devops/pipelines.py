@@ -41,10 +41,10 @@ class AzurePipeline:
                 query_order="queueTimeDescending",
                 top=RUNS_PER_LOOKUP,
             )
-        return [
-            PipelineRun(int(build.id), dict(build.template_parameters or {}), self._page(int(build.id)))
-            for build in builds
-        ]
+            return [
+                PipelineRun(int(build.id), dict(build.template_parameters or {}), self._page(int(build.id)))
+                for build in builds
+            ]
 
     def queue(self, commit: str, parameters: Mapping[str, str]) -> PipelineRun:
         """Queue a run of the branch, pinned to a commit."""
@@ -56,9 +56,9 @@ class AzurePipeline:
         try:
             with translated(f"queueing pipeline {target.pipeline}"):
                 run = client(self._connection, "pipelines").run_pipeline(wish, target.project, target.pipeline)
+                return PipelineRun(int(run.id), dict(parameters), self._page(int(run.id)))
         except NotThere as problem:
             raise PipelineRejected(str(problem)) from problem
-        return PipelineRun(int(run.id), dict(parameters), self._page(int(run.id)))
 
     def outcome(self, run: int) -> RunOutcome:
         """Look at a run: its build, and the records of its timeline."""
@@ -70,6 +70,10 @@ class AzurePipeline:
                 timeline = build_client.get_build_timeline(self._target.project, run)
         except NotThere:
             timeline = None  # it has not begun
+        with translated(f"looking at run {run}"):
+            return self._outcome(run, build, timeline)
+
+    def _outcome(self, run: int, build: Any, timeline: Any) -> RunOutcome:
         if not build.definition or int(build.definition.id) != self._target.pipeline:
             raise NotThere(f"run {run} is not one of pipeline {self._target.pipeline}")
         records = list(timeline.records or ()) if timeline else []

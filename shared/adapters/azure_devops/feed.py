@@ -7,6 +7,7 @@ takes our token as Bearer, as the REST API does, is [unverified]: installers sen
 """
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from shared.adapters.wheel import Unusable, metadata_bytes
 from shared.domain.feed_facts import FeedFile, Metadata, is_file_of, metadata_of
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName, version_of
+from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, InvalidVersion, Permanent, ServiceUnavailable
 from shared.limits import CHANGES_PER_REQUEST, PACKAGE_PAGES, PACKAGES_PER_REQUEST
 from shared.log import alert, event
@@ -74,7 +76,11 @@ class AzureFeed:
                         version=detail.version,
                         files=tuple(file.name for file in detail.files or ()),
                         views=tuple(view.name for view in detail.views or ()),
-                        upstream=_upstream(detail.source_chain, candidate.direct_upstream_source_id),
+                        upstream=_upstream(
+                            detail.source_chain,
+                            candidate.direct_upstream_source_id or detail.direct_upstream_source_id,
+                        ),
+                        beside_own=any(map(_is_own, found.versions)),
                     )
         return None
 
@@ -198,7 +204,7 @@ def _change(row: Any) -> Change | None:
     if str(row.package.protocol_type).casefold() != _PROTOCOL.casefold() or news.change_type != "addOrUpdate":
         return None
     version = news.package_version
-    upstream = bool(_upstream(version.source_chain, version.direct_upstream_source_id))
+    upstream = _upstream(version.source_chain, version.direct_upstream_source_id)
     return Change(row.package.name, version.version, upstream)
 
 
@@ -209,9 +215,19 @@ def _is_same(one: str, other: str) -> bool:
         return False
 
 
-def _upstream(chain: list[object] | None, direct: str | None) -> str | None:
-    """Where a version was taken from; both are empty for one that was published to the feed."""
-    if chain:
-        source = chain[0]
-        return str(getattr(source, "name", None) or getattr(source, "location", None) or "an upstream source")
-    return "an upstream source" if direct else None
+def _upstream(chain: Sequence[Any] | None, direct: str | None) -> Upstream | None:
+    """Where a version was taken from; both are empty for one that was published to the feed.
+
+    Without a chain nobody knows what lies behind the direct source.
+    """
+    if not chain:
+        return Upstream("an upstream source") if direct else None
+    feeds = [_feed_id(source) for source in chain]
+    name = str(chain[0].name or chain[0].location or "an upstream source")
+    return Upstream(name, frozenset(feed for feed in feeds if feed) if all(feeds) else frozenset())
+
+
+def _feed_id(source: Any) -> str | None:
+    """The id of the feed that an upstream source is, or None for any other."""
+    is_feed = str(source.upstream_source_type).casefold() == "internal"
+    return str(source.internal_upstream_feed_id).casefold() if is_feed and source.internal_upstream_feed_id else None

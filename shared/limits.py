@@ -106,6 +106,11 @@ PACKAGES_LIFETIME = timedelta(minutes=15)
 # Commits between the planned tip and the branch's tip that are searched for our own.
 COMMITS_SEARCHED = 200
 
+# Pages of 5,000 blobs each: far more than a target's ledger gathers in years.
+LEDGER_PAGES = 200
+# Pages of an environment's versions; it would need thousands of rebuilds to fill them.
+AZURE_ML_PAGES = 100
+
 # A ledger entry is changed by compare and swap; this many losses in a row mean something else is wrong.
 SWAP_ATTEMPTS = 10
 

@@ -28,6 +28,7 @@ class Feed:
         project: its project.
         name: its name.
         visible_after: fault switch: seconds until a new version is shown.
+        stuck: fault switch: the change log's token does not move.
         published: called with name and version when a version's first file arrives.
         upstream: the public index behind it, or None.
         packages: by normalised name and canonical version; read and written under `lock`.
@@ -40,6 +41,7 @@ class Feed:
         self.name = name
         self.id = str(uuid.uuid5(NAMESPACE, f"feed/{project}/{name}"))
         self.visible_after = 0.0
+        self.stuck = False
         self.published: list[Callable[[str, str], None]] = []
         self._folder = folder
         self.upstream = upstream

@@ -114,7 +114,7 @@ class FeedApi:
                 }
                 for token, key, version in news
             ]
-        last = news[-1][0] if news else after
+        last = news[-1][0] if news and not self._feed.stuck else after
         return {"_links": {}, "count": len(rows), "nextPackageContinuationToken": last, "packageChanges": rows}
 
     def _latest(self, call: Call) -> Any:

@@ -50,7 +50,7 @@ def translated(what: str) -> Iterator[None]:
         if problem.status_code == 403:
             raise AccessDenied(f"{what}: our identity may not do this (403)") from problem
         if problem.status_code in (429, 503):
-            raise Throttled(f"{what}: the service is busy ({problem.status_code})", _asked(problem)) from problem
+            raise Throttled(f"{what}: the service is busy ({problem.status_code})", asked_to_wait(problem)) from problem
         raise ServiceUnavailable(f"{what}: {problem.status_code or 'no answer'}") from problem
     except AzureError as problem:
         raise ServiceUnavailable(f"{what}: {_first_line(problem)}") from problem
@@ -60,5 +60,6 @@ def _first_line(problem: Exception) -> str:
     return (str(problem).splitlines() or [type(problem).__name__])[0]
 
 
-def _asked(problem: HttpResponseError) -> timedelta | None:
+def asked_to_wait(problem: HttpResponseError) -> timedelta | None:
+    """How long the service that answered with this error asks us to wait, if it does."""
     return retry_after(getattr(problem.response, "headers", None) or {})

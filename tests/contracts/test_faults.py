@@ -19,6 +19,7 @@ from shared.errors import (
     AccessDenied,
     BranchMoved,
     NotThere,
+    Permanent,
     PipelineRejected,
     RebuilderError,
     ServiceUnavailable,
@@ -272,6 +273,14 @@ def test_a_read_that_fails_once_is_repeated(stand: Stand, fault: Fault) -> None:
     before = stand.calls(step)
     assert stand.run(step)
     assert stand.calls(step) == before + 2
+
+
+def test_a_change_log_that_does_not_go_on_is_an_error(stand: Stand) -> None:
+    (changes,) = (step for step in STEPS if step.operation == "package changes")
+    stand.organization.feed.stuck = True
+    with pytest.raises(Permanent, match="the change log of feed ml/packages does not go on after 0"):
+        stand.run(changes)
+    stand.organization.feed.stuck = False
 
 
 def test_a_stale_branch_has_moved(stand: Stand) -> None:

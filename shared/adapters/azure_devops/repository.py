@@ -78,7 +78,7 @@ class AzureRepository:
         for some in batched(ids, BLOBS_PER_REQUEST, strict=False):
             with translated(f"reading {len(some)} files of {self._target.repository}"):
                 answer = client(self._connection, "git").get_blobs_zip(list(some), **self._where)
-                found.update(_unzipped(b"".join(answer)))
+                found.update(unzipped(b"".join(answer)))
         return found
 
     def push(self, base: str, message: str, files: Mapping[str, bytes]) -> str:
@@ -123,12 +123,19 @@ class AzureRepository:
             yield Commit(str(ref.commit_id), comment or "")
 
 
-def _unzipped(raw: bytes) -> Iterator[tuple[str, bytes]]:
+def unzipped(raw: bytes, largest: int = UNPACKED_BYTES) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a zip with their blob ids.
+
+    Raises:
+        Permanent: they are larger together than that many bytes.
+        AccessDenied: it is a page.
+        ServiceUnavailable: it is no zip.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             # zipfile gives no more of an entry than its stated size.
-            if sum(entry.file_size for entry in archive.infolist()) > UNPACKED_BYTES:
-                raise Permanent(f"the files of one request are larger than {UNPACKED_BYTES} bytes together")
+            if sum(entry.file_size for entry in archive.infolist()) > largest:
+                raise Permanent(f"the files of one request are larger than {largest} bytes together")
             for name in archive.namelist():
                 content = archive.read(name)
                 yield blob_id(content), content

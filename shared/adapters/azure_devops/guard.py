@@ -188,9 +188,10 @@ def _is_page(answer: requests.Response) -> bool:
 
 def _leads_to_sign_in(answer: requests.Response) -> bool:
     try:
-        return "signin" in urlsplit(urljoin(answer.url, answer.headers["Location"])).path.casefold()
+        target = urlsplit(urljoin(answer.url, answer.headers["Location"]))
     except ValueError:
         return False
+    return "_signin" in target.path.casefold().split("/") or (target.hostname or "").startswith("login.")
 
 
 def _bound(answer: requests.Response, largest: int) -> None:

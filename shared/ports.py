@@ -55,8 +55,16 @@ class LedgerStore(Protocol):
         """
         ...
 
-    def delete(self, key: str) -> None:
-        """Delete a blob; nothing happens if there is none."""
+    def delete(self, key: str, etag: str | None = None) -> None:
+        """Delete a blob; without an ETag nothing happens if there is none.
+
+        Args:
+            key: the blob.
+            etag: delete it only if it is still as it was read.
+
+        Raises:
+            StateChanged: it is not: somebody else changed or deleted it.
+        """
         ...
 
     def keys(self, prefix: str) -> Iterable[str]:
@@ -226,11 +234,13 @@ class PipelineRun:
         id: its id (the build's id too).
         parameters: the template parameters it was queued with.
         url: where a person can look at it.
+        cancelled: somebody cancelled it, whether it has ended yet or not.
     """
 
     id: int
     parameters: Mapping[str, str]
     url: str | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +271,8 @@ class RunOutcome:
         jobs: by display name.
         problem: an error of the run itself, such as a broken template.
         finished: when it was over.
+        waits: what it waits for before its jobs begin: `approval`, `permission`, or the name of another check.
+        url: where a person can look at it.
     """
 
     parameters: Mapping[str, str]
@@ -269,6 +281,8 @@ class RunOutcome:
     jobs: Mapping[str, JobOutcome] = field(default_factory=dict)
     problem: str | None = None
     finished: datetime | None = None
+    waits: str | None = None
+    url: str | None = None
 
 
 class Pipeline(Protocol):

@@ -137,7 +137,7 @@ def test_a_list_of_versions_without_end_ends(stand_in: StandIn) -> None:
 
 
 def _job(run: str = "12", rebuild: str = "0123") -> Job:
-    return Job("e.yml", rebuild, run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
+    return Job("e.yml", rebuild, "1", "1", run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
 
 
 def _before(world: StandWorld, job: Job) -> str | None:

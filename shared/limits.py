@@ -40,6 +40,8 @@ INCLUDE_DEPTH = 10
 
 # One request fetches this many blobs as a zip: large enough to make few requests, small enough for one answer.
 BLOBS_PER_REQUEST = 200
+# What that zip holds, unpacked: a zip of zeros could be as large as memory.
+UNPACKED_BYTES = 256 * 1024 * 1024
 
 # Jobs that one pipeline run may hold. Azure Pipelines expands one job per environment and stops at 256 jobs.
 ENVIRONMENTS_PER_RUN = 50
@@ -124,6 +126,11 @@ PACKAGES_LIFETIME = timedelta(minutes=15)
 # Commits between the planned tip and the branch's tip that are searched for our own.
 COMMITS_SEARCHED = 200
 
+# Pages of 5,000 blobs each: far more than a target's ledger gathers in years.
+LEDGER_PAGES = 200
+# Pages of an environment's versions; it would need thousands of rebuilds to fill them.
+AZURE_ML_PAGES = 100
+
 # A ledger entry is changed by compare and swap; this many losses in a row mean something else is wrong.
 SWAP_ATTEMPTS = 10
 
@@ -133,6 +140,16 @@ STORAGE_RETRIES = 2
 STORAGE_FIRST_PAUSE = 1
 STORAGE_CONNECT_SECONDS = 5
 STORAGE_READ_SECONDS = 20
+
+# What a service asks us to wait (`Retry-After`) is slept inside a function up to here; longer waits belong to the
+# queue's message. As long as FIRST_PAUSE, with which the message would come again.
+PAUSE_INSIDE = timedelta(seconds=5)
+# Reads of Azure DevOps that fail are repeated as its SDK has it: some five seconds in all, and then the message.
+DEVOPS_RETRIES = 3
+DEVOPS_FIRST_PAUSE = 0.8
+# One answer of Azure DevOps: JSON takes some ten times its size in memory, and the platform gives 1.5 GB. The longest
+# is the list of a repository's files, some 500 bytes for each.
+ANSWER_BYTES = 64 * 1024 * 1024
 
 # The whole of one call to Azure DevOps, in seconds. The SDK's own default of 100 s is most of a function's life.
 REQUEST_SECONDS = 60

@@ -13,6 +13,7 @@ from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
+from shared.domain.upstreams import Upstream
 
 
 class Clock(Protocol):
@@ -88,13 +89,15 @@ class FeedVersion:
         files: names of its files.
         views: names of the views that hold it.
         upstream: where it was taken from, or None if it was published to this feed.
+        beside_own: whether the feed also holds versions of this package that were published to it.
         deleted: whether it lies in the recycle bin.
     """
 
     version: str
     files: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
-    upstream: str | None = None
+    upstream: Upstream | None = None
+    beside_own: bool = False
     deleted: bool = False
 
 
@@ -105,12 +108,12 @@ class Change:
     Attributes:
         name: the package.
         version: the version.
-        upstream: whether it was taken from an upstream source.
+        upstream: where it was taken from, or None if it was published to this feed.
     """
 
     name: str
     version: str
-    upstream: bool = False
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient
 
+from shared.adapters.paging import bounded
 from shared.adapters.storage import client_options, translated
 from shared.errors import StateChanged
+from shared.limits import LEDGER_PAGES
 from shared.ports import Stored
 
 LEDGER = "ledger"
@@ -73,7 +75,8 @@ class BlobLedgerStore:
         """The keys that begin with a prefix, in order."""
         with translated(f"listing {prefix} in container {self._name}"):
             try:
-                return sorted(self._container.list_blob_names(name_starts_with=prefix))
+                pages = self._container.list_blob_names(name_starts_with=prefix).by_page()
+                return sorted(bounded(f"listing {prefix} in the ledger", pages, LEDGER_PAGES))
             except ResourceNotFoundError:
                 return []
 

@@ -21,6 +21,7 @@ from shared.ports import Clock, FeedVersion, Queue, Services
 from shared.services.notifications import looks_like_guid
 from shared.services.parking import Parking
 from shared.services.rerun import is_planned
+from shared.services.sources import is_ours
 from shared.services.waking import Waking
 
 
@@ -30,9 +31,15 @@ class NotVisibleYet(Transient):
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why a version on the feed is not a release of ours."""
+    """Why a version on the feed is not a release of ours.
+
+    Attributes:
+        reason: for a person.
+        source: where it came from, if the feed has versions of its own of this package.
+    """
 
     reason: str
+    source: str | None = None
 
 
 class Confirm:
@@ -121,7 +128,7 @@ class Confirm:
                 self._parking.release(entry, str(problem), signal)
                 alert("release_parked", target=target.name, release=release, why=problem)
             raise
-        return _judged(release, found) if found else None
+        return _judged(release, found, ours=is_ours(self._services, target, found.upstream)) if found else None
 
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
@@ -155,6 +162,8 @@ class Confirm:
         changed = self._change(entry, change)
         if changed.state is ReleaseState.REFUSED and changed != entry:
             alert("release_refused", target=entry.target, release=entry.id, why=changed.reason)
+            if isinstance(found, _Refusal) and found.source:
+                alert("foreign_version", target=entry.target, release=entry.id, source=found.source)
         elif changed.state is ReleaseState.CONFIRMED and changed != entry:
             event("release_confirmed", target=entry.target, release=entry.id)
         return changed
@@ -188,11 +197,12 @@ class Confirm:
         return self._ledger.update(key, lambda present: change(present or entry)) or entry
 
 
-def _judged(release: ReleaseId, found: FeedVersion) -> Release | _Refusal:
+def _judged(release: ReleaseId, found: FeedVersion, *, ours: bool) -> Release | _Refusal:
     if found.deleted:
         return _Refusal("deleted from the feed")
-    if found.upstream:
-        return _Refusal(f"not published to this feed: it comes from {found.upstream}")
+    if found.upstream and not ours:
+        source = found.upstream.name
+        return _Refusal(f"not published to this feed: it comes from {source}", source if found.beside_own else None)
     return Release(release, str(version_of(found.version)), tuple(sorted(found.files)), tuple(sorted(found.views)))
 
 

@@ -21,6 +21,7 @@ from shared.services.follow import Follow
 from shared.services.holding import Holding
 from shared.services.parked import Parked
 from shared.services.quarantine import Quarantine
+from shared.services.sources import alert_foreign, is_ours
 
 # Where function_app.py takes notifications in: subscriptions that send elsewhere are none of ours.
 HOOKS_PATH = "/api/hooks"
@@ -122,10 +123,14 @@ class Repair:
         for _ in range(CHANGE_PAGES):
             token = entry.token
             page = service.changes(token)
+            foreign = []
             for change in page.items:
-                if not change.upstream:
+                if not is_ours(self._services, target, change.upstream):
+                    foreign.append(change)
+                else:
                     signal = ReleaseSignal(str(feed), change.name, change.version, source, target=target.name)
                     self._signals.send(messages.encode(signal))
+            alert_foreign(target, feed, service, foreign)
             if page.token > token:
                 # Only now: a crash before this line repeats signals and loses none.
                 entry = self._ledger.update(key, lambda e, page=page: FeedEntry(max(page.token, e.token if e else 0)))  # type: ignore[misc]

@@ -14,7 +14,7 @@ from local.faults import Fault
 from local.processes import free_ports
 from shared.adapters.azure_ml import AzureMLWorkspaces
 from shared.domain.targets import Workspace
-from shared.errors import AccessDenied, NotThere, ServiceUnavailable, Throttled
+from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable, Throttled
 from shared.ports import AzureML
 from shared.steps.register import registered_before
 from shared.steps.work import Job, StepFailed
@@ -125,6 +125,15 @@ def test_faults_of_the_service_become_ours(stand_in: StandIn, fault: Fault, erro
     with pytest.raises(error):
         world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
     stand_in.faults.clear()
+
+
+def test_a_list_of_versions_without_end_ends(stand_in: StandIn) -> None:
+    world = StandWorld(stand_in)
+    world.register("training_environment", {"rebuilder-rebuild": "another"})
+    stand_in.endless = True
+    with pytest.raises(Permanent, match=r"training_environment.*does not end"):
+        world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
+    stand_in.endless = False
 
 
 def _job(run: str = "12", rebuild: str = "0123") -> Job:

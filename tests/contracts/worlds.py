@@ -12,12 +12,14 @@ from typing import Protocol
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from local.agent.record import Timeline
+from local.azure_devops.packages import PUBLIC, Source
 from local.azure_devops.repository import git
 from local.azure_devops.server import Organization
 from local.faults import Fault
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.targets import Target
+from shared.domain.upstreams import Upstream
 from shared.errors import ServiceUnavailable
 from shared.ports import Feed, JobOutcome, Pipeline, Repository
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository
@@ -206,6 +208,10 @@ class FeedWorld(Protocol):
         """Show a hidden version."""
         ...
 
+    def take(self, name: str, version: str, *feeds: str | None) -> None:
+        """Let the feed take a wheel through these feeds, by their ids, the nearest first; None is a public index."""
+        ...
+
     def install_public_package(self) -> None:
         """Let the feed take `PUBLIC_PACKAGE` from its upstream source."""
         ...
@@ -254,6 +260,11 @@ class StandFeed:
     def show(self, name: str, version: str) -> None:
         self._feed.packages[canonicalize_name(name)][canonicalize_version(version)].visible = 0.0
 
+    def take(self, name: str, version: str, *feeds: str | None) -> None:
+        wheel = empty_wheel(name, version, self._folder)
+        sources = (Source(f"feed {feed}", feed) if feed else PUBLIC for feed in feeds)
+        self._feed.take(wheel.name, wheel.read_bytes(), *sources)
+
     def install_public_package(self) -> None:
         filename = f"{PUBLIC_PACKAGE.replace('-', '_')}-{PUBLIC_VERSION}-py3-none-any.whl"
         assert self._feed.file(PUBLIC_PACKAGE, PUBLIC_VERSION, filename)
@@ -292,8 +303,13 @@ class MemoryFeed:
     def show(self, name: str, version: str) -> None:
         self.fake.show(name, version)
 
+    def take(self, name: str, version: str, *feeds: str | None) -> None:
+        nearest = f"feed {feeds[0]}" if feeds[0] else PUBLIC.name
+        known = frozenset(feed.casefold() for feed in feeds if feed)
+        self.fake.publish(name, version, upstream=Upstream(nearest, known if all(feeds) else frozenset()))
+
     def install_public_package(self) -> None:
-        self.fake.publish(PUBLIC_PACKAGE, PUBLIC_VERSION, upstream="the public index")
+        self.take(PUBLIC_PACKAGE, PUBLIC_VERSION, None)
 
 
 class PipelineWorld(Protocol):

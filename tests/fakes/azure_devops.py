@@ -13,6 +13,7 @@ from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
+from shared.domain.upstreams import Upstream
 from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
 from shared.limits import CHANGES_PER_REQUEST, COMMITS_SEARCHED, RUNS_PER_LOOKUP
 from shared.ports import Change, Changes, Clock, Commit, FeedVersion, JobOutcome, PipelineRun, RunOutcome
@@ -150,7 +151,7 @@ class FakeVersion:
     files: dict[str, FeedFile] = field(default_factory=dict)
     metadata: dict[str, Metadata] = field(default_factory=dict)
     views: list[str] = field(default_factory=lambda: ["Local"])
-    upstream: str | None = None
+    upstream: Upstream | None = None
     deleted: bool = False
     hidden: bool = False
     token: int = 0
@@ -176,7 +177,7 @@ class FakeFeed(Faulty):
         version: str,
         *,
         file: str | None = None,
-        upstream: str | None = None,
+        upstream: Upstream | None = None,
         hidden: bool = False,
         requires: Iterable[str] = (),
         requires_python: str | None = None,
@@ -226,7 +227,10 @@ class FakeFeed(Faulty):
                 return None
             if entry.deleted:
                 return FeedVersion(entry.spelling, deleted=True)
-            return FeedVersion(entry.spelling, tuple(sorted(entry.files)), tuple(entry.views), entry.upstream)
+            beside_own = package in self._own()
+            return FeedVersion(
+                entry.spelling, tuple(sorted(entry.files)), tuple(entry.views), entry.upstream, beside_own
+            )
 
     def changes(self, token: int) -> Changes:
         with self._call("changes"):
@@ -234,9 +238,7 @@ class FakeFeed(Faulty):
                 (entry for entry in self._versions.values() if entry.token > token and not entry.hidden),
                 key=lambda entry: entry.token,
             )[: self.page_size]
-            items = tuple(
-                Change(entry.name, entry.spelling, entry.upstream is not None) for entry in news if not entry.deleted
-            )
+            items = tuple(Change(entry.name, entry.spelling, entry.upstream) for entry in news if not entry.deleted)
             return Changes(items, news[-1].token if news else token, more=len(news) >= self.page_size)
 
     def latest_token(self) -> int:
@@ -260,11 +262,14 @@ class FakeFeed(Faulty):
 
     def published(self) -> frozenset[PackageName]:
         with self._call("published"):
-            return frozenset(
-                PackageName(canonicalize_name(entry.name))
-                for entry in self._versions.values()
-                if not (entry.upstream or entry.hidden or entry.deleted)
-            )
+            return self._own()
+
+    def _own(self) -> frozenset[PackageName]:
+        return frozenset(
+            PackageName(canonicalize_name(entry.name))
+            for entry in self._versions.values()
+            if not (entry.upstream or entry.hidden or entry.deleted)
+        )
 
     def _changed(self, entry: FakeVersion) -> None:
         if not entry.hidden:

@@ -4,6 +4,7 @@ import pytest
 
 from shared.domain.releases import FeedName
 from shared.domain.signals import Source
+from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger import FeedEntry, feed_key
 from shared.limits import CHANGE_PAGES
@@ -63,11 +64,60 @@ def test_a_change_is_read_once() -> None:
 def test_what_came_through_an_upstream_is_passed_over() -> None:
     world = World()
     world.app.repair.run()
-    world.feed.publish("numpy", "2.0", upstream="the public index")
+    world.feed.publish("numpy", "2.0", upstream=Upstream("the public index"))
 
     world.app.repair.run()
 
     assert world.signals.waiting == []
+    assert token(world) == world.feed.latest_token()
+
+
+def test_what_came_from_elsewhere_under_a_name_of_ours_is_passed_over_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    world.publish(version="1.0")
+    world.work()
+    world.app.repair.run()
+    for number in range(9):
+        world.feed.publish(f"package-{number}", "1.0", upstream=Upstream("the public index"))
+    world.feed.publish("Our.Package", "99.0", upstream=Upstream("the public index"))
+    world.feed.calls.clear()
+
+    with caplog.at_level(logging.ERROR):
+        world.app.repair.run()
+
+    assert world.signals.waiting == []
+    (told,) = (record.message for record in caplog.records)
+    assert told.startswith("foreign_version ")
+    assert "Our.Package 99.0" in told
+    # However many they are.
+    assert world.feed.calls == ["changes", "published"]
+
+
+def test_what_came_from_a_feed_that_is_watched_too_is_signalled() -> None:
+    world = World()
+    world.app.repair.run()
+    world.feed.publish("our-package", "1.1", upstream=Upstream("itself", frozenset({world.feed.id()})))
+    world.feed.publish("other-package", "1.1", upstream=Upstream("another", frozenset({world.feed.id(), "another"})))
+
+    world.app.repair.run()
+
+    assert len(world.signals.waiting) == 1
+    world.work()
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_who_may_not_list_packages_still_reads_the_change_log() -> None:
+    world = World()
+    world.app.repair.run()
+    world.feed.publish("numpy", "2.0", upstream=Upstream("the public index"))
+    world.feed.publish("our-package", "1.1")
+    world.feed.fail("published", "before", AccessDenied("not yours"))
+
+    world.app.repair.run()
+
+    assert len(world.signals.waiting) == 1
     assert token(world) == world.feed.latest_token()
 
 

@@ -113,7 +113,7 @@ def test_a_service_that_cannot_be_asked_is_a_warning_and_the_job_goes_on(
 ) -> None:
     pipeline.queue()
     second = pipeline.queue()
-    pipeline.organization.faults.set("builds", fault)
+    pipeline.organization.faults.set("builds", fault, times=9)
 
     pipeline.look(second)
 

@@ -44,9 +44,10 @@ class AzurePipeline:
         try:
             with translated(f"queueing pipeline {target.pipeline}"):
                 run = client(self._connection, "pipelines").run_pipeline(wish, target.project, target.pipeline)
+                url = _page(self._connection, self._target.project, int(run.id))
+                return PipelineRun(int(run.id), dict(parameters), url)
         except NotThere as problem:
             raise PipelineRejected(str(problem)) from problem
-        return PipelineRun(int(run.id), dict(parameters), _page(self._connection, self._target.project, int(run.id)))
 
     def outcome(self, run: int) -> RunOutcome:
         """Look at a run: its build, and the records of its timeline."""
@@ -58,6 +59,10 @@ class AzurePipeline:
                 timeline = build_client.get_build_timeline(self._target.project, run)
         except NotThere:
             timeline = None  # it has not begun
+        with translated(f"looking at run {run}"):
+            return self._outcome(run, build, timeline)
+
+    def _outcome(self, run: int, build: Any, timeline: Any) -> RunOutcome:
         if not build.definition or int(build.definition.id) != self._target.pipeline:
             raise NotThere(f"run {run} is not one of pipeline {self._target.pipeline}")
         records = list(timeline.records or ()) if timeline else []
@@ -86,15 +91,15 @@ def runs_since(
             query_order="queueTimeDescending",
             top=RUNS_PER_LOOKUP,
         )
-    return [
-        PipelineRun(
-            id=int(build.id),
-            parameters=dict(build.template_parameters or {}),
-            url=_page(connection, project, int(build.id)),
-            cancelled=str(build.result) == "canceled" or str(build.status) == "cancelling",
-        )
-        for build in builds
-    ]
+        return [
+            PipelineRun(
+                id=int(build.id),
+                parameters=dict(build.template_parameters or {}),
+                url=_page(connection, project, int(build.id)),
+                cancelled=str(build.result) == "canceled" or str(build.status) == "cancelling",
+            )
+            for build in builds
+        ]
 
 
 def _page(connection: Connection, project: str, run: int) -> str:

@@ -150,6 +150,7 @@ def test_a_message_is_parked_before_the_platform_does_it_and_not_a_try_earlier()
     world.publish()
     world.step()
     text = encode(Turn("main"))
+    world.clock.advance(world.app.settings.settle_time)
 
     world.repository.fail("tip", "before", ValueError("a bug"))
     with pytest.raises(ValueError, match="a bug"):

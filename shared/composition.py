@@ -163,7 +163,13 @@ class App:
         from shared.services.rebuild import Rebuild
 
         return Rebuild(
-            ledger=self.ledger, services=self.services, targets=self.targets, reader=self.reader, clock=self.clock
+            ledger=self.ledger,
+            rebuilds=self.rebuilds,
+            services=self.services,
+            targets=self.targets,
+            reader=self.reader,
+            clock=self.clock,
+            settle_time=self.settings.settle_time,
         )
 
     @cached_property
@@ -180,10 +186,13 @@ class App:
 
         return Follow(
             ledger=self.ledger,
+            rebuilds=self.rebuilds,
             services=self.services,
             azure_ml=self.azure_ml,
             targets=self.targets,
             clock=self.clock,
+            settle_time=self.settings.settle_time,
+            attempts=self.settings.attempts,
         )
 
     @cached_property

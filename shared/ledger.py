@@ -3,7 +3,9 @@
 | key | holds |
 | --- | --- |
 | `{target}/releases/{feed}/{package}/{version}.json` | `ReleaseEntry` |
-| `{target}/waiting/{feed}/{package}/{version}.json` | a mark: the release is confirmed and not planned yet |
+| `{target}/waiting/{since}/{feed}/{package}/{version}.json` | a mark: the release waits for a plan since then |
+| `{target}/held/{until}/{feed}/{package}/{version}.json` | a mark: what is held of the release is planned again |
+| `{target}/look.json` | `LookEntry`: when all that is held was planned last, and against which commit |
 | `{target}/plans/{plan}.json` | `Plan`, never changed |
 | `{target}/rebuilds/{plan}.json` | `RebuildEntry` |
 | `{target}/following/{plan}.json` | a mark: the rebuild's runs are not over |
@@ -28,21 +30,25 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.domain.carried import CarriedEntry
 from shared.domain.complaints import explain
 from shared.domain.plan import Plan
-from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry
+from shared.domain.rebuilds import RebuildEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
 from shared.errors import InvalidMessage, NotKnown, StateChanged
 from shared.limits import SWAP_ATTEMPTS
 from shared.ports import LedgerStore
 
 SCHEMA = 1
+_MOMENT = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +117,35 @@ class QuarantinedEntry:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class WaitingEntry:
-    """A release that is confirmed and not planned yet."""
+    """A release that is confirmed and not planned yet, and since when."""
 
+    since: datetime
     release: ReleaseId
+
+
+class Until(StrEnum):
+    """What may let a release go on that is held for an environment."""
+
+    RELEASES = "releases"  # or anything else
+    REPOSITORY = "repository"  # its rules and files alone
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HeldEntry:
+    """A release that a plan held for some environment, for a reason that may pass."""
+
+    until: Until
+    release: ReleaseId
+
+
+@dataclass(frozen=True, slots=True)
+class LookEntry:
+    """When all that is held was planned last, and against which commit."""
+
+    at: datetime
+    commit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +168,21 @@ def release_key(target: str, release: ReleaseId) -> Key[ReleaseEntry]:
     return Key(_path(target, "releases", release.feed, release.package, release.version), ReleaseEntry)
 
 
-def waiting_key(target: str, release: ReleaseId) -> Key[WaitingEntry]:
-    """The mark of a release that waits to be planned."""
-    return Key(_path(target, "waiting", release.feed, release.package, release.version), WaitingEntry)
+def waiting_key(target: str, waiting: WaitingEntry) -> Key[WaitingEntry]:
+    """The mark of a release that waits to be planned; marks lie in the order of time."""
+    since, release = waiting.since.astimezone(UTC).strftime(_MOMENT), waiting.release
+    return Key(_path(target, "waiting", since, release.feed, release.package, release.version), WaitingEntry)
+
+
+def held_key(target: str, held: HeldEntry) -> Key[HeldEntry]:
+    """The mark of a release that is planned again."""
+    release = held.release
+    return Key(_path(target, "held", held.until, release.feed, release.package, release.version), HeldEntry)
+
+
+def look_key(target: str) -> Key[LookEntry]:
+    """The last plan of all that is held."""
+    return Key(_path(target, "look"), LookEntry)
 
 
 def plan_key(target: str, plan: str) -> Key[Plan]:
@@ -268,9 +310,16 @@ class Ledger:
             return False
         return True
 
-    def waiting(self, target: str) -> list[ReleaseId]:
-        """The releases of a target that wait to be planned."""
-        return [ReleaseId(*parts) for parts in self._parts(target, "waiting")]  # type: ignore[arg-type]
+    def waiting(self, target: str) -> list[WaitingEntry]:
+        """The releases of a target that wait to be planned, those that wait for longest first."""
+        return [
+            WaitingEntry(datetime.strptime(since, _MOMENT).replace(tzinfo=UTC), ReleaseId(*release))  # type: ignore[arg-type]
+            for since, *release in self._parts(target, "waiting")
+        ]
+
+    def held(self, target: str) -> list[HeldEntry]:
+        """The releases of a target that are planned again."""
+        return [HeldEntry(Until(until), ReleaseId(*release)) for until, *release in self._parts(target, "held")]  # type: ignore[arg-type]
 
     def following(self, target: str) -> list[str]:
         """The rebuilds of a target whose runs are not over."""

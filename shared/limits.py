@@ -92,6 +92,18 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 TRIES = 30
 
+# Clocks of two workers differ by less. A message that comes so much too early is sent again for the rest.
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+# A failed attempt is followed by the next one after this: most of what passes by itself passes in a minute.
+RETRY_PAUSE = timedelta(minutes=1)
+
+# What is held may go on for a reason that nobody tells of, such as a file that an index shows late: it is planned
+# again so often.
+HELD_PERIOD = timedelta(hours=1)
+# Releases of one package that are planned again while they are held: the newest. Each costs every plan a few requests.
+HELD_PER_PACKAGE = 10
+
 # Work that nobody has touched for so long is taken up by the timer: longer than the longest pause between tries.
 # For so long, too, an entry of something parked waits for what was about to be parked with it.
 STANDSTILL = timedelta(minutes=15)

@@ -119,6 +119,7 @@ class _Values(BaseModel):
     queues: Annotated[_Address, Field(alias="REBUILDER_STORAGE__queueServiceUri")]
     settle_seconds: Annotated[float, Field(alias="REBUILDER_SETTLE_SECONDS", ge=0, le=86_400)] = 120
     suspended: Annotated[bool, Field(alias="REBUILDER_SUSPENDED")] = False
+    attempts: Annotated[int, Field(alias="REBUILDER_ATTEMPTS", ge=1, le=5)] = 2
     package_events: Annotated[tuple[str, ...], BeforeValidator(_words), Field(alias="REBUILDER_PACKAGE_EVENTS")] = (
         PACKAGE_EVENTS
     )
@@ -139,6 +140,7 @@ class Settings:
         queues: address of the queue service.
         settle_time: how long releases are gathered.
         suspended: nothing is done about signals.
+        attempts: how often an environment's run is tried before it has failed.
         package_events: event types that mean a published package.
         publishing_projects: further projects whose events count.
         replay_feeds: a feed that is new here is read from its beginning.
@@ -152,6 +154,7 @@ class Settings:
         self.queues = values.queues
         self.settle_time = timedelta(seconds=values.settle_seconds)
         self.suspended = values.suspended
+        self.attempts = values.attempts
         self.package_events = values.package_events
         self.publishing_projects = values.publishing_projects
         self.replay_feeds = values.replay_feeds

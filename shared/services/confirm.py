@@ -8,27 +8,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared import messages
-from shared.domain.rebuilds import ReleaseEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
 from shared.domain.states import ReleaseState
 from shared.domain.targets import Target
 from shared.errors import Conflict, Permanent, RebuilderError, Transient
-from shared.ledger import Ledger, WaitingEntry, release_key, waiting_key
+from shared.ledger import Ledger, release_key
 from shared.limits import FEED_PATIENCE
 from shared.log import alert, event
 from shared.ports import Clock, FeedVersion, Queue, Services
 from shared.services.notifications import looks_like_guid
 from shared.services.parking import Parking
 from shared.services.rerun import is_planned
+from shared.services.waking import Waking
 
 
 class NotVisibleYet(Transient):
     """The feed does not show the version yet: it is looked for again later."""
-
-
-class StillRebuilt(Transient):
-    """The feed says something new of a version that is being rebuilt: that is planned when the rebuild is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Confirm:
         self._targets = tuple(targets)
         self._parking = parking
         self._clock = clock
-        self._settle_time = settle_time
+        self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
 
     def release(self, signal: ReleaseSignal) -> None:
         """Confirm what a signal hints at.
@@ -107,9 +104,6 @@ class Confirm:
             self._wake(entry, signal)  # the rebuild may have been cut short
             return
         found = self._look(target, feed, release, entry, signal)
-        if entry.state is ReleaseState.PLANNED and not signal.attempt:
-            self._wait_for_the_rebuild(entry, found)
-            return
         if found is None:
             self._not_visible(entry, signal)
             return
@@ -129,11 +123,6 @@ class Confirm:
             raise
         return _judged(release, found) if found else None
 
-    def _wait_for_the_rebuild(self, entry: ReleaseEntry, found: Release | _Refusal | None) -> None:
-        """A duplicate changes nothing while a release is on its way; a promotion does, and must not be lost."""
-        if isinstance(found, Release) and entry.release and set(found.views) - set(entry.release.views):
-            raise StillRebuilt(f"{entry.id} is being rebuilt; that it is in {', '.join(found.views)} now is seen after")
-
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
         now = self._clock.now()
@@ -152,14 +141,16 @@ class Confirm:
                     return present.confirmed(found, now)
                 case ReleaseState.REFUSED | ReleaseState.PARKED:
                     return present.signalled_again(signal.source, now).confirmed(found, now)
-                case ReleaseState.CONFIRMED if present.release != found:
-                    return present.reread(found, now)  # promoted before it was planned
                 case ReleaseState.SETTLED | ReleaseState.PLANNED if signal.attempt:
                     return present.confirmed(found, now)
-                case ReleaseState.SETTLED if present.release is None or present.release.views != found.views:
-                    return present.confirmed(found, now)  # promoted: a rule's `view` may let it pass now
-                case _:
+                case ReleaseState.CONFIRMED:
+                    return present if present.release == found else present.reread(found, now)
+                case _ if present.release and _brings_nothing(present.release, found):
                     return present
+                case ReleaseState.SETTLED:
+                    return present.confirmed(found, now)  # a view or a file came: it may go on where it was held
+                case _:
+                    return present.reread(found, now)
 
         changed = self._change(entry, change)
         if changed.state is ReleaseState.REFUSED and changed != entry:
@@ -190,8 +181,7 @@ class Confirm:
             rerun = messages.Rerun(entry.id, signal.attempt, signal.environments)
             self._rebuilds.send(messages.encode(messages.Turn(entry.target, rerun)))
             return
-        self._ledger.create(waiting_key(entry.target, entry.id), WaitingEntry(entry.id))
-        self._rebuilds.send(messages.encode(messages.Turn(entry.target)), self._settle_time)
+        self._waking.wake(entry)
 
     def _change(self, entry: ReleaseEntry, change: Callable[[ReleaseEntry], ReleaseEntry]) -> ReleaseEntry:
         key = release_key(entry.target, entry.id)
@@ -204,3 +194,8 @@ def _judged(release: ReleaseId, found: FeedVersion) -> Release | _Refusal:
     if found.upstream:
         return _Refusal(f"not published to this feed: it comes from {found.upstream}")
     return Release(release, str(version_of(found.version)), tuple(sorted(found.files)), tuple(sorted(found.views)))
+
+
+def _brings_nothing(known: Release, found: Release) -> bool:
+    """Whether the feed has no more than before: what it takes away changes nothing that was planned."""
+    return set(found.views) <= set(known.views) and set(found.files) <= set(known.files)

@@ -6,18 +6,22 @@ seen in each workspace.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from shared.domain.carried import CarriedEntry
 from shared.domain.jobs import REBUILD_TAG, STEPS, SUPERSEDED
-from shared.domain.rebuilds import CarriedEntry, RebuildEntry, RebuiltEnvironment, Registration, ReleaseEntry
+from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger, carried_key, following_key, rebuild_key, release_key
-from shared.limits import REGISTRATION_PATIENCE
+from shared.limits import REGISTRATION_PATIENCE, RETRY_PAUSE
 from shared.log import alert, event
-from shared.ports import AzureML, Clock, JobOutcome, RunOutcome, Services
+from shared.messages import Turn, encode
+from shared.ports import AzureML, Clock, JobOutcome, Queue, RunOutcome, Services
+from shared.services.waking import Waking
 
 _SUCCEEDED = ("succeeded", "succeededWithIssues")
 
@@ -30,9 +34,21 @@ class Follow:
     """Brings a rebuild from `queued` to `finished`."""
 
     def __init__(
-        self, *, ledger: Ledger, services: Services, azure_ml: AzureML, targets: Iterable[Target], clock: Clock
+        self,
+        *,
+        ledger: Ledger,
+        rebuilds: Queue,
+        services: Services,
+        azure_ml: AzureML,
+        targets: Iterable[Target],
+        clock: Clock,
+        settle_time: timedelta,
+        attempts: int,
     ) -> None:
         self._ledger = ledger
+        self._rebuilds = rebuilds
+        self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
+        self._attempts = attempts
         self._services = services
         self._azure_ml = azure_ml
         self._targets = tuple(targets)
@@ -76,7 +92,9 @@ class Follow:
             seen, missing = self._environments(target, rebuild, again)
             now = self._clock.now()
             key = rebuild_key(target.name, rebuild.id)
-            rebuild = self._ledger.update(key, lambda e: e.seen(_later(e, seen), now) if e else e) or rebuild
+            rebuild = self._ledger.update(key, lambda e: self._after(e, seen, now) if e else e) or rebuild
+            if rebuild.state is RebuildState.QUEUED and rebuild.is_underway:
+                self._rebuilds.send(encode(Turn(target.name, retry=rebuild.id)), RETRY_PAUSE)
             if missing:
                 raise NotRegisteredYet(missing)
         if rebuild.state is RebuildState.FINISHED:
@@ -85,6 +103,20 @@ class Follow:
                 _tell(rebuild, self._clock.now())
         if not rebuild.is_underway and all(e.is_settled or e.run is None for e in rebuild.environments):
             self._ledger.delete(following_key(target.name, rebuild.id))
+
+    def _after(self, rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment], now: datetime) -> RebuildEntry:
+        """The rebuild with what is news: what failed is tried again, and all the rest is as it was seen."""
+        news = _later(rebuild, seen)
+        for run in rebuild.runs:
+            failed = {path: e for path, e in news.items() if e.run == run.id and e.state is EnvironmentState.FAILED}
+            if rebuild.state is not RebuildState.QUEUED or run.attempt >= self._attempts or not failed:
+                continue
+            news = {path: e for path, e in news.items() if path not in failed}
+            # A run has only one successor, so the next attempt waits until all of its jobs are over.
+            rest = (e for e in rebuild.environments if e.run == run.id and e.path not in failed)
+            if all(news.get(e.path, e).is_settled for e in rest):
+                rebuild = rebuild.retried(run, {path: e.reason or "" for path, e in failed.items()}, now)
+        return rebuild.seen(news, now)
 
     def _environments(
         self, target: Target, rebuild: RebuildEntry, again: int | None
@@ -169,7 +201,9 @@ class Follow:
                 return entry
             return entry.settled(f"rebuild {rebuild.id} finished", self._clock.now())
 
-        self._ledger.update(release_key(target.name, release), settle)
+        entry = self._ledger.update(release_key(target.name, release), settle)
+        if entry and entry.state is ReleaseState.CONFIRMED and entry.rebuild == rebuild.id:
+            self._waking.wake(entry)
 
 
 def _tell(rebuild: RebuildEntry, now: datetime) -> None:
@@ -227,5 +261,7 @@ def _later(rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment]) -> dict[s
     return {
         environment.path: following
         for environment in rebuild.environments
-        if (following := seen.get(environment.path)) and following.state in ENVIRONMENT_MOVES[environment.state]
+        if (following := seen.get(environment.path))
+        and following.run == environment.run
+        and following.state in ENVIRONMENT_MOVES[environment.state]
     }

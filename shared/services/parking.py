@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from shared import messages
 from shared.domain.complaints import one_line
-from shared.domain.rebuilds import ReleaseEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import ReleaseSignal, Signal, Source
 from shared.domain.states import ReleaseState

@@ -8,16 +8,17 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from shared import messages
-from shared.domain.rebuilds import Step
+from shared.domain.release_entry import Step
 from shared.domain.releases import FeedName
 from shared.domain.signals import ReleaseSignal, Source
 from shared.domain.targets import Target
 from shared.errors import Permanent, RebuilderError, Transient
-from shared.ledger import FeedEntry, Ledger, feed_key, rebuild_key, release_key, turn_key
+from shared.ledger import FeedEntry, Ledger, feed_key, rebuild_key, turn_key
 from shared.limits import CHANGE_PAGES, STANDSTILL
 from shared.log import alert, event
 from shared.ports import Clock, Hooks, Queue, Services
 from shared.services.follow import Follow
+from shared.services.holding import Holding
 from shared.services.parked import Parked
 from shared.services.quarantine import Quarantine
 
@@ -58,6 +59,7 @@ class Repair:
         self._quarantine = quarantine
         self._replay = replay
         self._suspended = suspended
+        self._holding = Holding(ledger)
 
     def run(self) -> None:
         """Everything the timer does; nothing while suspended. What cannot be done keeps nothing else from being done.
@@ -134,20 +136,24 @@ class Repair:
     def _resume(self) -> None:
         """Wake targets whose work stands still: a message was lost, or its target was not configured for a while."""
         for target in self._targets:
-            if self._stands_still(target):
-                self._rebuilds.send(messages.encode(messages.Turn(target.name)))
-                event("target_woken", target=target.name)
+            held = self._holding_is_due(target)
+            if held or self._stands_still(target):
+                self._rebuilds.send(messages.encode(messages.Turn(target.name, held=held)))
+                event("target_woken", target=target.name, held=held)
+
+    def _holding_is_due(self, target: Target) -> bool:
+        """Whether what is held may come out otherwise now: the rules, the files or something untold has changed."""
+        if not self._ledger.held(target.name):
+            return False
+        return self._holding.is_due(target.name, self._services.repository(target).tip(), self._clock.now())
 
     def _stands_still(self, target: Target) -> bool:
         turn = self._ledger.read(turn_key(target.name))
         if turn and turn.rebuild:
             rebuild = self._ledger.read(rebuild_key(target.name, turn.rebuild))
             return rebuild is None or self._is_old(rebuild.history, STANDSTILL)
-        for release in self._ledger.waiting(target.name):
-            entry = self._ledger.read(release_key(target.name, release))
-            if entry and self._is_old(entry.history, STANDSTILL + self._settle_time):
-                return True
-        return False
+        waiting = self._ledger.waiting(target.name)
+        return bool(waiting) and self._clock.now() - waiting[0].since > STANDSTILL + self._settle_time
 
     def _is_old(self, history: Sequence[Step], age: timedelta) -> bool:
         return bool(history) and self._clock.now() - history[-1].at > age

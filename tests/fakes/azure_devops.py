@@ -319,9 +319,9 @@ class FakePipeline(Faulty):
         super().__init__()
         self.runs: list[FakeRun] = []
         self.exists = True
-        self.required = ["schema", "rebuild", "run", "commit", "environments"]
+        self.required = ["schema", "rebuild", "batch", "attempt", "commit", "environments"]
         self.optional = ["feed", "serviceConnection", "workspaces", "tools", "pool"]
-        self.values: dict[str, list[str]] = {"schema": ["1"]}
+        self.values: dict[str, list[str]] = {"schema": ["2"]}
         self.unlisted = 0
         self._clock = clock
         self._repository = repository

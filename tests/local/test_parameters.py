@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from local.azure_devops.parameters import ParameterProblem, check_parameters
-from shared.services.rebuild import PARAMETER_SCHEMA
+from shared.services.queueing import PARAMETER_SCHEMA
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GIVEN = {"schema": PARAMETER_SCHEMA, "rebuild": "0123", "run": "1", "commit": "abc", "environments": "a.yml,b.yml"}

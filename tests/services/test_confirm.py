@@ -1,11 +1,9 @@
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.domain.states import RebuildState, ReleaseState
+from shared.domain.states import ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.ledger import rebuild_key, release_key
 from shared.limits import FEED_PATIENCE
 from tests.services.world import World
 
@@ -130,14 +128,12 @@ def test_a_promotion_during_a_rebuild_is_planned_after_it() -> None:
         world.step()
     assert world.known().state is ReleaseState.PLANNED
 
-    rebuild = world.rebuild()
-    done = replace(rebuild, state=RebuildState.FINISHED)
-    world.app.ledger.update(rebuild_key("main", rebuild.id), lambda _: done)
-    world.app.ledger.update(
-        release_key("main", rebuild.releases[0]), lambda e: e.settled("over", world.clock.now()) if e else e
-    )
+    (run,) = world.pipeline.runs
+    world.build(run)
+    world.tell_of(run)
     world.work()
 
+    assert [step.what for step in world.known().history if "planned again" in step.what]
     assert world.known().release is not None
     assert "Release" in world.known().release.views  # type: ignore[union-attr]
     assert world.known().state is ReleaseState.SETTLED

@@ -94,6 +94,7 @@ def test_pauses_grow_and_what_the_service_asks_for_is_kept() -> None:
     world.publish()
     world.step()
     world.rebuilds.waiting.clear()
+    world.clock.advance(world.app.settings.settle_time)
 
     for _ in range(5):
         world.app.worker.turn(text)
@@ -148,6 +149,7 @@ def test_a_message_is_parked_before_the_platform_does_it_and_not_a_try_earlier()
     world = World()
     world.publish()
     world.step()
+    world.clock.advance(world.app.settings.settle_time)
     text = encode(Turn("main"))
 
     world.repository.fail("tip", "before", ValueError("a bug"))

@@ -84,6 +84,10 @@ CLOCK_SKEW = timedelta(minutes=5)
 # Runs that a look-up returns. A rebuild's run is among the newest of its definition on its branch.
 RUNS_PER_LOOKUP = 100
 
+# How far back a job looks for an older run of its own work. Between the two lie the app's tries (some hours); between
+# the second and its first step the wait for an approval, a permission or an agent.
+DUPLICATE_WINDOW = timedelta(days=7)
+
 # A claim older than this belongs to a worker that is gone: host.json's functionTimeout, and a minute.
 CLAIM_LIFETIME = timedelta(minutes=6)
 

@@ -231,11 +231,13 @@ class PipelineRun:
         id: its id (the build's id too).
         parameters: the template parameters it was queued with.
         url: where a person can look at it.
+        cancelled: somebody cancelled it, whether it has ended yet or not.
     """
 
     id: int
     parameters: Mapping[str, str]
     url: str | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,8 @@ class RunOutcome:
         jobs: by display name.
         problem: an error of the run itself, such as a broken template.
         finished: when it was over.
+        waits: what it waits for before its jobs begin: `approval`, `permission`, or the name of another check.
+        url: where a person can look at it.
     """
 
     parameters: Mapping[str, str]
@@ -274,6 +278,8 @@ class RunOutcome:
     jobs: Mapping[str, JobOutcome] = field(default_factory=dict)
     problem: str | None = None
     finished: datetime | None = None
+    waits: str | None = None
+    url: str | None = None
 
 
 class Pipeline(Protocol):

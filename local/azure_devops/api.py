@@ -23,6 +23,10 @@ from local.identity import claims_of
 # The resource id of Azure DevOps in Microsoft Entra ID: the audience of every token that it accepts.
 AUDIENCE = "499b84ac-1321-427f-aa17-267ca6975798"
 
+# Whose token a pipeline's job has, and all that the stand lets it do here beside the feed.
+BUILD_SERVICE = "build-service"
+_BUILD_SERVICE_MAY = frozenset({"resource areas", "builds"})
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -162,6 +166,11 @@ class Api:
         fault = self.faults.next(operation.name)
         if not is_signed_in(request):
             return failing(Fault.UNAUTHORIZED)
+        if caller(request) == BUILD_SERVICE and operation.name not in _BUILD_SERVICE_MAY:
+            refused = ServiceError(
+                403, "UnauthorizedRequestException", f"The build service may not do this here: {operation.name}."
+            )
+            return JSONResponse(refused.body(), refused.status)
         if fault is not None and fault is not Fault.AFTER:
             return failing(fault)
         project = groups.pop("project", None)
@@ -246,11 +255,20 @@ def failing(fault: Fault) -> Response:
 
 def is_signed_in(request: Request) -> bool:
     """Whether a request carries a token for Azure DevOps that is still good."""
+    claims = _claims(request)
+    return claims.get("aud") == AUDIENCE and float(claims.get("exp", 0)) > time.time()
+
+
+def caller(request: Request) -> str | None:
+    """Whose token a request carries."""
+    return _claims(request).get("oid")
+
+
+def _claims(request: Request) -> dict[str, Any]:
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.casefold() == "basic":
         try:
             value = base64.b64decode(value).decode().partition(":")[2]
         except ValueError:
-            return False
-    claims = claims_of(value)
-    return claims.get("aud") == AUDIENCE and float(claims.get("exp", 0)) > time.time()
+            return {}
+    return claims_of(value)

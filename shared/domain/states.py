@@ -90,7 +90,8 @@ ENVIRONMENT_MOVES: Mapping[EnvironmentState, frozenset[EnvironmentState]] = {
     **{state: frozenset(_WAY[at + 3 :]) | _ENDS | {_E.WAITING, _E.COMMITTED} for at, state in enumerate(_WAY[2:5])},
     _E.REGISTERED: frozenset({_E.IMAGE_BUILT}),
     _E.IMAGE_BUILT: frozenset(),
-    _E.WAITING: frozenset(_WAY[1:]) | _ENDS,
+    # It waits in the queue: for one thing, for another behind it, and is then queued as before.
+    _E.WAITING: frozenset(_WAY[1:]) | _ENDS | {_E.WAITING},
     # Somebody may run the failed jobs of a run again, and Azure ML shows what came of it.
     _E.FAILED: frozenset({_E.REGISTERED}),
     _E.CANCELLED: frozenset({_E.REGISTERED}),

@@ -7,6 +7,7 @@ was shown late after a lost answer, is found by the pipeline's first step.
 
 from collections.abc import Callable
 
+from shared.domain.jobs import work_of
 from shared.domain.rebuilds import RebuildEntry, Run
 from shared.domain.targets import Target
 from shared.errors import Permanent, Throttled, Transient
@@ -74,11 +75,11 @@ class Queueing:
 
         The look-up filters by definition, branch and time; what tells the run is compared here.
         """
-        wanted = run_parameters(rebuild, run)
+        wanted = work_of(run_parameters(rebuild, run))
         found = [
             candidate
             for candidate in self._services.pipeline(target).runs_since(rebuild.created - CLOCK_SKEW)
-            if all(candidate.parameters.get(name) == wanted[name] for name in ("rebuild", "batch", "attempt"))
+            if work_of(candidate.parameters) == wanted
         ]
         return min(found, key=lambda candidate: candidate.id, default=None)
 

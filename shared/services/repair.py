@@ -55,11 +55,11 @@ class Repair:
         self._targets = tuple(targets)
         self._hooks = tuple(hooks)
         self._follow = follow
+        self._holding = Holding(ledger)
         self._parked = parked
         self._quarantine = quarantine
         self._replay = replay
         self._suspended = suspended
-        self._holding = Holding(ledger)
 
     def run(self) -> None:
         """Everything the timer does; nothing while suspended. What cannot be done keeps nothing else from being done.

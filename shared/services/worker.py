@@ -200,7 +200,7 @@ class Worker:
             self._park_confirmed(target, [turn.rerun.release], why, _as_signal(turn))
         elif not turn.retry and not (held and held.rebuild):
             waiting = self._ledger.waiting(target)
-            self._park_confirmed(target, [mark.release for mark in waiting], why)
+            self._park_confirmed(target, sorted({mark.release for mark in waiting}), why)
             # Not before all are parked: whoever comes after a crash finds them, and the same entry.
             for mark in waiting:
                 self._ledger.delete(waiting_key(target, mark))

@@ -128,7 +128,7 @@ def test_faults_of_the_service_become_ours(stand_in: StandIn, fault: Fault, erro
 
 
 def _job(run: str = "12", rebuild: str = "0123") -> Job:
-    return Job("e.yml", rebuild, run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
+    return Job("e.yml", rebuild, "1", "1", run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
 
 
 def _before(world: StandWorld, job: Job) -> str | None:

@@ -27,9 +27,10 @@ from tests.fakes.clock import FakeClock
 PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
 # Those of a run of the rebuild pipeline.
 PARAMETERS = {
-    "schema": "1",
+    "schema": "2",
     "rebuild": "0123456789abcdef",
-    "run": "1",
+    "batch": "1",
+    "attempt": "1",
     "commit": "0" * 40,
     "environments": "a/a.yml,b/b.yml",
 }
@@ -320,6 +321,14 @@ class PipelineWorld(Protocol):
         """Let look-ups see no run for a while."""
         ...
 
+    def hold(self, what: str) -> None:
+        """Let the next runs wait for an `approval`, a `permission` or another check."""
+        ...
+
+    def release(self) -> None:
+        """Let nothing wait any more."""
+        ...
+
     def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
         """A run is over."""
         ...
@@ -344,9 +353,15 @@ class StandPipeline:
     def lose_next_answer(self) -> None:
         self._organization.faults.set("queue run", Fault.AFTER)
 
+    def hold(self, what: str) -> None:
+        self._organization.pipelines.hold({"approval": "Approval", "permission": "Authorization"}.get(what, what))
+
+    def release(self) -> None:
+        self._organization.pipelines.release()
+
     def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
         build = self._organization.pipelines.build(run)
-        build.timeline = Timeline(self._organization.folder / "runs" / str(run))
+        build.timeline = Timeline(self._organization.folder / "runs" / str(run), build.checks)
         stage = build.timeline.add("Stage", "__default", "__default", None)
         if problem:
             stage.issues.append(("error", problem))
@@ -392,6 +407,12 @@ class MemoryPipeline:
 
     def lose_next_answer(self) -> None:
         self.fake.fail("queue", "after", ServiceUnavailable("the answer is lost"))
+
+    def hold(self, what: str) -> None:
+        self.fake.hold(what)
+
+    def release(self) -> None:
+        self.fake.release()
 
     def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
         ended = next(one for one in self.fake.runs if one.id == run)

@@ -73,8 +73,8 @@ def test_what_is_registered_is_never_called_failed() -> None:
     assert ENVIRONMENT_MOVES[E.REGISTERED] == {E.IMAGE_BUILT}
 
 
-def test_an_environment_that_waits_goes_on_or_is_tried_again() -> None:
-    assert ENVIRONMENT_MOVES[E.WAITING] == {*WAY[1:], *ENDS}
+def test_an_environment_that_waits_goes_on_waits_for_more_or_is_tried_again() -> None:
+    assert ENVIRONMENT_MOVES[E.WAITING] == {E.WAITING, *WAY[1:], *ENDS}
 
 
 def test_a_rebuild_is_finished_by_environments_that_are_registered_or_at_an_end() -> None:

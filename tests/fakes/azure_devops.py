@@ -44,6 +44,7 @@ class FakeRepository(Faulty):
         self.exists = True
         self.head = ""
         self._commits: dict[str, FakeCommit] = {}
+        self._blobs: dict[str, bytes] = {}
         self.commit(dict(files or {}), "Import the environments")
 
     def commit(self, files: Mapping[str, bytes | None], message: str = "Work of somebody else") -> str:
@@ -65,6 +66,10 @@ class FakeRepository(Faulty):
         """Every commit of the branch, newest first."""
         return [Commit(commit.id, commit.message) for commit in self._from(self.head)]
 
+    def all(self) -> list[FakeCommit]:
+        """Every commit of the branch with its files, newest first."""
+        return list(self._from(self.head))
+
     def tip(self) -> str:
         with self._call("tip"):
             if not self.exists:
@@ -79,11 +84,10 @@ class FakeRepository(Faulty):
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         with self._call("blobs"):
-            known = {blob_id(raw): raw for commit in self._commits.values() for raw in commit.files.values()}
             wanted = list(ids)
-            if unknown := [one for one in wanted if one not in known]:
+            if unknown := [one for one in wanted if one not in self._blobs]:
                 raise NotThere(f"there is no blob {unknown[0]}")
-            return {one: known[one] for one in wanted}
+            return {one: self._blobs[one] for one in wanted}
 
     def push(self, base: str, message: str, files: Mapping[str, bytes]) -> str:
         with self._call("push"):
@@ -113,6 +117,7 @@ class FakeRepository(Faulty):
         parent = self.head or None
         made = hashlib.sha1(f"{parent} {message} {len(self._commits)}".encode(), usedforsecurity=False).hexdigest()
         self._commits[made] = FakeCommit(made, message, parent, dict(files))
+        self._blobs.update({blob_id(raw): raw for raw in files.values()})
         self.head = made
         return made
 
@@ -291,6 +296,7 @@ class FakeRun:
         result: what came of it, once it is over.
         problem: an error of the run itself.
         finished: when it was over.
+        waits: what it waits for.
     """
 
     id: int
@@ -301,6 +307,12 @@ class FakeRun:
     result: str | None = None
     problem: str | None = None
     finished: datetime | None = None
+    waits: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return f"https://dev.azure.invalid/_build/results?buildId={self.id}"
 
 
 class FakePipeline(Faulty):
@@ -323,8 +335,19 @@ class FakePipeline(Faulty):
         self.optional = ["feed", "serviceConnection", "workspaces", "tools", "pool"]
         self.values: dict[str, list[str]] = {"schema": ["2"]}
         self.unlisted = 0
+        self._waits: str | None = None
         self._clock = clock
         self._repository = repository
+
+    def hold(self, what: str = "approval") -> None:
+        """The next runs wait for something."""
+        self._waits = what
+
+    def release(self) -> None:
+        """Nothing waits any more."""
+        self._waits = None
+        for run in self.runs:
+            run.waits = None
 
     def runs_since(self, moment: datetime) -> Sequence[PipelineRun]:
         with self._call("runs_since"):
@@ -347,7 +370,7 @@ class FakePipeline(Faulty):
             for name, allowed in self.values.items():
                 if name in parameters and parameters[name] not in allowed:
                     raise PipelineRejected(f"{parameters[name]!r} is no value for {name}")
-            run = FakeRun(len(self.runs) + 1, commit, dict(parameters), self._clock.now())
+            run = FakeRun(len(self.runs) + 1, commit, dict(parameters), self._clock.now(), waits=self._waits)
             self.runs.append(run)
             return _seen(run)
 
@@ -357,13 +380,13 @@ class FakePipeline(Faulty):
                 if one.id == run:
                     return RunOutcome(
                         dict(one.parameters), one.result is not None, one.result, dict(one.jobs), one.problem,
-                        one.finished,
+                        one.finished, one.waits if one.result is None else None, one.url,
                     )  # fmt: skip
             raise NotThere(f"there is no run {run}")
 
 
 def _seen(run: FakeRun) -> PipelineRun:
-    return PipelineRun(run.id, dict(run.parameters), f"https://dev.azure.invalid/_build/results?buildId={run.id}")
+    return PipelineRun(run.id, dict(run.parameters), run.url, cancelled=run.result == "canceled")
 
 
 class FakeServices:

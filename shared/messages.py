@@ -132,6 +132,8 @@ def _contradiction(message: Signal | Turn) -> str | None:
                 return "a rerun has an attempt from 1, a target, and a person as its source"
         case RunSignal() if message.run < 1:
             return f"run {message.run}"
+        case Turn() if (message.rerun is not None) + message.held + (message.retry is not None) > 1:
+            return "a turn is a rerun, a retry or a look at what is held, not several of them"
         case Turn(rerun=Rerun() as rerun):
             named = rerun.release
             if ReleaseId.of(named.feed, named.package, named.version) != named:

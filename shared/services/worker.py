@@ -189,27 +189,31 @@ class Worker:
 
     def _park_turn(self, turn: Turn, why: str) -> None:
         """Park the rebuild that holds the turn, or, if nobody does, the releases that wait for one."""
-        held = self._ledger.read(turn_key(turn.target))
-        if held and held.rebuild:
-            self._park_rebuild(turn.target, held.rebuild, why)
-            self._ledger.update(turn_key(turn.target), lambda e: TurnEntry() if e == held else e)
-            if not turn.rerun:
-                return
-        self._park_waiting(turn, why)
-
-    def _park_waiting(self, turn: Turn, why: str) -> None:
         target = turn.target
-        marks = [] if turn.rerun else self._ledger.waiting(target)
-        waiting = [turn.rerun.release] if turn.rerun else sorted({mark.release for mark in marks})
-        entries = (self._ledger.read(release_key(target, release)) for release in waiting)
-        if any(entry is not None and entry.state is ReleaseState.CONFIRMED for entry in entries):
-            wishes = [wish(target, release, _as_signal(turn)) for release in waiting]
-            self._parking.put(target, _named(waiting), why, wishes, waiting)
-        for release in waiting:
+        if turn.retry:
+            self._parking.put(target, f"the next attempt of rebuild {turn.retry}", why, [turn])
+        held = self._ledger.read(turn_key(target))
+        if held and held.rebuild:
+            self._park_rebuild(target, held.rebuild, why)
+            self._ledger.update(turn_key(target), lambda e: TurnEntry() if e == held else e)
+        if turn.rerun:
+            self._park_confirmed(target, [turn.rerun.release], why, _as_signal(turn))
+        elif not turn.retry and not (held and held.rebuild):
+            waiting = self._ledger.waiting(target)
+            self._park_confirmed(target, sorted({mark.release for mark in waiting}), why)
+            # Not before all are parked: whoever comes after a crash finds them, and the same entry.
+            for mark in waiting:
+                self._ledger.delete(waiting_key(target, mark))
+
+    def _park_confirmed(
+        self, target: str, releases: Sequence[ReleaseId], why: str, signal: ReleaseSignal | None = None
+    ) -> None:
+        entries = [self._ledger.read(release_key(target, release)) for release in releases]
+        if any(entry and entry.state is ReleaseState.CONFIRMED for entry in entries):
+            wishes = [wish(target, release, signal) for release in releases]
+            self._parking.put(target, _named(releases), why, wishes, releases)
+        for release in releases:
             self._parking.state(target, release, why, ReleaseState.CONFIRMED)
-        # Not before all are parked: whoever comes after a crash finds them, and the same entry.
-        for mark in marks:
-            self._ledger.delete(waiting_key(target, mark))
 
     def _park_rebuild(self, target: str, held: str, why: str) -> None:
         rebuild = self._ledger.read(rebuild_key(target, held))

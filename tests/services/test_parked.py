@@ -241,6 +241,19 @@ def test_a_turn_of_a_target_that_is_gone_is_kept() -> None:
     assert (thing.target, thing.entry.what) == (None, "a turn of target gone")
 
 
+def test_a_retry_that_is_given_up_is_kept_and_parks_nothing_else() -> None:
+    world = World()
+    world.publish()
+    world.step()
+
+    world.app.worker.turn(encode(Turn("main", retry="0123")), HOPELESS)
+
+    thing = parked(world)
+    assert thing.entry.what == "the next attempt of rebuild 0123"
+    assert decode_turn(thing.entry.messages[0].text) == Turn("main", retry="0123")
+    assert world.known().state is ReleaseState.CONFIRMED
+
+
 def test_a_turn_with_nothing_to_do_leaves_nothing() -> None:
     world = World()
 

@@ -149,6 +149,7 @@ def test_a_message_is_parked_before_the_platform_does_it_and_not_a_try_earlier()
     world = World()
     world.publish()
     world.step()
+    world.clock.advance(world.app.settings.settle_time)
     text = encode(Turn("main"))
     world.clock.advance(world.app.settings.settle_time)
 

@@ -42,7 +42,7 @@ class MemoryLedgerStore(Faulty):
             return self._write(key, raw)
 
     def delete(self, key: str, etag: str | None = None) -> None:
-        with self._lock, self._call("delete"):
+        with self._call("delete"), self._lock:
             present = self.blobs.get(key)
             if etag is not None and (present is None or present.etag != etag):
                 raise StateChanged(f"{key} was changed by somebody else")

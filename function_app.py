@@ -12,7 +12,11 @@ STORAGE = "REBUILDER_STORAGE"
 triggers.check_settings()
 
 
-@app.route(route="hooks", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+# All methods: what is not POST is answered by ourselves, with 405 and in the order of the other checks.
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+
+
+@app.route(route="hooks", methods=METHODS, auth_level=func.AuthLevel.ANONYMOUS)
 def hooks(req: func.HttpRequest) -> func.HttpResponse:
     """Service hooks and publishing pipelines; they show a shared secret of their own."""
     return triggers.hook(req)
@@ -34,6 +38,18 @@ def release_status(req: func.HttpRequest) -> func.HttpResponse:
 def rebuild_status(req: func.HttpRequest) -> func.HttpResponse:
     """What is known of a rebuild."""
     return triggers.rebuild_status(req)
+
+
+@app.route(route="parked", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+def parked(req: func.HttpRequest) -> func.HttpResponse:
+    """What was given up."""
+    return triggers.parked(req)
+
+
+@app.route(route="parked", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+def release_parked(req: func.HttpRequest) -> func.HttpResponse:
+    """A person has something that was given up taken up again."""
+    return triggers.release_parked(req)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="signals", connection=STORAGE)

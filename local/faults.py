@@ -4,7 +4,8 @@ For tests and for a developer at work: `POST /_stand/faults` with `{"operation":
 """
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -12,13 +13,21 @@ class Fault(StrEnum):
     """What can go wrong with one call.
 
     `before`: fails and has no effect. `after`: the effect happens and the answer is lost. `drop`: the connection
-    closes without an answer and without effect. `sign-in`: a page instead of an answer. The numbers are statuses.
+    closes without an answer and without effect. `sign-in`: a page instead of an answer; `page`: one with status 200;
+    `redirect`: the way to one. The numbers are statuses. Others have their effect, and an answer that is `empty`,
+    cut off (`truncated`), of another form (`odd`), or as `usual`, for the sake of a switch's headers.
     """
 
     BEFORE = "before"
     AFTER = "after"
     DROP = "drop"
     SIGN_IN = "sign-in"
+    PAGE = "page"
+    REDIRECT = "redirect"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    ODD = "odd"
+    USUAL = "usual"
     UNAUTHORIZED = "401"
     FORBIDDEN = "403"
     NOT_FOUND = "404"
@@ -26,6 +35,11 @@ class Fault(StrEnum):
     TOO_MANY = "429"
     SERVER_ERROR = "500"
     UNAVAILABLE = "503"
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether the call is done, and its answer is what goes wrong."""
+        return self in (Fault.AFTER, Fault.EMPTY, Fault.TRUNCATED, Fault.ODD, Fault.USUAL)
 
 
 @dataclass
@@ -35,6 +49,7 @@ class Switch:
     operation: str
     fault: Fault
     times: int
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Faults:
@@ -45,22 +60,22 @@ class Faults:
         self._switches: list[Switch] = []
         self.calls: dict[str, int] = {}
 
-    def set(self, operation: str, fault: Fault | str, times: int = 1) -> None:
-        """Let the next calls of an operation (`*`: of any) go wrong."""
+    def set(self, operation: str, fault: Fault | str, times: int = 1, headers: Mapping[str, str] | None = None) -> None:
+        """Let the next calls of an operation (`*`: of any) go wrong, with these headers in the answer."""
         with self._lock:
-            self._switches.append(Switch(operation, Fault(fault), times))
+            self._switches.append(Switch(operation, Fault(fault), times, dict(headers or {})))
 
     def clear(self) -> None:
         """Switch everything off."""
         with self._lock:
             self._switches.clear()
 
-    def next(self, operation: str) -> Fault | None:
+    def next(self, operation: str) -> Switch | None:
         """Count a call and tell what goes wrong with it."""
         with self._lock:
             self.calls[operation] = self.calls.get(operation, 0) + 1
             for switch in self._switches:
                 if switch.operation in (operation, "*") and switch.times > 0:
                     switch.times -= 1
-                    return switch.fault
+                    return switch
             return None

@@ -17,7 +17,7 @@ from azure.storage.blob import ContainerClient
 
 from local.agent.agent import Agent, Place
 from local.agent.machine import Machine
-from local.azure_devops.api import AUDIENCE
+from local.azure_devops.api import AUDIENCE, BUILD_SERVICE
 from local.azure_devops.hooks import BUILD_COMPLETED, PACKAGE_CHANGED, RUN_STATE_CHANGED
 from local.azure_devops.server import Organization
 from local.azure_ml.proxy import Proxy
@@ -236,7 +236,10 @@ class Stand:
         machine = Machine(
             folder=self.settings.folder / "agent",
             find_python=find_python,
-            feed_indexes=lambda: {organization.feed_name: organization.feed_index(make_token(AUDIENCE))},
+            feed_indexes=lambda: {
+                organization.feed_name: organization.feed_index(make_token(AUDIENCE, subject=BUILD_SERVICE))
+            },
+            access_token=lambda: make_token(AUDIENCE, subject=BUILD_SERVICE),
             connections={"azure-ml": lambda: make_token("https://management.azure.com", lifetime=self.token_lifetime)},
             azure_environment={"HTTPS_PROXY": self.proxy.url, "REQUESTS_CA_BUNDLE": str(self.certificates.bundle)},
         )

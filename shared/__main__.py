@@ -73,6 +73,15 @@ def schema() -> None:
 
 
 @app.command(rich_help_panel=_STEPS)
+def duplicate() -> None:
+    """Look for an older run of the same work, and end this one if there is one."""
+    from shared.steps.duplicate import duplicate as step
+    from shared.steps.perform import perform
+
+    perform(step)
+
+
+@app.command(rich_help_panel=_STEPS)
 def prepare() -> None:
     """Find the environment in the checkout, check it, and stage its build context."""
     from shared.steps.perform import perform

@@ -4,7 +4,7 @@ Everything is built when it is first asked for, so a function imports only the S
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from shared.adapters.azure_devops import AzureDevOps
     from shared.services.confirm import Confirm
     from shared.services.follow import Follow
+    from shared.services.parked import Parked
+    from shared.services.parking import Parking
+    from shared.services.quarantine import Quarantine
     from shared.services.reading import Reader
     from shared.services.rebuild import Rebuild
     from shared.services.repair import Repair
@@ -50,6 +53,40 @@ class App:
         from shared.adapters.blob_ledger import BlobLedgerStore
 
         return Ledger(BlobLedgerStore(self.settings.blobs, self.credential))
+
+    @cached_property
+    def quarantined(self) -> Ledger:
+        """What cannot be read, in a container of its own."""
+        from shared.adapters.blob_ledger import QUARANTINE, BlobLedgerStore
+
+        return Ledger(BlobLedgerStore(self.settings.blobs, self.credential, QUARANTINE))
+
+    @cached_property
+    def quarantine(self) -> "Quarantine":
+        """Keeps what cannot be read."""
+        from shared.services.quarantine import Quarantine
+
+        return Quarantine(entries=self.quarantined, clock=self.clock)
+
+    @cached_property
+    def parking(self) -> "Parking":
+        """Parks what cannot be done."""
+        from shared.services.parking import Parking
+
+        return Parking(ledger=self.ledger, clock=self.clock)
+
+    @cached_property
+    def parked(self) -> "Parked":
+        """What is parked."""
+        from shared.services.parked import Parked
+
+        return Parked(
+            ledger=self.ledger,
+            queues={SIGNALS: self.signals, REBUILDS: self.rebuilds},
+            targets=self.targets,
+            clock=self.clock,
+            suspended=self.settings.suspended,
+        )
 
     @cached_property
     def signals(self) -> Queue:
@@ -84,9 +121,11 @@ class App:
         """The hook endpoint."""
         return Intake(
             signals=self.signals,
+            quarantine=lambda: self.quarantine,
             targets=self.targets,
             secrets=self.settings.secrets,
             package_events=self.settings.package_events,
+            publishing_projects=self.settings.publishing_projects,
         )
 
     @cached_property
@@ -113,6 +152,7 @@ class App:
             rebuilds=self.rebuilds,
             services=self.services,
             targets=self.targets,
+            parking=self.parking,
             clock=self.clock,
             settle_time=self.settings.settle_time,
         )
@@ -123,7 +163,13 @@ class App:
         from shared.services.rebuild import Rebuild
 
         return Rebuild(
-            ledger=self.ledger, services=self.services, targets=self.targets, reader=self.reader, clock=self.clock
+            ledger=self.ledger,
+            rebuilds=self.rebuilds,
+            services=self.services,
+            targets=self.targets,
+            reader=self.reader,
+            clock=self.clock,
+            settle_time=self.settings.settle_time,
         )
 
     @cached_property
@@ -140,29 +186,40 @@ class App:
 
         return Follow(
             ledger=self.ledger,
+            rebuilds=self.rebuilds,
             services=self.services,
             azure_ml=self.azure_ml,
             targets=self.targets,
             clock=self.clock,
+            settle_time=self.settings.settle_time,
+            attempts=self.settings.attempts,
         )
+
+    @cached_property
+    def hooks(self) -> Sequence[Hooks]:
+        """The service hook subscriptions of each organisation."""
+        organizations = sorted({target.organization for target in self.targets})
+        return [self._azure_devops.hooks(organization) for organization in organizations]
 
     @cached_property
     def repair(self) -> "Repair":
         """The timer's work."""
         from shared.services.repair import Repair
 
-        organizations = sorted({target.organization for target in self.targets})
-        hooks: list[Hooks] = [self._azure_devops.hooks(organization) for organization in organizations]
         return Repair(
             ledger=self.ledger,
             signals=self.signals,
             rebuilds=self.rebuilds,
             services=self.services,
             targets=self.targets,
-            hooks=hooks,
+            hooks=self.hooks,
+            parked=self.parked,
+            quarantine=self.quarantine,
             follow=lambda: self.follow,
             clock=self.clock,
             settle_time=self.settings.settle_time,
+            replay=self.settings.replay_feeds,
+            suspended=self.settings.suspended,
         )
 
     @cached_property
@@ -178,7 +235,9 @@ class App:
             rebuild=lambda: self.rebuild,
             repair=lambda: self.repair,
             follow=lambda: self.follow,
-            target_names=tuple(target.name for target in self.targets),
+            targets=self.targets,
+            parking=self.parking,
+            quarantine=self.quarantine,
             clock=self.clock,
             suspended=self.settings.suspended,
         )

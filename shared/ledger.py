@@ -3,7 +3,9 @@
 | key | holds |
 | --- | --- |
 | `{target}/releases/{feed}/{package}/{version}.json` | `ReleaseEntry` |
-| `{target}/waiting/{feed}/{package}/{version}.json` | a mark: the release is confirmed and not planned yet |
+| `{target}/waiting/{since}/{feed}/{package}/{version}.json` | a mark: the release waits for a plan since then |
+| `{target}/held/{until}/{feed}/{package}/{version}.json` | a mark: what is held of the release is planned again |
+| `{target}/look.json` | `LookEntry`: when all that is held was planned last, and against which commit |
 | `{target}/plans/{plan}.json` | `Plan`, never changed |
 | `{target}/rebuilds/{plan}.json` | `RebuildEntry` |
 | `{target}/following/{plan}.json` | a mark: the rebuild's runs are not over |
@@ -11,31 +13,42 @@
 | `{target}/environments/{path}.json` | `CarriedEntry` |
 | `{target}/metadata/{feed}/{package}/{version}.json` | `MetadataEntry`: what a version requires, never changed |
 | `{target}/feeds/{feed}.json` | `FeedEntry`: how far its change log is read |
-| `_/unreadable/{digest}.json` | `UnreadableEntry`: what came from outside and could not be read |
+| `{target}/parked/{id}.json` | `ParkedEntry`: what was given up, and what takes it up again |
 
-Every key begins with its target (`_` where there is none) and each part is quoted, so no name can leave its place.
+In a container of its own, `quarantine`:
+
+| key | holds |
+| --- | --- |
+| `{day}/{digest}.json` | `QuarantinedEntry`: what came from outside and could not be read |
+
+Every key of the ledger begins with its target (`_` where there is none), and each part of every key is quoted, so no
+name can leave its place.
 Every entry carries a schema number; one of another number is refused in one line and never overwritten.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.domain.carried import CarriedEntry
 from shared.domain.complaints import explain
 from shared.domain.plan import Plan
-from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry
+from shared.domain.rebuilds import RebuildEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
 from shared.errors import InvalidMessage, NotKnown, StateChanged
 from shared.limits import SWAP_ATTEMPTS
 from shared.ports import LedgerStore
 
 SCHEMA = 1
+_MOMENT = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +74,78 @@ class MetadataEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableEntry:
-    """Something from outside that could not be read, for a person to look at."""
+class ParkedMessage:
+    """A message as its queue takes it."""
 
-    at: datetime
-    why: str
-    body: str
+    queue: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingEntry:
-    """A release that is confirmed and not planned yet."""
+class ParkedEntry:
+    """Something that was given up, until a person releases it.
 
+    Attributes:
+        at: when it was parked, the last time.
+        why: what was in the way.
+        what: what it concerns, for a person.
+        messages: what takes it up again.
+        releases: the releases that are `parked` because of it; once none of them is, the entry is out of date.
+    """
+
+    at: datetime
+    why: str
+    what: str
+    messages: tuple[ParkedMessage, ...]
+    releases: tuple[ReleaseId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedEntry:
+    r"""Something from outside that could not be read, for a person to look at.
+
+    Attributes:
+        at: when it arrived, the first time of its day.
+        why: what is wrong with it.
+        size: bytes of the whole.
+        body: its beginning; bytes that are no UTF-8 are written as `\xff`.
+    """
+
+    at: datetime
+    why: str
+    size: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WaitingEntry:
+    """A release that is confirmed and not planned yet, and since when."""
+
+    since: datetime
     release: ReleaseId
+
+
+class Until(StrEnum):
+    """What may let a release go on that is held for an environment."""
+
+    RELEASES = "releases"  # or anything else
+    REPOSITORY = "repository"  # its rules and files alone
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HeldEntry:
+    """A release that a plan held for some environment, for a reason that may pass."""
+
+    until: Until
+    release: ReleaseId
+
+
+@dataclass(frozen=True, slots=True)
+class LookEntry:
+    """When all that is held was planned last, and against which commit."""
+
+    at: datetime
+    commit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +168,21 @@ def release_key(target: str, release: ReleaseId) -> Key[ReleaseEntry]:
     return Key(_path(target, "releases", release.feed, release.package, release.version), ReleaseEntry)
 
 
-def waiting_key(target: str, release: ReleaseId) -> Key[WaitingEntry]:
-    """The mark of a release that waits to be planned."""
-    return Key(_path(target, "waiting", release.feed, release.package, release.version), WaitingEntry)
+def waiting_key(target: str, waiting: WaitingEntry) -> Key[WaitingEntry]:
+    """The mark of a release that waits to be planned; marks lie in the order of time."""
+    since, release = waiting.since.astimezone(UTC).strftime(_MOMENT), waiting.release
+    return Key(_path(target, "waiting", since, release.feed, release.package, release.version), WaitingEntry)
+
+
+def held_key(target: str, held: HeldEntry) -> Key[HeldEntry]:
+    """The mark of a release that is planned again."""
+    release = held.release
+    return Key(_path(target, "held", held.until, release.feed, release.package, release.version), HeldEntry)
+
+
+def look_key(target: str) -> Key[LookEntry]:
+    """The last plan of all that is held."""
+    return Key(_path(target, "look"), LookEntry)
 
 
 def plan_key(target: str, plan: str) -> Key[Plan]:
@@ -136,9 +220,14 @@ def metadata_key(target: str, release: ReleaseId) -> Key[MetadataEntry]:
     return Key(_path(target, "metadata", release.feed, release.package, release.version), MetadataEntry)
 
 
-def unreadable_key(body: str) -> Key[UnreadableEntry]:
-    """Something that could not be read: the same text has one entry, however often it comes."""
-    return Key(_path("_", "unreadable", hashlib.sha256(body.encode()).hexdigest()[:32]), UnreadableEntry)
+def parked_key(target: str, parked: str) -> Key[ParkedEntry]:
+    """Something that was given up."""
+    return Key(_path(target, "parked", parked), ParkedEntry)
+
+
+def quarantined_key(day: date, digest: str) -> Key[QuarantinedEntry]:
+    """Something that could not be read."""
+    return Key(_path(day.isoformat(), digest), QuarantinedEntry)
 
 
 def _path(*parts: str) -> str:
@@ -210,16 +299,47 @@ class Ledger:
         """Delete an entry, if it is there."""
         self._store.delete(key.path)
 
-    def waiting(self, target: str) -> list[ReleaseId]:
-        """The releases of a target that wait to be planned."""
-        return [ReleaseId(*parts) for parts in self._parts(target, "waiting")]  # type: ignore[arg-type]
+    def discard[E](self, key: Key[E], entry: E) -> bool:
+        """Delete an entry if it is still as it was read; tells whether it did."""
+        stored = self._store.read(key.path)
+        if stored is None or _decoded(key, stored.raw) != entry:
+            return False
+        try:
+            self._store.delete(key.path, stored.etag)
+        except StateChanged:
+            return False
+        return True
+
+    def waiting(self, target: str) -> list[WaitingEntry]:
+        """The releases of a target that wait to be planned, those that wait for longest first."""
+        return [
+            WaitingEntry(datetime.strptime(since, _MOMENT).replace(tzinfo=UTC), ReleaseId(*release))  # type: ignore[arg-type]
+            for since, *release in self._parts(target, "waiting")
+        ]
+
+    def held(self, target: str) -> list[HeldEntry]:
+        """The releases of a target that are planned again."""
+        return [HeldEntry(Until(until), ReleaseId(*release)) for until, *release in self._parts(target, "held")]  # type: ignore[arg-type]
 
     def following(self, target: str) -> list[str]:
         """The rebuilds of a target whose runs are not over."""
         return [parts[0] for parts in self._parts(target, "following")]
 
+    def parked(self, target: str) -> list[str]:
+        """What was given up for a target."""
+        return [parts[0] for parts in self._parts(target, "parked")]
+
+    def quarantined(self) -> list[tuple[date, str]]:
+        """What is in quarantine: day of arrival and digest. What somebody else has put there is passed over."""
+        found = []
+        for parts in self._parts():
+            with suppress(ValueError):
+                day, digest = parts
+                found.append((date.fromisoformat(day), digest))
+        return found
+
     def _parts(self, *prefix: str) -> Iterator[list[str]]:
-        start = "/".join(quote(part, safe="") for part in prefix) + "/"
+        start = "".join(quote(part, safe="") + "/" for part in prefix)
         for path in self._store.keys(start):
             yield [unquote(part) for part in path.removeprefix(start).removesuffix(".json").split("/")]
 

@@ -5,11 +5,12 @@ from datetime import timedelta
 # Hooks of Azure DevOps are a few kB; 2 MB is what it sends at most (facts: payload limit of service hooks).
 HOOK_BODY_BYTES = 2 * 1024 * 1024
 
-# How much of a notification that cannot be read is kept for a person.
-UNREADABLE_CHARACTERS = 6 * 1024
+# How much of a body that cannot be read is kept for a person: hooks are a few kB.
+QUARANTINE_BYTES = 64 * 1024
+# How long: two weeks are enough to come back from a holiday, and whatever a stranger wrote does not stay for ever.
+QUARANTINE_LIFETIME = timedelta(days=14)
 
-# A queue message may be 64 KiB. Ours name things and hold nothing; the largest quotes an unreadable notification,
-# whose characters may take six bytes each in JSON.
+# A queue message may be 64 KiB. Ours name things and hold nothing; the largest lists the environments of a rerun.
 MESSAGE_BYTES = 48 * 1024
 
 # A definition file is a list of packages. The longest real ones (compiled, with hashes) stay far below this.
@@ -31,12 +32,16 @@ NEEDS = 1000
 NEED_CHARACTERS = 1000
 # A reason is one line for a person.
 REASON_CHARACTERS = 300
+# Releases that are named where something is parked; they are all in its messages.
+SHOWN_RELEASES = 5
 
 # Includes of includes: deeper chains are a mistake or a loop.
 INCLUDE_DEPTH = 10
 
 # One request fetches this many blobs as a zip: large enough to make few requests, small enough for one answer.
 BLOBS_PER_REQUEST = 200
+# What that zip holds, unpacked: a zip of zeros could be as large as memory.
+UNPACKED_BYTES = 256 * 1024 * 1024
 
 # Jobs that one pipeline run may hold. Azure Pipelines expands one job per environment and stops at 256 jobs.
 ENVIRONMENTS_PER_RUN = 50
@@ -81,6 +86,10 @@ CLOCK_SKEW = timedelta(minutes=5)
 # Runs that a look-up returns. A rebuild's run is among the newest of its definition on its branch.
 RUNS_PER_LOOKUP = 100
 
+# How far back a job looks for an older run of its own work. Between the two lie the app's tries (some hours); between
+# the second and its first step the wait for an approval, a permission or an agent.
+DUPLICATE_WINDOW = timedelta(days=7)
+
 # A claim older than this belongs to a worker that is gone: host.json's functionTimeout, and a minute.
 CLAIM_LIFETIME = timedelta(minutes=6)
 
@@ -89,7 +98,20 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 TRIES = 30
 
+# Clocks of two workers differ by less. A message that comes so much too early is sent again for the rest.
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+# A failed attempt is followed by the next one after this: most of what passes by itself passes in a minute.
+RETRY_PAUSE = timedelta(minutes=1)
+
+# What is held may go on for a reason that nobody tells of, such as a file that an index shows late: it is planned
+# again so often.
+HELD_PERIOD = timedelta(hours=1)
+# Releases of one package that are planned again while they are held: the newest. Each costs every plan a few requests.
+HELD_PER_PACKAGE = 10
+
 # Work that nobody has touched for so long is taken up by the timer: longer than the longest pause between tries.
+# For so long, too, an entry of something parked waits for what was about to be parked with it.
 STANDSTILL = timedelta(minutes=15)
 
 # How long Azure ML is asked for a version that a successful job says it has registered.
@@ -104,6 +126,11 @@ PACKAGES_LIFETIME = timedelta(minutes=15)
 # Commits between the planned tip and the branch's tip that are searched for our own.
 COMMITS_SEARCHED = 200
 
+# Pages of 5,000 blobs each: far more than a target's ledger gathers in years.
+LEDGER_PAGES = 200
+# Pages of an environment's versions; it would need thousands of rebuilds to fill them.
+AZURE_ML_PAGES = 100
+
 # A ledger entry is changed by compare and swap; this many losses in a row mean something else is wrong.
 SWAP_ATTEMPTS = 10
 
@@ -114,9 +141,19 @@ STORAGE_FIRST_PAUSE = 1
 STORAGE_CONNECT_SECONDS = 5
 STORAGE_READ_SECONDS = 20
 
+# What a service asks us to wait (`Retry-After`) is slept inside a function up to here; longer waits belong to the
+# queue's message. As long as FIRST_PAUSE, with which the message would come again.
+PAUSE_INSIDE = timedelta(seconds=5)
+# Reads of Azure DevOps that fail are repeated as its SDK has it: some five seconds in all, and then the message.
+DEVOPS_RETRIES = 3
+DEVOPS_FIRST_PAUSE = 0.8
+# One answer of Azure DevOps: JSON takes some ten times its size in memory, and the platform gives 1.5 GB. The longest
+# is the list of a repository's files, some 500 bytes for each.
+ANSWER_BYTES = 64 * 1024 * 1024
+
 # The whole of one call to Azure DevOps, in seconds. The SDK's own default of 100 s is most of a function's life.
 REQUEST_SECONDS = 60
 
-# host.json's maxDequeueCount: a message that the host lost this often is parked by ourselves, since the platform
-# moves a message to the poison queue only when the function reported a failure.
+# host.json's maxDequeueCount: a message that is handed out for this time is parked by ourselves, before the platform
+# does, since it moves a message to the poison queue only when the function reported a failure.
 MAX_DEQUEUE_COUNT = 5

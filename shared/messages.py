@@ -1,6 +1,6 @@
 """What travels through the two queues: small JSON that names things and holds nothing.
 
-Every message carries a schema number; one of another number is refused in one line and parked.
+Every message carries a schema number; one of another number, or one that contradicts itself, is refused in one line.
 """
 
 import json
@@ -11,8 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.domain.complaints import explain
 from shared.domain.releases import ReleaseId
-from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, UnreadableSignal
-from shared.errors import InvalidMessage
+from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, Source
+from shared.errors import InvalidInput, InvalidMessage
 from shared.limits import MESSAGE_BYTES
 
 SCHEMA = 1
@@ -37,22 +37,26 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A target has something to do: releases that wait, a rebuild that stands still, or a person's rerun.
+    """A target has something to do: releases that wait, a rebuild that stands still, a retry, or a person's rerun.
 
     Attributes:
         target: the target's name.
         rerun: set for a person's rerun, which is planned by itself.
+        held: what is held is planned again, whether anything else waits or not.
+        retry: a rebuild whose next attempts are to be queued.
         tries: how often a service was in the way.
     """
 
     target: str
     rerun: Rerun | None = None
+    held: bool = False
+    retry: str | None = None
     tries: int = 0
     kind: Literal["turn"] = "turn"
 
 
 _SIGNAL: TypeAdapter[Signal] = TypeAdapter(
-    Annotated[ReleaseSignal | FeedSignal | RunSignal | UnreadableSignal, Field(discriminator="kind")]
+    Annotated[ReleaseSignal | FeedSignal | RunSignal, Field(discriminator="kind")]
 )
 _TURN: TypeAdapter[Turn] = TypeAdapter(Turn)
 
@@ -75,18 +79,18 @@ def decode_signal(text: str) -> Signal:
     """Read a message of the queue `signals`.
 
     Raises:
-        InvalidMessage: not such a message, or one of another schema.
+        InvalidMessage: not such a message, one of another schema, or one that contradicts itself.
     """
-    return _decoded(text, _SIGNAL)
+    return _sound(_decoded(text, _SIGNAL))
 
 
 def decode_turn(text: str) -> Turn:
     """Read a message of the queue `rebuilds`.
 
     Raises:
-        InvalidMessage: not such a message, or one of another schema.
+        InvalidMessage: not such a message, one of another schema, or one that contradicts itself.
     """
-    return _decoded(text, _TURN)
+    return _sound(_decoded(text, _TURN))
 
 
 def _decoded[T](text: str, adapter: TypeAdapter[T]) -> T:
@@ -98,8 +102,42 @@ def _decoded[T](text: str, adapter: TypeAdapter[T]) -> T:
         raise InvalidMessage("the message is not a JSON object")
     schema = body.pop("schema", None)
     if schema != SCHEMA:
-        raise InvalidMessage(f"the message has schema {schema!r}; this version reads {SCHEMA}")
+        shown = schema if isinstance(schema, int | str | None) else type(schema).__name__
+        raise InvalidMessage(f"the message has schema {shown!r:.40}; this version reads {SCHEMA}")
     try:
         return adapter.validate_python(body, strict=False)
     except ValidationError as problems:
         raise InvalidMessage("the message: " + "; ".join(explain(error) for error in problems.errors())) from None
+
+
+def _sound[M: (Signal, Turn)](message: M) -> M:
+    """The message, if its fields agree: nothing that we write ourselves is refused here."""
+    try:
+        why = _contradiction(message)
+    except InvalidInput as problem:
+        why = str(problem)
+    if why:
+        raise InvalidMessage(f"the message contradicts itself: {why}")
+    return message
+
+
+def _contradiction(message: Signal | Turn) -> str | None:
+    if message.tries < 0:
+        return f"{message.tries} tries"
+    match message:
+        case ReleaseSignal():
+            ReleaseId.of(message.feed, message.name, message.version)
+            by_hand = message.attempt > 0 and message.source is Source.PERSON and message.target is not None
+            if message.attempt < 0 or ((message.attempt or message.environments) and not by_hand):
+                return "a rerun has an attempt from 1, a target, and a person as its source"
+        case RunSignal() if message.run < 1:
+            return f"run {message.run}"
+        case Turn() if (message.rerun is not None) + message.held + (message.retry is not None) > 1:
+            return "a turn is a rerun, a retry or a look at what is held, not several of them"
+        case Turn(rerun=Rerun() as rerun):
+            named = rerun.release
+            if ReleaseId.of(named.feed, named.package, named.version) != named:
+                return f"{named} is not written as a release's identity is"
+            if rerun.attempt < 1:
+                return f"attempt {rerun.attempt}"
+    return None

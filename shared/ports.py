@@ -13,6 +13,7 @@ from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
+from shared.domain.upstreams import Upstream
 
 
 class Clock(Protocol):
@@ -54,8 +55,16 @@ class LedgerStore(Protocol):
         """
         ...
 
-    def delete(self, key: str) -> None:
-        """Delete a blob; nothing happens if there is none."""
+    def delete(self, key: str, etag: str | None = None) -> None:
+        """Delete a blob; without an ETag nothing happens if there is none.
+
+        Args:
+            key: the blob.
+            etag: delete it only if it is still as it was read.
+
+        Raises:
+            StateChanged: it is not: somebody else changed or deleted it.
+        """
         ...
 
     def keys(self, prefix: str) -> Iterable[str]:
@@ -80,13 +89,15 @@ class FeedVersion:
         files: names of its files.
         views: names of the views that hold it.
         upstream: where it was taken from, or None if it was published to this feed.
+        beside_own: whether the feed also holds versions of this package that were published to it.
         deleted: whether it lies in the recycle bin.
     """
 
     version: str
     files: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
-    upstream: str | None = None
+    upstream: Upstream | None = None
+    beside_own: bool = False
     deleted: bool = False
 
 
@@ -97,12 +108,12 @@ class Change:
     Attributes:
         name: the package.
         version: the version.
-        upstream: whether it was taken from an upstream source.
+        upstream: where it was taken from, or None if it was published to this feed.
     """
 
     name: str
     version: str
-    upstream: bool = False
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +234,13 @@ class PipelineRun:
         id: its id (the build's id too).
         parameters: the template parameters it was queued with.
         url: where a person can look at it.
+        cancelled: somebody cancelled it, whether it has ended yet or not.
     """
 
     id: int
     parameters: Mapping[str, str]
     url: str | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +271,8 @@ class RunOutcome:
         jobs: by display name.
         problem: an error of the run itself, such as a broken template.
         finished: when it was over.
+        waits: what it waits for before its jobs begin: `approval`, `permission`, or the name of another check.
+        url: where a person can look at it.
     """
 
     parameters: Mapping[str, str]
@@ -266,6 +281,8 @@ class RunOutcome:
     jobs: Mapping[str, JobOutcome] = field(default_factory=dict)
     problem: str | None = None
     finished: datetime | None = None
+    waits: str | None = None
+    url: str | None = None
 
 
 class Pipeline(Protocol):

@@ -7,6 +7,8 @@
 | `REBUILDER_STORAGE__blobServiceUri`, `REBUILDER_STORAGE__queueServiceUri` | the storage account, by identity |
 | `REBUILDER_SETTLE_SECONDS` | how long releases are gathered before they are planned together (default 120) |
 | `REBUILDER_SUSPENDED` | `true`: take signals in and do nothing about them |
+| `REBUILDER_PUBLISHING_PROJECTS` | other projects whose pipelines publish packages, separated by commas |
+| `REBUILDER_REPLAY_FEEDS` | `true`: a feed that is new here is read from its beginning, not from now on |
 | `REBUILDER_PACKAGE_EVENTS` | event types of the package event, separated by white space, where yours differ |
 | `AZURE_CLIENT_ID` | the user-assigned managed identity; empty for the system-assigned one |
 """
@@ -49,6 +51,11 @@ def _feeds(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _words(value: object) -> object:
     return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _names(value: object) -> object:
+    # Names of projects may hold blanks, and no commas.
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
 def _secrets(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,9 +119,14 @@ class _Values(BaseModel):
     queues: Annotated[_Address, Field(alias="REBUILDER_STORAGE__queueServiceUri")]
     settle_seconds: Annotated[float, Field(alias="REBUILDER_SETTLE_SECONDS", ge=0, le=86_400)] = 120
     suspended: Annotated[bool, Field(alias="REBUILDER_SUSPENDED")] = False
+    attempts: Annotated[int, Field(alias="REBUILDER_ATTEMPTS", ge=1, le=5)] = 2
     package_events: Annotated[tuple[str, ...], BeforeValidator(_words), Field(alias="REBUILDER_PACKAGE_EVENTS")] = (
         PACKAGE_EVENTS
     )
+    publishing_projects: Annotated[
+        tuple[str, ...], BeforeValidator(_names), Field(alias="REBUILDER_PUBLISHING_PROJECTS")
+    ] = ()
+    replay_feeds: Annotated[bool, Field(alias="REBUILDER_REPLAY_FEEDS")] = False
     client_id: Annotated[str | None, Field(alias="AZURE_CLIENT_ID")] = None
 
 
@@ -128,7 +140,10 @@ class Settings:
         queues: address of the queue service.
         settle_time: how long releases are gathered.
         suspended: nothing is done about signals.
+        attempts: how often an environment's run is tried before it has failed.
         package_events: event types that mean a published package.
+        publishing_projects: further projects whose events count.
+        replay_feeds: a feed that is new here is read from its beginning.
         client_id: the user-assigned managed identity.
     """
 
@@ -139,7 +154,10 @@ class Settings:
         self.queues = values.queues
         self.settle_time = timedelta(seconds=values.settle_seconds)
         self.suspended = values.suspended
+        self.attempts = values.attempts
         self.package_events = values.package_events
+        self.publishing_projects = values.publishing_projects
+        self.replay_feeds = values.replay_feeds
         self.client_id = values.client_id or None
 
     @classmethod

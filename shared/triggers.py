@@ -2,18 +2,20 @@
 
 The hook endpoint's statuses are dictated by its sender: Azure DevOps repeats a notification only after 408, 502, 503
 and 504, switches a subscription off at 410 and puts it on probation at anything else that is not 2xx
-(learn.microsoft.com, "Troubleshoot service hooks").
+(learn.microsoft.com, "Troubleshoot service hooks"). The checks have one order: size, method, content type, secret, and
+only then the body.
 """
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import azure.functions as func
 
-from shared.composition import app
+from shared.composition import App, app
 from shared.errors import Busy, InvalidInput, NotAuthentic, NotKnown, RebuilderError, Transient
 from shared.limits import HOOK_BODY_BYTES
 from shared.log import alert
@@ -33,24 +35,28 @@ def check_settings() -> None:
     app()
 
 
-def hook(request: func.HttpRequest) -> func.HttpResponse:
+def hook(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
     """Take in a service hook or a publishing pipeline's POST."""
     try:
-        return _hook(request)
-    except Exception as problem:
-        # 503 and not 500: only then the sender tries again.
+        return _hook(request, product)
+    except Exception as problem:  # noqa: BLE001 (503 and not 500: only then the sender tries again)
         if isinstance(problem, Transient):
             alert("hook_put_off", why=problem)
         else:
-            _LOGGER.exception("hook_failed")
+            # Only where it happened: an error's own words may quote what was sent.
+            at = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)]
+            alert("hook_failed", error=type(problem).__name__, at=" ".join(at))
         return _answer(503, {"error": "try again later"}, {"Retry-After": "30"})
 
 
-def _hook(request: func.HttpRequest) -> func.HttpResponse:
-    body = request.get_body()
-    if len(body) > HOOK_BODY_BYTES:
+def _hook(request: func.HttpRequest, product: Callable[[], App]) -> func.HttpResponse:
+    if _is_too_large(request):
         return _answer(413, {"error": f"a notification has at most {HOOK_BODY_BYTES} bytes"})
-    intake = app().intake
+    if request.method != "POST":
+        return _answer(405, {"error": "send POST"}, {"Allow": "POST"})
+    if "json" not in request.headers.get("Content-Type", "").casefold():
+        return _answer(415, {"error": "send application/json"})
+    intake = product().intake
     try:
         intake.authenticate(
             authorization=request.headers.get("Authorization"), secret=request.headers.get(SECRET_HEADER)
@@ -58,10 +64,14 @@ def _hook(request: func.HttpRequest) -> func.HttpResponse:
     except NotAuthentic as problem:
         alert("hook_not_authentic", why=problem)
         return func.HttpResponse(status_code=401, headers={"WWW-Authenticate": "Basic"})
-    if "json" not in request.headers.get("Content-Type", "").casefold():
-        return _answer(415, {"error": "send application/json"})
-    receipt = intake.accept(body)
+    receipt = intake.accept(request.get_body())
     return _answer(202 if receipt.outcome == "accepted" else 200, asdict(receipt))
+
+
+def _is_too_large(request: func.HttpRequest) -> bool:
+    said = request.headers.get("Content-Length", "")
+    longer = said.isascii() and said.isdigit() and (len(said) > 15 or int(said) > HOOK_BODY_BYTES)
+    return longer or len(request.get_body()) > HOOK_BODY_BYTES
 
 
 def rerun(request: func.HttpRequest) -> func.HttpResponse:
@@ -117,6 +127,27 @@ def rebuild_status(request: func.HttpRequest) -> func.HttpResponse:
     return _for_person(lambda: _answer(200, app().status.rebuild(request.route_params["id"])))
 
 
+def parked(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:  # noqa: ARG001
+    """Show what is parked, oldest first."""
+    return _for_person(lambda: _answer(200, {"parked": [thing.shown() for thing in product().parked.all()]}))
+
+
+def release_parked(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
+    """Take up again what is parked: `{"id": …}` or `{"all": true}`."""
+
+    def answer() -> func.HttpResponse:
+        wanted = _json_object(request)
+        if wanted.keys() == {"id"}:
+            released = product().parked.release(_field(wanted, "id"))
+        elif wanted.keys() == {"all"} and wanted["all"] is True:
+            released = product().parked.release()
+        else:
+            raise InvalidInput('say what: {"id": "…"}, or {"all": true}')
+        return _answer(202, {"outcome": "released", "released": [thing.shown() for thing in released]})
+
+    return _for_person(answer)
+
+
 def signal(message: func.QueueMessage) -> None:
     """Do what a signal asks for."""
     app().worker.signal(_text(message), message.dequeue_count or 1)
@@ -139,8 +170,7 @@ def turn_given_up(message: func.QueueMessage) -> None:
 
 def repair(timer: func.TimerRequest) -> None:  # noqa: ARG001 (that it fired is all there is to know)
     """Find what no signal told."""
-    if not app().settings.suspended:
-        app().repair.run()
+    app().repair.run()
 
 
 def _for_person(answer: Callable[[], func.HttpResponse]) -> func.HttpResponse:

@@ -18,7 +18,9 @@ _LONGEST_FIRST = ("test_pipeline.py", "test_sample.py", "test_run.py", "test_tro
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests by how long their file takes."""
+    """Order the tests by how long their file takes, and leave the very long ones to `make test-long`."""
+    if os.environ.get("HYPOTHESIS_PROFILE") != "long":
+        items[:] = [item for item in items if item.get_closest_marker("long") is None]
 
     def rank(item: pytest.Item) -> int:
         stand = "/stand/" in str(item.path) or "/local/" in str(item.path) or "/steps/" in str(item.path)

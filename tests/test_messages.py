@@ -1,13 +1,16 @@
 import json
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.releases import ReleaseId
-from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, Source, UnreadableSignal
+from shared.domain.names import LONGEST_NAME
+from shared.domain.releases import LONGEST_VERSION, ReleaseId
+from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, Source
 from shared.errors import InvalidMessage
-from shared.limits import MESSAGE_BYTES, UNREADABLE_CHARACTERS
+from shared.limits import MESSAGE_BYTES
 from shared.messages import Rerun, Turn, decode_signal, decode_turn, encode
 
 SIGNALS: list[Signal] = [
@@ -15,7 +18,6 @@ SIGNALS: list[Signal] = [
     ReleaseSignal("f", "p", "1", Source.PERSON, target="main", attempt=2, environments=("a/b.yml",), tries=3),
     FeedSignal(Source.TIMER),
     RunSignal(7, None, Source.RUN_HOOK),
-    UnreadableSignal("no JSON", "{"),
 ]
 
 
@@ -40,9 +42,61 @@ def test_a_message_of_another_schema_is_refused_in_one_line() -> None:
         decode_turn('{"schema": 2, "target": "main", "kind": "turn"}')
 
 
-@given(st.text(max_size=UNREADABLE_CHARACTERS, alphabet=st.characters(exclude_categories=["Cs"])))
-def test_the_largest_unreadable_notification_fits_into_a_message(body: str) -> None:
-    assert len(encode(UnreadableSignal("why", body)).encode()) <= MESSAGE_BYTES
+# A queue takes 64 KiB, and one that is told to use base64 makes four bytes of three.
+QUEUE_BYTES = 64 * 1024
+
+
+def test_no_message_can_be_larger_than_a_queue_takes() -> None:
+    assert MESSAGE_BYTES * 4 <= QUEUE_BYTES * 3
+    name = "a" * LONGEST_NAME
+    room = MESSAGE_BYTES - len(encode(ReleaseSignal("f", name, "1", Source.PERSON, "main", 1, ("",))))
+
+    largest = ReleaseSignal("f", name, "1", Source.PERSON, "main", 1, ("x" * room,))
+
+    assert len(encode(largest).encode()) == MESSAGE_BYTES
+    with pytest.raises(InvalidMessage, match=f"at most {MESSAGE_BYTES}"):
+        encode(replace(largest, environments=("x" * (room + 1),)))
+    with pytest.raises(InvalidMessage, match=f"at most {MESSAGE_BYTES}"):
+        encode(Turn("main", Rerun(ReleaseId.of("f", "p", "1"), 1, ("\U0001f4e6" * MESSAGE_BYTES,))))
+
+
+def test_what_one_notification_makes_is_far_smaller() -> None:
+    guid = "6a5b9c1e-0d43-4b70-9f0e-3d1f4f1b2a77"
+    spelled = ReleaseSignal(guid, "a" * LONGEST_NAME, "1" * LONGEST_VERSION, Source.PACKAGE_HOOK)
+
+    assert len(encode(spelled).encode()) < MESSAGE_BYTES // 32
+
+
+@pytest.mark.parametrize(
+    ("decode", "fields"),
+    [
+        (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "no version", "source": "timer"}),
+        (decode_signal, {"kind": "release", "feed": "f", "name": "../p", "version": "1", "source": "timer"}),
+        (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer", "tries": -1}),
+        (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer",
+                         "target": "main", "attempt": 1}),
+        (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "person",
+                         "attempt": 1}),
+        (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "person",
+                         "target": "main", "environments": ["a.yml"]}),
+        (decode_signal, {"kind": "run", "run": 0, "pipeline": 7, "source": "timer"}),
+        (decode_signal, {"kind": "turn", "target": "main"}),
+        (decode_turn, {"kind": "feeds", "source": "timer"}),
+        (decode_turn, {"kind": "turn", "target": "main", "tries": -1}),
+        (decode_turn, {"kind": "turn", "target": "main", "held": True, "retry": "x"}),
+        (decode_turn, {"kind": "turn", "target": "main",
+                       "rerun": {"release": {"feed": "f", "package": "p", "version": "1"}, "attempt": 0}}),
+        (decode_turn, {"kind": "turn", "target": "main",
+                       "rerun": {"release": {"feed": "f", "package": "Other_Name", "version": "1"}, "attempt": 1}}),
+        (decode_turn, {"kind": "turn", "target": "main",
+                       "rerun": {"release": {"feed": "f", "package": "p", "version": "1.0"}, "attempt": 1}}),
+    ],
+)  # fmt: skip
+def test_a_message_that_contradicts_itself_is_refused(
+    decode: Callable[[str], object], fields: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidMessage):
+        decode(json.dumps({"schema": 1, **fields}))
 
 
 @given(st.one_of(st.text(), st.sampled_from(["[]", "null", "{}", '{"schema":1}', "[" * 100_000, "1" * 5000])))

@@ -38,6 +38,14 @@ def test_good_settings_become_typed_targets() -> None:
     assert settings.suspended is False
 
 
+def test_projects_are_separated_by_commas_since_their_names_may_hold_blanks() -> None:
+    found = Settings.read({**GOOD, "REBUILDER_PUBLISHING_PROJECTS": " Data Platform, libraries,, "})
+
+    assert found.publishing_projects == ("Data Platform", "libraries")
+    assert (Settings.read(GOOD).publishing_projects, Settings.read(GOOD).replay_feeds) == ((), False)
+    assert Settings.read({**GOOD, "REBUILDER_REPLAY_FEEDS": "true"}).replay_feeds is True
+
+
 def test_everything_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Settings.read({})
@@ -70,6 +78,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("REBUILDER_STORAGE__queueServiceUri", "account", "is not an address"),
         ("REBUILDER_SETTLE_SECONDS", "soon", "REBUILDER_SETTLE_SECONDS"),
         ("REBUILDER_SUSPENDED", "perhaps", "REBUILDER_SUSPENDED"),
+        ("REBUILDER_REPLAY_FEEDS", "perhaps", "REBUILDER_REPLAY_FEEDS"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_with_what_is_wrong(name: str, value: str, complaint: str) -> None:

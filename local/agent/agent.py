@@ -71,7 +71,7 @@ class Agent:
 
     def take(self, build: Build) -> None:
         """Put a run into this agent's queue."""
-        build.timeline = Timeline(self._folder / "runs" / str(build.id))
+        build.timeline = Timeline(self._folder / "runs" / str(build.id), build.checks)
         self._waiting.put(build)
 
     def _work(self) -> None:
@@ -159,6 +159,7 @@ class Agent:
             record.end("canceled" if build.cancelled.is_set() else "skipped")
             return record.result or ""
         folder = self._folder / "work" / str(build.id) / job.name
+        token = self._machine.access_token()
         context = JobContext(
             plan=job,
             machine=self._machine,
@@ -179,6 +180,8 @@ class Agent:
             commit=build.commit,
             tags=build.tags,
             cancelled=build.cancelled,
+            secret_variables={"System.AccessToken": token},
+            secrets=[token],
         )
         record.begin()
         try:

@@ -38,6 +38,7 @@ class JobContext:
         timeline: where it is recorded.
         folder: its work folder.
         variables: by name, as the service has them; names are compared without case.
+        secret_variables: likewise, but a step gets one only where it names it: no process finds it by itself.
         path: folders in front of PATH.
         secrets: texts that no log shows.
         tags: of the build.
@@ -53,6 +54,7 @@ class JobContext:
     commit: str
     tags: list[str]
     cancelled: threading.Event
+    secret_variables: Mapping[str, str] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     result: str = "succeeded"
@@ -60,7 +62,8 @@ class JobContext:
     def get(self, name: str) -> str | None:
         """A variable's value."""
         wanted = name.casefold()
-        return next((value for key, value in self.variables.items() if key.casefold() == wanted), None)
+        known = {**self.secret_variables, **self.variables}
+        return next((value for key, value in known.items() if key.casefold() == wanted), None)
 
     def set(self, name: str, value: str) -> None:
         """Set a variable."""

@@ -38,6 +38,7 @@ class Machine:
         folder: for tools and work folders.
         find_python: returns an interpreter of a version such as `3.10`, or None.
         feed_indexes: feed name (`project/feed`) → address of its simple index, credentials included.
+        access_token: returns a job's own token for Azure DevOps, that of the build service.
         connections: service connection → returns an access token for Azure.
         azure_environment: variables that lead processes of `AzureCLI@2` to Azure's addresses.
     """
@@ -45,6 +46,7 @@ class Machine:
     folder: Path
     find_python: Callable[[str], str | None]
     feed_indexes: Callable[[], Mapping[str, str]]
+    access_token: Callable[[], str]
     connections: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     azure_environment: Mapping[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 
 @dataclass
 class Record:
-    """One line of the timeline: a stage, a job or a task.
+    """One line of the timeline: a stage, a job, a task or a check.
 
     Attributes:
-        kind: `Stage`, `Phase`, `Job` or `Task`.
+        kind: `Stage`, `Phase`, `Job`, `Task`, `Checkpoint` or `Checkpoint.…`.
         name: what it is called on the run's page.
         identifier: its place, such as `__default.rebuild_x.__default`.
         parent: the record it belongs to.
@@ -45,7 +46,7 @@ class Record:
 
 
 class Timeline:
-    """All records and logs of one run.
+    """All records and logs of one run, behind those of the checks that it passed before.
 
     Attributes:
         folder: for logs and artifacts.
@@ -53,9 +54,9 @@ class Timeline:
         summaries: Markdown files that steps uploaded.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, before: Iterable[Record] = ()) -> None:
         self.folder = folder
-        self.records: list[Record] = []
+        self.records = list(before)
         self.summaries: list[str] = []
         self.changes = 0
         self._lock = threading.Lock()
@@ -79,14 +80,15 @@ class Timeline:
         """The numbers of all logs."""
         return [record.log for record in self.records if record.log is not None]
 
-    def described(self, base: str) -> dict[str, Any]:
-        """The timeline in the service's words."""
-        return {
-            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, str(self.folder))),
-            "changeId": sum(1 for record in self.records if record.state == "completed"),
-            "url": f"{base}/timeline",
-            "records": [_described(record, base) for record in self.records],
-        }
+
+def described(records: Sequence[Record], base: str) -> dict[str, Any]:
+    """A timeline of records in the service's words; `base` is the address of the build."""
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, base)),
+        "changeId": sum(1 for record in records if record.state == "completed"),
+        "url": f"{base}/timeline",
+        "records": [_described(record, base) for record in records],
+    }
 
 
 def _described(record: Record, base: str) -> dict[str, Any]:

@@ -13,15 +13,19 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from local.azure_devops.locations import ALL, RESOURCE_AREAS, Location
-from local.faults import Fault, Faults
+from local.faults import Fault, Faults, Switch
 from local.identity import claims_of
 
 # The resource id of Azure DevOps in Microsoft Entra ID: the audience of every token that it accepts.
 AUDIENCE = "499b84ac-1321-427f-aa17-267ca6975798"
+
+# Whose token a pipeline's job has, and all that the stand lets it do here beside the feed.
+BUILD_SERVICE = "build-service"
+_BUILD_SERVICE_MAY = frozenset({"resource areas", "builds"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +163,16 @@ class Api:
     async def _serve(
         self, request: Request, below: str, operation: Operation, groups: dict[str, str | None]
     ) -> Response:
-        fault = self.faults.next(operation.name)
+        switch = self.faults.next(operation.name)
         if not is_signed_in(request):
-            return failing(Fault.UNAUTHORIZED)
-        if fault is not None and fault is not Fault.AFTER:
-            return failing(fault)
+            return failing(Switch(operation.name, Fault.UNAUTHORIZED, 1))
+        if caller(request) == BUILD_SERVICE and operation.name not in _BUILD_SERVICE_MAY:
+            refused = ServiceError(
+                403, "UnauthorizedRequestException", f"The build service may not do this here: {operation.name}."
+            )
+            return JSONResponse(refused.body(), refused.status)
+        if switch and not switch.fault.has_effect:
+            return failing(switch)
         project = groups.pop("project", None)
         call = Call(
             project=project,
@@ -186,7 +195,7 @@ class Api:
                     accept=request.headers.get("Accept", ""),
                 )
             )
-        return failing(Fault.UNAVAILABLE) if fault is Fault.AFTER else response
+        return spoiled(response, switch) if switch else response
 
     async def _answer(self, operation: Operation, call: Call) -> Response:
         try:
@@ -212,14 +221,44 @@ class Dropped(Response):
         raise ConnectionResetError("the stand drops this connection on purpose")
 
 
-def failing(fault: Fault) -> Response:
+def failing(switch: Switch) -> Response:
     """The answer of a call that goes wrong on purpose."""
+    response = _failing(switch.fault)
+    response.headers.update(switch.headers)
+    return response
+
+
+def spoiled(response: Response, switch: Switch) -> Response:
+    """The answer of a call that was done, as a switch has it."""
+    kind = response.headers.get("Content-Type")
+    match switch.fault:
+        case Fault.AFTER:
+            return failing(switch)
+        case Fault.EMPTY:
+            response = Response(b"", response.status_code, media_type=kind)
+        case Fault.TRUNCATED:
+            whole = bytes(response.body)
+            response = Response(whole[: len(whole) // 2], response.status_code, media_type=kind)
+        case Fault.ODD:
+            response = Response(b'{"value": "nothing"}', response.status_code, media_type=kind)
+    response.headers.update(switch.headers)
+    return response
+
+
+_SIGN_IN = "<html><title>Azure DevOps Services | Sign In</title><body><form></form></body></html>"
+
+
+def _failing(fault: Fault) -> Response:
     match fault:
         case Fault.DROP:
             return Dropped()
         case Fault.SIGN_IN:
-            page = iter(["<html><title>Azure DevOps Services | Sign In</title></html>"])  # chunked, as the service does
+            page = iter([_SIGN_IN])  # chunked, as the service does
             return StreamingResponse(page, 203, media_type="text/html")
+        case Fault.PAGE:
+            return HTMLResponse(_SIGN_IN)
+        case Fault.REDIRECT:
+            return RedirectResponse("http://localhost:1/_signin?realm=dev.azure.com", 302)
         case Fault.TOO_MANY:
             error = ServiceError(
                 429,
@@ -246,11 +285,20 @@ def failing(fault: Fault) -> Response:
 
 def is_signed_in(request: Request) -> bool:
     """Whether a request carries a token for Azure DevOps that is still good."""
+    claims = _claims(request)
+    return claims.get("aud") == AUDIENCE and float(claims.get("exp", 0)) > time.time()
+
+
+def caller(request: Request) -> str | None:
+    """Whose token a request carries."""
+    return _claims(request).get("oid")
+
+
+def _claims(request: Request) -> dict[str, Any]:
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.casefold() == "basic":
         try:
             value = base64.b64decode(value).decode().partition(":")[2]
         except ValueError:
-            return False
-    claims = claims_of(value)
-    return claims.get("aud") == AUDIENCE and float(claims.get("exp", 0)) > time.time()
+            return {}
+    return claims_of(value)

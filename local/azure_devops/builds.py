@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local.agent.record import described
 from local.azure_devops import locations
 from local.azure_devops.api import Api, Call, Raw, ServiceError, collection
 from local.azure_devops.pipelines import Build, Pipelines
@@ -32,9 +33,10 @@ class BuildRecords:
 
     def _timeline(self, call: Call) -> Any:
         build = self._build(call)
-        if build.timeline is None:
+        records = build.timeline.records if build.timeline else build.checks
+        if not records and build.timeline is None:
             raise ServiceError(404, "TimelineNotFoundException", f"Build {build.id} has no timeline yet.")
-        return build.timeline.described(f"{call.base}/{self._pipelines.project}/_apis/build/Builds/{build.id}")
+        return described(records, f"{call.base}/{self._pipelines.project}/_apis/build/Builds/{build.id}")
 
     def _logs(self, call: Call) -> Any:
         build = self._build(call)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name, canonicalize_version
 
-from local.azure_devops.packages import NAMESPACE, FeedVersion, File, Refused, identity, metadata
+from local.azure_devops.packages import NAMESPACE, PUBLIC, FeedVersion, File, Refused, Source, identity, metadata
 from local.upstream import Upstream
 
 
@@ -28,6 +28,7 @@ class Feed:
         project: its project.
         name: its name.
         visible_after: fault switch: seconds until a new version is shown.
+        stuck: fault switch: the change log's token does not move.
         published: called with name and version when a version's first file arrives.
         upstream: the public index behind it, or None.
         packages: by normalised name and canonical version; read and written under `lock`.
@@ -40,6 +41,7 @@ class Feed:
         self.name = name
         self.id = str(uuid.uuid5(NAMESPACE, f"feed/{project}/{name}"))
         self.visible_after = 0.0
+        self.stuck = False
         self.published: list[Callable[[str, str], None]] = []
         self._folder = folder
         self.upstream = upstream
@@ -63,13 +65,19 @@ class Feed:
         """
         name, version = identity(filename, content)
         with self.lock:
-            first = self._add(name, version, filename, content, upstream=False)
+            first = self._add(name, version, filename, content)
         if first and not silent:
             for tell in self.published:
                 tell(name, version)
         return name, version
 
-    def _add(self, name: str, version: str, filename: str, content: bytes, *, upstream: bool) -> bool:
+    def take(self, filename: str, content: bytes, *sources: Source) -> None:
+        """Save a file of an upstream source, the nearest first, as if somebody had installed it from there."""
+        name, version = identity(filename, content)
+        with self.lock:
+            self._add(name, version, filename, content, sources)
+
+    def _add(self, name: str, version: str, filename: str, content: bytes, sources: tuple[Source, ...] = ()) -> bool:
         key = canonicalize_name(name)
         versions = self.packages.setdefault(key, {})
         self.names.setdefault(key, name)
@@ -77,7 +85,7 @@ class Feed:
         first = number not in versions
         if first:
             versions[number] = FeedVersion(
-                version, datetime.now(UTC), time.monotonic() + self.visible_after, upstream=upstream
+                version, datetime.now(UTC), time.monotonic() + self.visible_after, sources=sources
             )
         entry = versions[number]
         if entry.deleted or filename in entry.files:
@@ -163,5 +171,5 @@ class Feed:
         if content is None:
             return None
         with self.lock, suppress(Refused):  # somebody else fetched it at the same time
-            self._add(key, version, filename, content, upstream=True)
+            self._add(key, version, filename, content, (PUBLIC,))
         return content

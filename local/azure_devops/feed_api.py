@@ -11,7 +11,7 @@ from packaging.version import Version
 from local.azure_devops import locations
 from local.azure_devops.api import Api, Call, ServiceError, collection
 from local.azure_devops.feed import Feed
-from local.azure_devops.packages import NAMESPACE, FeedVersion
+from local.azure_devops.packages import NAMESPACE, FeedVersion, Source
 
 
 class FeedApi:
@@ -114,7 +114,7 @@ class FeedApi:
                 }
                 for token, key, version in news
             ]
-        last = news[-1][0] if news else after
+        last = news[-1][0] if news and not self._feed.stuck else after
         return {"_links": {}, "count": len(rows), "nextPackageContinuationToken": last, "packageChanges": rows}
 
     def _latest(self, call: Call) -> Any:
@@ -158,19 +158,19 @@ class FeedApi:
             ],
         }  # fmt: skip
         if version.upstream:
-            row["directUpstreamSourceId"] = str(uuid.uuid5(NAMESPACE, "upstream"))
+            row["directUpstreamSourceId"] = _source_id(version.sources[0])
         return row
 
     def _chain(self, version: FeedVersion) -> list[dict[str, Any]]:
-        if not version.upstream:
-            return []
         return [
             {
-                "id": str(uuid.uuid5(NAMESPACE, "upstream")),
-                "name": "the public index",
+                "id": _source_id(source),
+                "name": source.name,
                 "protocol": "pypi",
-                "upstreamSourceType": "public",
+                "upstreamSourceType": "internal" if source.feed else "public",
+                **({"internalUpstreamFeedId": source.feed} if source.feed else {}),
             }
+            for source in version.sources
         ]
 
     def _package_id(self, key: str) -> str:
@@ -178,3 +178,7 @@ class FeedApi:
 
     def _version_id(self, key: str, number: str) -> str:
         return str(uuid.uuid5(NAMESPACE, f"{self._feed.id}/{key}/{number}"))
+
+
+def _source_id(source: Source) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"upstream/{source.feed}" if source.feed else "upstream"))

@@ -26,6 +26,22 @@ class File:
     requires_python: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An upstream source.
+
+    Attributes:
+        name: for a person.
+        feed: the id of another feed; None for a public index.
+    """
+
+    name: str
+    feed: str | None = None
+
+
+PUBLIC = Source("the public index")
+
+
 @dataclass
 class FeedVersion:
     """One version of a package.
@@ -35,7 +51,7 @@ class FeedVersion:
         published: when.
         visible: from when on it is shown (`time.monotonic`).
         views: that hold it.
-        upstream: it came from the upstream.
+        sources: the upstream sources that it came through, if any.
         deleted: it lies in the recycle bin.
         token: of its newest change.
     """
@@ -45,9 +61,14 @@ class FeedVersion:
     visible: float
     files: dict[str, File] = field(default_factory=dict)
     views: list[str] = field(default_factory=lambda: ["Local"])
-    upstream: bool = False
+    sources: tuple[Source, ...] = ()
     deleted: bool = False
     token: int = 0
+
+    @property
+    def upstream(self) -> bool:
+        """Whether it came from an upstream source."""
+        return bool(self.sources)
 
     @property
     def is_shown(self) -> bool:

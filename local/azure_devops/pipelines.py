@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from local.agent.record import Timeline
+from local.agent.record import Record, Timeline
 from local.azure_devops import locations
 from local.azure_devops.api import Api, Call, ServiceError, collection
 from local.azure_devops.parameters import ParameterProblem, check_parameters
@@ -40,6 +40,7 @@ class Build:
     finished: datetime | None = None
     tags: list[str] = field(default_factory=list)
     timeline: Timeline | None = None
+    checks: list[Record] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -54,6 +55,7 @@ class Pipelines:
     def __init__(self, project: str) -> None:
         self.project = project
         self.listed_after = 0
+        self._check: str | None = None
         self.queued: list[Callable[[Build], None]] = []
         self._definitions: dict[int, Definition] = {}
         self._builds: dict[int, Build] = {}
@@ -62,6 +64,20 @@ class Pipelines:
     def define(self, definition: Definition) -> None:
         """Create a pipeline."""
         self._definitions[definition.id] = definition
+
+    def hold(self, check: str = "Approval") -> None:
+        """Let the next runs wait for a check, until `release`: `Approval`, `Authorization` or any other."""
+        self._check = check
+
+    def release(self) -> None:
+        """Let every run go on that waits, and the next ones too."""
+        with self._lock:
+            self._check = None
+            held = [build for build in self.builds if any(check.state != "completed" for check in build.checks)]
+            for check in (check for build in held for check in build.checks):
+                check.end("succeeded")
+        for build in held:
+            self._hand_over(build)
 
     @property
     def builds(self) -> list[Build]:
@@ -113,10 +129,15 @@ class Pipelines:
             raise _invalid(f"/{definition.yaml_path}: {problem}") from None
         with self._lock:
             build = Build(len(self._builds) + 1, definition, branch, commit, parameters, datetime.now(UTC))
+            build.checks += _checks(self._check)
             self._builds[build.id] = build
+        if not build.checks:
+            self._hand_over(build)
+        return self._run(call, build)
+
+    def _hand_over(self, build: Build) -> None:
         for tell in self.queued:
             tell(build)
-        return self._run(call, build)
 
     def _get_run(self, call: Call) -> Any:
         build = self._builds.get(int(call.parameters.get("runId") or 0))
@@ -191,6 +212,17 @@ class Pipelines:
         if build.result and build.finished:
             row |= {"result": build.result, "finishTime": _moment(build.finished)}
         return row
+
+
+def _checks(kind: str | None) -> list[Record]:
+    """What the timeline holds of a run that waits for a check."""
+    if kind is None:
+        return []
+    above = Record("Checkpoint", "Checkpoint", "__default.Checkpoint", None, 1)
+    check = Record(f"Checkpoint.{kind}", f"Checkpoint.{kind}", f"__default.Checkpoint.{kind}", above.id, 1)
+    for record in (above, check):
+        record.begin()
+    return [above, check]
 
 
 def _invalid(message: str) -> ServiceError:

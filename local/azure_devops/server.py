@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from local.azure_devops.api import Api, failing, is_signed_in
+from local.azure_devops.api import Api, failing, is_signed_in, spoiled
 from local.azure_devops.builds import BuildRecords
 from local.azure_devops.feed import Feed
 from local.azure_devops.feed_api import FeedApi
@@ -156,8 +156,9 @@ class Organization:
         elif request.method == "POST":
             wish = await request.json()
             try:
-                self.faults.set(str(wish["operation"]), str(wish["fault"]), int(wish.get("times", 1)))
-            except (KeyError, ValueError) as problem:
+                headers = {str(name): str(value) for name, value in wish.get("headers", {}).items()}
+                self.faults.set(str(wish["operation"]), str(wish["fault"]), int(wish.get("times", 1)), headers)
+            except (KeyError, ValueError, AttributeError) as problem:
                 return JSONResponse({"error": str(problem), "faults": [fault.value for fault in Fault]}, 400)
         return JSONResponse({"calls": self.faults.calls})
 
@@ -178,17 +179,19 @@ class Organization:
     async def _packages(self, request: Request, address: re.Match[str]) -> Response:
         below = address["below"]
         operation = "upload" if request.method == "POST" else "index" if below.startswith("simple") else "download"
-        fault = self.faults.next(operation)
-        if fault is not None and fault is not Fault.AFTER:
-            return failing(fault)
+        switch = self.faults.next(operation)
+        if switch and not switch.fault.has_effect:
+            return failing(switch)
         if not self._may_use_feed(request):
             return Response("Sign in to use this feed.", 401, {"WWW-Authenticate": 'Basic realm="feed"'})
         right_place = (address["project"] or "").casefold() == self.names.project.casefold()
         if not right_place or address["feed"].casefold() not in (self.feed.name.casefold(), self.feed.id):
             return Response("There is no such feed.", 404)
         if operation == "upload" and below.strip("/") == "upload":
-            return await self._upload(request, fault)
-        return await run_in_threadpool(self._get_package, request, below, address["view"])
+            response = await self._upload(request)
+        else:
+            response = await run_in_threadpool(self._get_package, request, below, address["view"])
+        return spoiled(response, switch) if switch else response
 
     def _may_use_feed(self, request: Request) -> bool:
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")
@@ -201,7 +204,7 @@ class Organization:
                 return True
         return is_signed_in(request)
 
-    async def _upload(self, request: Request, fault: Fault | None) -> Response:
+    async def _upload(self, request: Request) -> Response:
         """Twine's form: the metadata's fields and the file in `content`."""
         async with request.form(max_part_size=512 * 1024 * 1024) as form:
             content = form.get("content")
@@ -212,7 +215,7 @@ class Organization:
             await run_in_threadpool(self.feed.publish, filename, raw)
         except Refused as problem:
             return Response(str(problem), problem.status, media_type="text/plain")
-        return failing(Fault.UNAVAILABLE) if fault is Fault.AFTER else Response("", 202)
+        return Response("", 202)
 
     def _get_package(self, request: Request, below: str, view: str | None) -> Response:
         try:

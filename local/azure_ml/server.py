@@ -61,6 +61,7 @@ class AzureML:
     Attributes:
         workspaces: names of those that are there.
         faults: its fault switches, by operation: `get environment`, `put version`, `list secrets`, …
+        endless: fault switch: lists of versions lead back to themselves.
         requests: every request, as (method, path).
         environments: workspace → environment → versions, oldest first.
     """
@@ -69,6 +70,7 @@ class AzureML:
         self.port = port
         self.workspaces = workspaces
         self.faults = Faults()
+        self.endless = False
         self.requests: list[tuple[str, str]] = []
         self.environments: dict[str, dict[str, list[Version]]] = {name: {} for name in workspaces}
         self._certificates = certificates
@@ -124,7 +126,8 @@ class AzureML:
     def _checked(self, operation: str, handler: Any) -> Any:
         async def serve(request: Request) -> Response:
             self.requests.append((request.method, request.url.path))
-            fault = self.faults.next(operation)
+            switch = self.faults.next(operation)
+            fault = switch.fault if switch else None
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             claims = claims_of(token) if scheme == "Bearer" else {}
             known = str(claims.get("aud", "")).rstrip("/") in _AUDIENCES
@@ -195,7 +198,8 @@ class AzureML:
             rows.reverse()
         if top := request.query_params.get("$top"):
             rows = rows[: int(top)]
-        return JSONResponse({"value": rows})
+        more = {"nextLink": str(request.url)} if self.endless else {}
+        return JSONResponse({"value": rows, **more})
 
     async def _get_version(self, request: Request) -> Response:
         found = self._find(request)

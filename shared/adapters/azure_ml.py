@@ -3,13 +3,17 @@
 The SDK costs more than a second to import, so that happens where it is used.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
+from shared.adapters.paging import bounded
+from shared.adapters.storage import asked_to_wait
 from shared.domain.targets import Workspace
 from shared.errors import AccessDenied, NotThere, ServiceUnavailable, Throttled
+from shared.limits import AZURE_ML_PAGES
 from shared.ports import RegisteredVersion
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ class AzureMLWorkspaces:
         key, value = tag
         what = f"looking for {name} in workspace {workspace}"
         try:
-            for environment in self._client(workspace).environments.list(name=name):
+            for environment in bounded(what, self._pages(workspace, name), AZURE_ML_PAGES):
                 if (environment.tags or {}).get(key) == value:
                     context = environment.build.path if environment.build else None
                     return RegisteredVersion(str(environment.version), dict(environment.tags), context)
@@ -40,11 +44,17 @@ class AzureMLWorkspaces:
             if problem.status_code in (401, 403):
                 raise AccessDenied(f"{what}: our identity may not read it ({problem.status_code})") from problem
             if problem.status_code == 429:
-                raise Throttled(f"{what}: the service is busy") from problem
+                raise Throttled(f"{what}: the service is busy", asked_to_wait(problem)) from problem
             raise ServiceUnavailable(f"{what}: {problem.status_code or 'no answer'}") from problem
         except AzureError as problem:
             raise ServiceUnavailable(f"{what}: {type(problem).__name__}") from problem
         return None
+
+    def _pages(self, workspace: Workspace, name: str) -> Iterable[Iterable[Any]]:
+        # An ItemPaged, whatever the SDK declares.
+        found: Any = self._client(workspace).environments.list(name=name)
+        pages: Iterable[Iterable[Any]] = found.by_page()
+        return pages
 
     def _client(self, workspace: Workspace) -> "MLClient":
         if workspace not in self._clients:

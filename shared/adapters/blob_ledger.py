@@ -1,4 +1,4 @@
-"""The ledger's blobs in an Azure storage account.
+"""Blobs of one container of an Azure storage account: the ledger's, and those in quarantine.
 
 Create-once is `If-None-Match: *`, compare-and-swap is `If-Match` (REST reference, "Specifying conditional headers
 for Blob service operations").
@@ -11,23 +11,26 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient
 
+from shared.adapters.paging import bounded
 from shared.adapters.storage import client_options, translated
 from shared.errors import StateChanged
+from shared.limits import LEDGER_PAGES
 from shared.ports import Stored
 
-CONTAINER = "ledger"
+LEDGER = "ledger"
+QUARANTINE = "quarantine"
 
 
 class BlobLedgerStore:
-    """Blobs of one container, created on first use."""
+    """Blobs of one container, created on first use and closed to everybody without a role."""
 
-    def __init__(self, account_url: str, credential: TokenCredential) -> None:
-        self._container = ContainerClient(account_url, CONTAINER, credential=credential, **client_options())
-        self._exists = False
+    def __init__(self, account_url: str, credential: TokenCredential, container: str = LEDGER) -> None:
+        self._container = ContainerClient(account_url, container, credential=credential, **client_options())
+        self._name = container
 
     def read(self, key: str) -> Stored | None:
         """Return a blob, or None if there is none."""
-        with translated(f"reading {key} in the ledger"):
+        with translated(f"reading {key} in container {self._name}"):
             try:
                 answer = self._blob(key).download_blob()
                 return Stored(answer.readall(), answer.properties.etag)
@@ -36,7 +39,7 @@ class BlobLedgerStore:
 
     def create(self, key: str, raw: bytes) -> str:
         """Create a blob and return its ETag."""
-        with translated(f"writing {key} to the ledger"):
+        with translated(f"writing {key} to container {self._name}"):
             try:
                 return self._upload(key, raw)
             except ResourceNotFoundError:
@@ -47,7 +50,7 @@ class BlobLedgerStore:
 
     def replace(self, key: str, raw: bytes, etag: str) -> str:
         """Replace a blob that is still as it was read, and return its new ETag."""
-        with translated(f"writing {key} to the ledger"):
+        with translated(f"writing {key} to container {self._name}"):
             try:
                 answer = self._blob(key).upload_blob(
                     raw, overwrite=True, etag=etag, match_condition=MatchConditions.IfNotModified
@@ -56,19 +59,24 @@ class BlobLedgerStore:
                 raise StateChanged(f"{key} was changed by somebody else") from None
             return str(answer["etag"])
 
-    def delete(self, key: str) -> None:
-        """Delete a blob; nothing happens if there is none."""
-        with translated(f"deleting {key} from the ledger"):
+    def delete(self, key: str, etag: str | None = None) -> None:
+        """Delete a blob; with an ETag only one that is still as it was read."""
+        with translated(f"deleting {key} from container {self._name}"):
             try:
-                self._blob(key).delete_blob()
-            except ResourceNotFoundError:
-                return
+                if etag is None:
+                    self._blob(key).delete_blob()
+                else:
+                    self._blob(key).delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
+            except (ResourceModifiedError, ResourceNotFoundError):
+                if etag is not None:
+                    raise StateChanged(f"{key} was changed by somebody else") from None
 
     def keys(self, prefix: str) -> Iterable[str]:
         """The keys that begin with a prefix, in order."""
-        with translated(f"listing {prefix} in the ledger"):
+        with translated(f"listing {prefix} in container {self._name}"):
             try:
-                return sorted(self._container.list_blob_names(name_starts_with=prefix))
+                pages = self._container.list_blob_names(name_starts_with=prefix).by_page()
+                return sorted(bounded(f"listing {prefix} in the ledger", pages, LEDGER_PAGES))
             except ResourceNotFoundError:
                 return []
 

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
+from shared.adapters.retry_after import retry_after
 from shared.errors import AccessDenied, ServiceUnavailable, Throttled
 from shared.limits import (
     STORAGE_CONNECT_SECONDS,
@@ -49,7 +50,7 @@ def translated(what: str) -> Iterator[None]:
         if problem.status_code == 403:
             raise AccessDenied(f"{what}: our identity may not do this (403)") from problem
         if problem.status_code in (429, 503):
-            raise Throttled(f"{what}: the service is busy ({problem.status_code})", _retry_after(problem)) from problem
+            raise Throttled(f"{what}: the service is busy ({problem.status_code})", asked_to_wait(problem)) from problem
         raise ServiceUnavailable(f"{what}: {problem.status_code or 'no answer'}") from problem
     except AzureError as problem:
         raise ServiceUnavailable(f"{what}: {_first_line(problem)}") from problem
@@ -59,7 +60,6 @@ def _first_line(problem: Exception) -> str:
     return (str(problem).splitlines() or [type(problem).__name__])[0]
 
 
-def _retry_after(problem: HttpResponseError) -> timedelta | None:
-    headers = getattr(problem.response, "headers", None) or {}
-    value = headers.get("Retry-After")
-    return timedelta(seconds=min(int(value), 3600)) if value and value.isdigit() else None
+def asked_to_wait(problem: HttpResponseError) -> timedelta | None:
+    """How long the service that answered with this error asks us to wait, if it does."""
+    return retry_after(getattr(problem.response, "headers", None) or {})

@@ -4,6 +4,7 @@ Text goes as it is (`messageEncoding: none` in host.json): the SDK's default, wh
 """
 
 from datetime import timedelta
+from math import ceil
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -21,7 +22,8 @@ class StorageQueue:
 
     def send(self, text: str, delay: timedelta = timedelta()) -> None:
         """Put a message into the queue; it never expires (time to live -1)."""
-        seconds = max(0, round(delay.total_seconds()))
+        # Never too early: what is due at a moment would find that it is not, and nothing would come after it.
+        seconds = max(0, ceil(delay.total_seconds()))
         with translated(f"sending to queue {self._name}"):
             try:
                 self._client.send_message(text, visibility_timeout=seconds, time_to_live=-1)

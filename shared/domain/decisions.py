@@ -46,6 +46,18 @@ class Decision:
         """Whether it leads to a rebuild."""
         return self.kind in (Kind.BUMP, Kind.REBUILD)
 
+    @property
+    def may_change(self) -> bool:
+        """Whether it holds for a reason that may pass: an older version never becomes newer."""
+        return self.kind is Kind.HELD and not self.reason.startswith(("older", "taken from"))
+
+    @property
+    def waits_for_releases(self) -> bool:
+        """Whether another release, or a file that arrives late, may let it go on."""
+        return self.kind is Kind.HELD and self.reason.startswith(
+            ("conflict", "recompile", "shares", "hashes unknown", "no file")
+        )
+
     def __str__(self) -> str:
         return f"{self.kind}({self.reason})" if self.kind is Kind.HELD else str(self.kind)
 
@@ -68,6 +80,7 @@ class Case:
         python: the environment's Python as `3.10`, if it is known.
         files: the release's files on the feed, or None if nobody has looked.
         requires_python: what the release says about the Python it needs, if that is known.
+        arriving: more files of the release may come than are there now.
         hashes: what takes the place of the requirement's hashes, where that is known.
         recompile: for a file that pip-compile or uv wrote, why the release asks for it to be compiled again.
         carried: the version that the environment carries by our doing, if it does.
@@ -82,6 +95,7 @@ class Case:
     python: str | None = None
     files: tuple[FeedFile, ...] | None = None
     requires_python: str | None = None
+    arriving: bool = False
     hashes: Replacement | None = None
     recompile: str | None = None
     carried: Version | None = None
@@ -97,6 +111,9 @@ def decide(case: Case) -> Decision:
     raise AssertionError(f"no row fits {case}")
 
 
+_MORE_FILES = "hashes unknown: files of it are still arriving, and it is planned again when they have stopped"
+
+
 def _foreign(case: Case) -> Decision | None:
     if isinstance(case.pin, Foreign):
         return held(f"not a feed version: {case.requirement.text}")
@@ -110,6 +127,8 @@ def _hashes_only(case: Case) -> Decision | None:
         return None
     if not lacks_a_file(case.requirement, case.files):
         return None
+    if case.arriving:
+        return held(_MORE_FILES)
     return Decision(Kind.BUMP, f"hashes only: {case.pin.written} has files that they leave out")
 
 
@@ -202,6 +221,8 @@ def _local_version(case: Case) -> Decision | None:
 
 
 def _no_file(case: Case) -> Decision | None:
+    if case.files == ():
+        return held(f"no file: the feed offers none of {case.release} yet")
     if case.python is None:
         return None
     if not admits_python(case.requires_python, case.python):
@@ -226,6 +247,8 @@ def _hashed(case: Case) -> Decision | None:
         return None
     if not case.files:
         return held("hashes unknown: the feed was not asked for the release's files")
+    if case.arriving:
+        return held(_MORE_FILES)
     if case.hashes is None:
         return held("hashes unknown: the feed does not state them, or they stand where they cannot be replaced")
     return None

@@ -1,6 +1,7 @@
 """Names that the app, the pipeline's template and its steps have in common: of jobs, steps and tags."""
 
 import re
+from collections.abc import Mapping
 
 from shared.domain.states import EnvironmentState
 
@@ -23,6 +24,13 @@ PACKAGE_TAG = "package-"
 # How a job's error begins that found a version of a later run in Azure ML, and registered nothing over it.
 SUPERSEDED = "superseded by run "
 
+# How a job's error begins whose run is the second one of the same work, and did nothing.
+DUPLICATE = "duplicate of run "
+
+# The parameters of a run that say which work it is: two runs that have them in common do the same.
+_WORK = ("rebuild", "batch", "attempt")
+_OLDER = re.compile(rf"{DUPLICATE}([1-9][0-9]{{0,17}})\b")
+
 # What a path may hold to travel as a pipeline parameter, in a list separated by commas.
 _SAFE_PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*")
 
@@ -30,6 +38,17 @@ _SAFE_PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*")
 def is_safe_path(path: str) -> bool:
     """Whether an environment's path can travel to the pipeline and names a file of the repository there."""
     return bool(_SAFE_PATH.fullmatch(path)) and ".." not in path.split("/")
+
+
+def work_of(parameters: Mapping[str, str]) -> tuple[str | None, ...]:
+    """Which work a run does, by the parameters it was queued with: rebuild, batch and attempt."""
+    return tuple(parameters.get(name) for name in _WORK)
+
+
+def older_run(problem: str | None) -> int | None:
+    """The run that a job's error says it is a duplicate of, or None if that is not its error."""
+    found = _OLDER.match(problem or "")
+    return int(found[1]) if found else None
 
 
 def job_name(path: str) -> str:

@@ -293,6 +293,7 @@ class Judge:
                 variable=_shared_variable(definition, requirement, pin),
                 python=self.python(environment),
                 files=files,
+                arriving=self.by_hand is None and release.id in self.knowledge.arriving,
                 requires_python=metadata.requires_python if metadata else None,
                 hashes=hashes,
                 recompile=self._recompile(definition, requirement, release, environment),

@@ -18,12 +18,14 @@ class Knowledge:
     Attributes:
         files: the files of releases.
         metadata: what versions require, by package and version.
+        arriving: releases of which more files may come than are there, with the names of these.
         carried: the versions that environments carry by our doing: path, package, version.
         gaps: what could not be asked, and so was not checked.
     """
 
     files: Mapping[ReleaseId, tuple[FeedFile, ...]] = field(default_factory=dict)
     metadata: Mapping[tuple[PackageName, Version], Metadata] = field(default_factory=dict)
+    arriving: Mapping[ReleaseId, tuple[str, ...]] = field(default_factory=dict)
     carried: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 

@@ -51,7 +51,7 @@ class Plan:
         warnings: what a person should know.
         attempt: 0 for automatic plans; a person's reruns of the same releases count up.
         asked_for: the only environments that a person's rerun means, as they were asked for; empty for all.
-        provisional: the rules could not be followed, so it is made anew once they can.
+        unread: files of the repository could not be read: environments may be missing.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     attempt: int = 0
     asked_for: tuple[str, ...] = ()
-    provisional: bool = False
+    unread: bool = False
 
     def again(self) -> "Plan":
         """The same plan under the identity that comes after this one: its rebuild is over, and it is due anew."""
@@ -80,6 +80,10 @@ class Plan:
     def acts_on(self, release: ReleaseId) -> bool:
         """Whether some environment is rebuilt for a release."""
         return any(verdict.decision.acts for verdict in self.about(release))
+
+    def may_change(self, release: ReleaseId) -> tuple[Decision, ...]:
+        """The decisions to hold a release that may come out otherwise once the repository or other releases change."""
+        return tuple(verdict.decision for verdict in self.about(release) if verdict.decision.may_change)
 
     def about(self, release: ReleaseId) -> tuple[Verdict, ...]:
         """The verdicts about one release."""

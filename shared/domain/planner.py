@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from shared.domain.buildable import outside
 from shared.domain.catalog import Catalog
@@ -66,10 +65,9 @@ def hold_everything(*, target: str, catalog: Catalog, releases: Iterable[Release
         for release in ordered
         for environment in catalog.naming(release.id.package)
     )
-    held_back = _finished(
+    return _finished(
         target=target, catalog=catalog, deliver=Deliver.REPORT, releases=ordered, verdicts=verdicts, warnings=(reason,)
     )
-    return replace(held_back, provisional=True)
 
 
 def unaffected_environments(plan: Plan, catalog: Catalog, release: ReleaseId) -> list[Environment]:
@@ -301,4 +299,5 @@ def _finished(
         warnings=tuple(masked(str(what)) for what in (*warnings, *catalog.warnings, *catalog.findings)),
         attempt=attempt,
         asked_for=asked_for,
+        unread=bool(catalog.warnings),
     )

@@ -1,123 +1,25 @@
-"""What the ledger remembers of releases and rebuilds, and how one state becomes the next.
+"""What the ledger remembers of rebuilds, and how one state becomes the next.
 
 The values are immutable; every change goes through the state table and leaves a line of history.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.plan import Plan
-from shared.domain.releases import Release, ReleaseId
-from shared.domain.signals import Source
+from shared.domain.release_entry import Step
+from shared.domain.releases import ReleaseId
 from shared.domain.states import (
     ENVIRONMENT_MOVES,
     REBUILD_MOVES,
-    RELEASE_MOVES,
     SETTLED_ENVIRONMENT,
     EnvironmentState,
     RebuildState,
-    ReleaseState,
     moved,
 )
+from shared.errors import Conflict
 from shared.limits import ENVIRONMENTS_PER_RUN
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of history: when, and what was seen or done."""
-
-    at: datetime
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseEntry:
-    """One release as one target sees it.
-
-    Attributes:
-        target: the target.
-        id: the release.
-        state: how far it has come.
-        source: who told of it first.
-        signalled: when that was.
-        reason: why it is refused or parked.
-        release: what the feed said, once it is confirmed.
-        plan: the latest plan that dealt with it.
-        rebuild: the rebuild that carries it out, if the plan led to one.
-        reruns: the rebuilds that persons asked for, in order.
-        provisional: that plan was made while the rules could not be followed, and is made anew once they can.
-        history: what happened to it.
-    """
-
-    target: str
-    id: ReleaseId
-    state: ReleaseState
-    source: Source
-    signalled: datetime
-    reason: str | None = None
-    release: Release | None = None
-    plan: str | None = None
-    rebuild: str | None = None
-    reruns: tuple[str, ...] = ()
-    provisional: bool = False
-    history: tuple[Step, ...] = ()
-
-    @classmethod
-    def new(cls, target: str, release: ReleaseId, source: Source, at: datetime) -> "ReleaseEntry":
-        """The entry of a release that was just heard of."""
-        return cls(target, release, ReleaseState.SIGNALLED, source, at, history=(Step(at, f"signalled by {source}"),))
-
-    def confirmed(self, release: Release, at: datetime) -> "ReleaseEntry":
-        """The feed has it."""
-        return self._to(ReleaseState.CONFIRMED, at, "confirmed on the feed", release=release)
-
-    def reread(self, release: Release, at: datetime) -> "ReleaseEntry":
-        """The feed says something else of it than before, such as another view."""
-        what = f"read again on the feed: in {', '.join(release.views) or 'no view'}"
-        return replace(self, release=release, history=(*self.history, Step(at, what)))
-
-    def signalled_again(self, source: Source, at: datetime) -> "ReleaseEntry":
-        """Somebody asks for it anew: it is looked up on the feed again."""
-        return self._to(ReleaseState.SIGNALLED, at, f"signalled by {source}")
-
-    def refused(self, reason: str, at: datetime) -> "ReleaseEntry":
-        """It is not one of ours, or not there any more."""
-        return self._to(ReleaseState.REFUSED, at, f"refused: {reason}", reason=reason)
-
-    def parked(self, reason: str, at: datetime) -> "ReleaseEntry":
-        """Beyond what we can do by ourselves."""
-        return self._to(ReleaseState.PARKED, at, f"parked: {reason}", reason=reason)
-
-    def planned(self, plan: Plan, at: datetime) -> "ReleaseEntry":
-        """A plan takes it up: it leads to a rebuild, or there is nothing to do and it is settled."""
-        acts = plan.writes and plan.acts_on(self.id)
-        state = ReleaseState.PLANNED if acts else ReleaseState.SETTLED
-        what = f"planned at {plan.commit[:8]} as rebuild {plan.id}" if acts else f"settled by plan {plan.id}"
-        reruns = (*self.reruns, plan.id) if plan.attempt == len(self.reruns) + 1 else self.reruns
-        rebuild = plan.id if acts else None
-        return self._to(state, at, what, plan=plan.id, rebuild=rebuild, reruns=reruns, provisional=plan.provisional)
-
-    def unplanned(self, why: str, at: datetime) -> "ReleaseEntry":
-        """Its rebuild was overtaken before it changed anything: it waits to be planned again."""
-        reruns = self.reruns[:-1] if self.rebuild and self.reruns[-1:] == (self.rebuild,) else self.reruns
-        return self._to(ReleaseState.CONFIRMED, at, why, rebuild=None, reruns=reruns)
-
-    def settled(self, why: str, at: datetime) -> "ReleaseEntry":
-        """Nothing is left to do."""
-        return self._to(ReleaseState.SETTLED, at, why)
-
-    def noted(self, what: str, at: datetime) -> "ReleaseEntry":
-        """Something happened that does not change its state."""
-        return replace(self, history=(*self.history, Step(at, what)))
-
-    def _to(self, state: ReleaseState, at: datetime, what: str, **changes: object) -> "ReleaseEntry":
-        return replace(
-            self,
-            state=moved(RELEASE_MOVES, self.state, state),
-            history=(*self.history, Step(at, what)),
-            **{"reason": None, **changes},  # type: ignore[arg-type]
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,18 +76,28 @@ class Run:
     """One run of the rebuild pipeline, from the claim to queue it on.
 
     Attributes:
-        number: its number within the rebuild, from 1.
+        batch: which of the rebuild's batches of environments it rebuilds, from 1.
+        attempt: how often that batch was tried with it, from 1; a later attempt has only what failed before.
         environments: the paths it rebuilds.
         claimed: when a worker claimed the right to queue it.
         id: the run's id in Azure DevOps (the build's id too), once it is queued.
         url: where a person can look at it.
     """
 
-    number: int
+    batch: int
+    attempt: int
     environments: tuple[str, ...]
     claimed: datetime | None = None
     id: int | None = None
     url: str | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells it apart within its rebuild."""
+        return self.batch, self.attempt
+
+    def __str__(self) -> str:
+        return f"batch {self.batch}, attempt {self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +142,16 @@ class RebuildEntry:
             base=plan.commit,
             releases=tuple(release.id for release in plan.releases if plan.acts_on(release.id)),
             environments=tuple(RebuiltEnvironment(e.path, e.name) for e in plan.environments),
-            runs=tuple(Run(number, tuple(chunk)) for number, chunk in enumerate(chunks, start=1)),
+            runs=tuple(Run(batch, 1, tuple(chunk)) for batch, chunk in enumerate(chunks, start=1)),
             created=at,
             history=(Step(at, f"planned against {plan.commit[:8]}"),),
         )
 
     @property
     def is_underway(self) -> bool:
-        """Whether it still holds its target's turn: that ends when its runs are queued."""
+        """Whether it holds its target's turn, or needs it again: a turn ends when all runs are queued."""
+        if self.state is RebuildState.QUEUED:
+            return any(run.id is None for run in self.runs)
         return self.state in (RebuildState.PLANNED, RebuildState.PROPOSED, RebuildState.COMMITTED)
 
     def committed(self, commit: str, what: str, at: datetime) -> "RebuildEntry":
@@ -252,27 +166,81 @@ class RebuildEntry:
             environments=tuple(e.to(EnvironmentState.COMMITTED) for e in self.environments),
         )
 
-    def claimed(self, number: int, at: datetime | None) -> "RebuildEntry":
+    def claimed(self, run: Run, at: datetime | None) -> "RebuildEntry":
         """A worker is about to queue a run, or (None) it is not any more."""
-        return replace(self, runs=self._runs(number, claimed=at))
+        return replace(self, runs=self._runs(run.key, claimed=at))
 
-    def run_queued(self, number: int, run: int, url: str | None, what: str, at: datetime) -> "RebuildEntry":
+    def run_of(self, key: tuple[int, int]) -> Run:
+        """The run of a batch and attempt.
+
+        Raises:
+            Conflict: there is none any more.
+        """
+        for run in self.runs:
+            if run.key == key:
+                return run
+        raise Conflict(f"rebuild {self.id} has no run {key} any more: look again")
+
+    def run_queued(self, run: Run, number: int, url: str | None, what: str, at: datetime) -> "RebuildEntry":
         """A run is in the pipeline's queue; the rebuild is queued when all of them are. Said twice it is the same."""
-        if any(r.number == number and r.id is not None for r in self.runs):
+        if self.run_of(run.key).id is not None:
             return self
-        runs = self._runs(number, id=run, url=url)
-        mine = next(r.environments for r in runs if r.number == number)
+        runs = self._runs(run.key, id=number, url=url)
+        mine = self.run_of(run.key).environments
         changed = replace(
             self,
             runs=runs,
             environments=tuple(
-                e.to(EnvironmentState.QUEUED, run=run) if e.path in mine else e for e in self.environments
+                e.to(EnvironmentState.QUEUED, run=number) if e.path in mine else e for e in self.environments
             ),
             history=(*self.history, Step(at, what)),
         )
-        if all(r.id is not None for r in runs):
+        if changed.state is not RebuildState.QUEUED and all(r.id is not None for r in runs):
             return replace(changed, state=moved(REBUILD_MOVES, changed.state, RebuildState.QUEUED))
         return changed
+
+    def retried(self, failed: Run, reasons: Mapping[str, str], at: datetime) -> "RebuildEntry":
+        """The next attempt of a batch is due, with the environments that failed. Said twice it is the same.
+
+        Args:
+            failed: the run that is over.
+            reasons: why each of them failed, by path.
+            at: when that was seen.
+        """
+        following = Run(failed.batch, failed.attempt + 1, tuple(sorted(reasons)))
+        if any(run.key == following.key for run in self.runs):
+            return self
+        return replace(
+            self,
+            runs=(*self.runs, following),
+            environments=tuple(
+                e.to(EnvironmentState.COMMITTED, run=None, reason=f"attempt {failed.attempt} failed: {reasons[e.path]}")
+                if e.path in reasons
+                else e
+                for e in self.environments
+            ),
+            history=(*self.history, Step(at, f"{failed} failed for {len(reasons)} of its environments: tried again")),
+        )
+
+    def given_over(self, run: Run, successors: Mapping[str, str], at: datetime) -> "RebuildEntry":
+        """Later rebuilds have taken environments over before a run was queued: it goes without them.
+
+        Args:
+            run: the run, not queued yet.
+            successors: the later rebuild, by path.
+            at: when that was seen.
+        """
+        left = tuple(path for path in run.environments if path not in successors)
+        runs = tuple(replace(r, environments=left) if r.key == run.key else r for r in self.runs)
+        changed = replace(self, runs=tuple(r for r in runs if r.environments))
+        return changed.seen(
+            {
+                e.path: e.to(EnvironmentState.SUPERSEDED, reason=f"rebuild {successors[e.path]} carries it now")
+                for e in self.environments
+                if e.path in successors
+            },
+            at,
+        )
 
     def seen(self, environments: Mapping[str, RebuiltEnvironment], at: datetime) -> "RebuildEntry":
         """What was seen of environments; the rebuild is finished when all of them are settled."""
@@ -304,8 +272,10 @@ class RebuildEntry:
             RebuildState.QUEUED,
             at,
             f"queued in part: {reason}",
+            runs=tuple(run for run in self.runs if run.id is not None),
             environments=tuple(
-                e.to(EnvironmentState.FAILED, reason=reason) if e.run is None else e for e in self.environments
+                e.to(EnvironmentState.FAILED, reason=reason) if e.run is None and not e.is_settled else e
+                for e in self.environments
             ),
         )
 
@@ -331,8 +301,8 @@ class RebuildEntry:
             ),
         )
 
-    def _runs(self, number: int, **changes: object) -> tuple[Run, ...]:
-        return tuple(replace(r, **changes) if r.number == number else r for r in self.runs)  # type: ignore[arg-type]
+    def _runs(self, key: tuple[int, int], **changes: object) -> tuple[Run, ...]:
+        return tuple(replace(r, **changes) if r.key == key else r for r in self.runs)  # type: ignore[arg-type]
 
     def _to(self, state: RebuildState, at: datetime, what: str, **changes: object) -> "RebuildEntry":
         return replace(
@@ -348,43 +318,3 @@ def _told(environment: RebuiltEnvironment) -> str:
     return f"{environment.name}: {environment.state}" + (
         f" as {where}" if where else f": {environment.reason}" if environment.reason else ""
     )
-
-
-@dataclass(frozen=True, slots=True)
-class CarriedEntry:
-    """What an environment carries by our doing.
-
-    Attributes:
-        path: the environment's YAML file.
-        name: its name.
-        versions: the version that we wrote last, by package.
-        rebuild: the rebuild that did so last.
-        commit: its commit.
-        registered: the version that Azure ML held last by our doing, by workspace.
-    """
-
-    path: str
-    name: str
-    versions: dict[str, str]
-    rebuild: str
-    commit: str
-    registered: dict[str, str] = field(default_factory=dict)
-
-    def with_rebuild(self, plan: Plan, rebuild: RebuildEntry) -> "CarriedEntry":
-        """The entry after a rebuild's commit."""
-        return replace(
-            self,
-            versions={**self.versions, **versions_of(plan, self.path)},
-            rebuild=rebuild.id,
-            commit=rebuild.commit or rebuild.base,
-        )
-
-
-def versions_of(plan: Plan, path: str) -> dict[str, str]:
-    """The versions, by package, that an environment gets by a plan."""
-    spellings = {release.id: release.spelling for release in plan.releases}
-    return {
-        verdict.release.package: spellings[verdict.release]
-        for verdict in plan.verdicts
-        if verdict.path == path and verdict.decision.acts
-    }

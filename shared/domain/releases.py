@@ -1,6 +1,7 @@
 """Releases: one version of one package on one feed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 
 from packaging.utils import canonicalize_version
@@ -97,12 +98,14 @@ class Release:
         spelling: `str(Version)` of the feed's own spelling: what is written into files.
         files: names of its files that the feed had when it was confirmed.
         views: names of the feed's views that hold it.
+        files_since: when these files were seen first; how many will come nobody knows.
     """
 
     id: ReleaseId
     spelling: str
     files: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
+    files_since: datetime | None = field(default=None, compare=False)
 
     @property
     def version(self) -> Version:

@@ -69,19 +69,4 @@ class RunSignal:
     kind: Literal["run"] = "run"
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableSignal:
-    """An authentic notification that cannot be read: kept for a person, never tried again.
-
-    Attributes:
-        why: what is wrong with it.
-        body: its beginning, as text.
-    """
-
-    why: str
-    body: str
-    tries: int = 0
-    kind: Literal["unreadable"] = "unreadable"
-
-
-type Signal = ReleaseSignal | FeedSignal | RunSignal | UnreadableSignal
+type Signal = ReleaseSignal | FeedSignal | RunSignal

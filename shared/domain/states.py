@@ -85,10 +85,13 @@ _WAY = (_E.PLANNED, _E.COMMITTED, _E.QUEUED, _E.PACKAGED, _E.VERIFIED, _E.REGIST
 
 # An observer may miss steps on the way, so an environment may skip forward but never go back.
 ENVIRONMENT_MOVES: Mapping[EnvironmentState, frozenset[EnvironmentState]] = {
-    **{state: frozenset(_WAY[at + 1 :]) | _ENDS | {_E.WAITING} for at, state in enumerate(_WAY[:5])},
+    **{state: frozenset(_WAY[at + 1 :]) | _ENDS | {_E.WAITING} for at, state in enumerate(_WAY[:2])},
+    # A run that failed is tried again by the next attempt, from the commit on.
+    **{state: frozenset(_WAY[at + 3 :]) | _ENDS | {_E.WAITING, _E.COMMITTED} for at, state in enumerate(_WAY[2:5])},
     _E.REGISTERED: frozenset({_E.IMAGE_BUILT}),
     _E.IMAGE_BUILT: frozenset(),
-    _E.WAITING: frozenset(_WAY[3:]) | _ENDS,
+    # It waits in the queue: for one thing, for another behind it, and is then queued as before.
+    _E.WAITING: frozenset(_WAY[1:]) | _ENDS | {_E.WAITING},
     # Somebody may run the failed jobs of a run again, and Azure ML shows what came of it.
     _E.FAILED: frozenset({_E.REGISTERED}),
     _E.CANCELLED: frozenset({_E.REGISTERED}),

@@ -8,33 +8,38 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared import messages
-from shared.domain.rebuilds import ReleaseEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
 from shared.domain.states import ReleaseState
 from shared.domain.targets import Target
 from shared.errors import Conflict, Permanent, RebuilderError, Transient
-from shared.ledger import Ledger, WaitingEntry, release_key, waiting_key
+from shared.ledger import Ledger, release_key
 from shared.limits import FEED_PATIENCE
 from shared.log import alert, event
 from shared.ports import Clock, FeedVersion, Queue, Services
 from shared.services.notifications import looks_like_guid
+from shared.services.parking import Parking
 from shared.services.rerun import is_planned
+from shared.services.sources import is_ours
+from shared.services.waking import Waking
 
 
 class NotVisibleYet(Transient):
     """The feed does not show the version yet: it is looked for again later."""
 
 
-class StillRebuilt(Transient):
-    """The feed says something new of a version that is being rebuilt: that is planned when the rebuild is over."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why a version on the feed is not a release of ours."""
+    """Why a version on the feed is not a release of ours.
+
+    Attributes:
+        reason: for a person.
+        source: where it came from, if the feed has versions of its own of this package.
+    """
 
     reason: str
+    source: str | None = None
 
 
 class Confirm:
@@ -47,6 +52,7 @@ class Confirm:
         rebuilds: Queue,
         services: Services,
         targets: Iterable[Target],
+        parking: Parking,
         clock: Clock,
         settle_time: timedelta,
     ) -> None:
@@ -54,8 +60,9 @@ class Confirm:
         self._rebuilds = rebuilds
         self._services = services
         self._targets = tuple(targets)
+        self._parking = parking
         self._clock = clock
-        self._settle_time = settle_time
+        self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
 
     def release(self, signal: ReleaseSignal) -> None:
         """Confirm what a signal hints at.
@@ -103,10 +110,7 @@ class Confirm:
             event("rerun_known", target=target.name, release=release, attempt=signal.attempt)
             self._wake(entry, signal)  # the rebuild may have been cut short
             return
-        found = self._look(target, feed, release, entry)
-        if entry.state is ReleaseState.PLANNED and not signal.attempt:
-            self._wait_for_the_rebuild(entry, found)
-            return
+        found = self._look(target, feed, release, entry, signal)
         if found is None:
             self._not_visible(entry, signal)
             return
@@ -115,22 +119,16 @@ class Confirm:
             self._wake(confirmed, signal)
 
     def _look(
-        self, target: Target, feed: FeedName, release: ReleaseId, entry: ReleaseEntry
+        self, target: Target, feed: FeedName, release: ReleaseId, entry: ReleaseEntry, signal: ReleaseSignal
     ) -> Release | _Refusal | None:
         try:
             found = self._services.feed(target, feed).version(release.package, release.version)
         except Permanent as problem:
             if entry.state is ReleaseState.SIGNALLED:
-                now, why = self._clock.now(), str(problem)
-                self._change(entry, lambda e: e.parked(why, now))
-                alert("release_parked", target=target.name, release=release, why=why)
+                self._parking.release(entry, str(problem), signal)
+                alert("release_parked", target=target.name, release=release, why=problem)
             raise
-        return _judged(release, found) if found else None
-
-    def _wait_for_the_rebuild(self, entry: ReleaseEntry, found: Release | _Refusal | None) -> None:
-        """A duplicate changes nothing while a release is on its way; a promotion does, and must not be lost."""
-        if isinstance(found, Release) and entry.release and set(found.views) - set(entry.release.views):
-            raise StillRebuilt(f"{entry.id} is being rebuilt; that it is in {', '.join(found.views)} now is seen after")
+        return _judged(release, found, ours=is_ours(self._services, target, found.upstream)) if found else None
 
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
@@ -150,18 +148,22 @@ class Confirm:
                     return present.confirmed(found, now)
                 case ReleaseState.REFUSED | ReleaseState.PARKED:
                     return present.signalled_again(signal.source, now).confirmed(found, now)
-                case ReleaseState.CONFIRMED if present.release != found:
-                    return present.reread(found, now)  # promoted before it was planned
                 case ReleaseState.SETTLED | ReleaseState.PLANNED if signal.attempt:
                     return present.confirmed(found, now)
-                case ReleaseState.SETTLED if present.release is None or present.release.views != found.views:
-                    return present.confirmed(found, now)  # promoted: a rule's `view` may let it pass now
-                case _:
+                case ReleaseState.CONFIRMED:
+                    return present if present.release == found else present.reread(found, now)
+                case _ if present.release and _brings_nothing(present.release, found):
                     return present
+                case ReleaseState.SETTLED:
+                    return present.confirmed(found, now)  # a view or a file came: it may go on where it was held
+                case _:
+                    return present.reread(found, now)
 
         changed = self._change(entry, change)
         if changed.state is ReleaseState.REFUSED and changed != entry:
             alert("release_refused", target=entry.target, release=entry.id, why=changed.reason)
+            if isinstance(found, _Refusal) and found.source:
+                alert("foreign_version", target=entry.target, release=entry.id, source=found.source)
         elif changed.state is ReleaseState.CONFIRMED and changed != entry:
             event("release_confirmed", target=entry.target, release=entry.id)
         return changed
@@ -179,7 +181,7 @@ class Confirm:
         if now - entry.history[-1].at < FEED_PATIENCE:
             raise NotVisibleYet(f"feed {entry.id.feed} does not show {entry.id.package} {entry.id.version} yet")
         reason = f"feed {entry.id.feed} did not show it within {int(FEED_PATIENCE.total_seconds() // 60)} minutes"
-        self._change(entry, lambda e: e.parked(reason, now))
+        self._parking.release(entry, reason, signal)
         alert("release_parked", target=entry.target, release=entry.id, why=reason)
 
     def _wake(self, entry: ReleaseEntry, signal: ReleaseSignal) -> None:
@@ -188,17 +190,22 @@ class Confirm:
             rerun = messages.Rerun(entry.id, signal.attempt, signal.environments)
             self._rebuilds.send(messages.encode(messages.Turn(entry.target, rerun)))
             return
-        self._ledger.create(waiting_key(entry.target, entry.id), WaitingEntry(entry.id))
-        self._rebuilds.send(messages.encode(messages.Turn(entry.target)), self._settle_time)
+        self._waking.wake(entry)
 
     def _change(self, entry: ReleaseEntry, change: Callable[[ReleaseEntry], ReleaseEntry]) -> ReleaseEntry:
         key = release_key(entry.target, entry.id)
         return self._ledger.update(key, lambda present: change(present or entry)) or entry
 
 
-def _judged(release: ReleaseId, found: FeedVersion) -> Release | _Refusal:
+def _judged(release: ReleaseId, found: FeedVersion, *, ours: bool) -> Release | _Refusal:
     if found.deleted:
         return _Refusal("deleted from the feed")
-    if found.upstream:
-        return _Refusal(f"not published to this feed: it comes from {found.upstream}")
+    if found.upstream and not ours:
+        source = found.upstream.name
+        return _Refusal(f"not published to this feed: it comes from {source}", source if found.beside_own else None)
     return Release(release, str(version_of(found.version)), tuple(sorted(found.files)), tuple(sorted(found.views)))
+
+
+def _brings_nothing(known: Release, found: Release) -> bool:
+    """Whether the feed has no more than before: what it takes away changes nothing that was planned."""
+    return set(found.views) <= set(known.views) and set(found.files) <= set(known.files)

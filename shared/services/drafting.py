@@ -1,10 +1,12 @@
 """Makes a plan against a branch's tip: reads the repository and its rules, and asks what else is known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from shared.domain.plan import ByHand, Plan
 from shared.domain.planner import hold_everything, make_plan
-from shared.domain.releases import Release
+from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import NO_RULES, RULES_FILE, Deliver, Rules
 from shared.domain.targets import Target
 from shared.errors import InvalidConfiguration
@@ -15,15 +17,30 @@ from shared.services.knowing import Gatherer
 from shared.services.reading import Reader, Snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan, and what it did not wait for.
+
+    Attributes:
+        plan: the plan.
+        arriving: releases whose files may not be complete, with those that are there.
+    """
+
+    plan: Plan
+    arriving: Mapping[ReleaseId, tuple[str, ...]] = field(default_factory=dict)
+
+
 class Drafter:
     """Plans releases without any effect but a remembered fact."""
 
-    def __init__(self, *, ledger: Ledger, services: Services, reader: Reader, clock: Clock) -> None:
+    def __init__(
+        self, *, ledger: Ledger, services: Services, reader: Reader, clock: Clock, settle_time: timedelta
+    ) -> None:
         self._services = services
         self._reader = reader
-        self._gatherer = Gatherer(ledger=ledger, services=services, clock=clock)
+        self._gatherer = Gatherer(ledger=ledger, services=services, clock=clock, settle_time=settle_time)
 
-    def plan(self, target: Target, releases: Iterable[Release], by_hand: ByHand | None = None) -> Plan:
+    def plan(self, target: Target, releases: Iterable[Release], by_hand: ByHand | None = None) -> Draft:
         """Plan releases against the branch's tip.
 
         Raises:
@@ -37,15 +54,18 @@ class Drafter:
             rules = self._rules(target, snapshot)
         except InvalidConfiguration as problem:
             alert("rules_not_followed", target=target.name, commit=commit, why=problem)
-            return hold_everything(target=target.name, catalog=catalog, releases=releases, reason=f"rules: {problem}")
-        return make_plan(
+            why = f"rules: {problem}"
+            return Draft(hold_everything(target=target.name, catalog=catalog, releases=releases, reason=why))
+        knowledge = self._gatherer.gather(target, catalog, releases)
+        plan = make_plan(
             target=target.name,
             catalog=catalog,
             rules=rules,
             releases=releases,
             by_hand=by_hand,
-            knowledge=self._gatherer.gather(target, catalog, releases),
+            knowledge=knowledge,
         )
+        return Draft(plan, {} if by_hand else knowledge.arriving)
 
     def _rules(self, target: Target, snapshot: Snapshot) -> Rules:
         rules = self._reader.rules(target, snapshot) or NO_RULES

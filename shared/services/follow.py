@@ -6,18 +6,25 @@ seen in each workspace.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 
-from shared.domain.jobs import REBUILD_TAG, STEPS, SUPERSEDED
-from shared.domain.rebuilds import CarriedEntry, RebuildEntry, RebuiltEnvironment, Registration, ReleaseEntry
+from shared.domain.carried import CarriedEntry
+from shared.domain.jobs import DUPLICATE, REBUILD_TAG, SUPERSEDED
+from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger, carried_key, following_key, rebuild_key, release_key
-from shared.limits import REGISTRATION_PATIENCE
+from shared.limits import REGISTRATION_PATIENCE, RETRY_PAUSE
 from shared.log import alert, event
-from shared.ports import AzureML, Clock, JobOutcome, RunOutcome, Services
+from shared.messages import Turn, encode
+from shared.ports import AzureML, Clock, JobOutcome, Queue, RunOutcome, Services
+from shared.services.duplicates import Look, followed_in, older_runs
+from shared.services.waits import begun_to_wait, on_its_way
+from shared.services.waking import Waking
 
 _SUCCEEDED = ("succeeded", "succeededWithIssues")
 
@@ -30,9 +37,21 @@ class Follow:
     """Brings a rebuild from `queued` to `finished`."""
 
     def __init__(
-        self, *, ledger: Ledger, services: Services, azure_ml: AzureML, targets: Iterable[Target], clock: Clock
+        self,
+        *,
+        ledger: Ledger,
+        rebuilds: Queue,
+        services: Services,
+        azure_ml: AzureML,
+        targets: Iterable[Target],
+        clock: Clock,
+        settle_time: timedelta,
+        attempts: int,
     ) -> None:
         self._ledger = ledger
+        self._rebuilds = rebuilds
+        self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
+        self._attempts = attempts
         self._services = services
         self._azure_ml = azure_ml
         self._targets = tuple(targets)
@@ -56,7 +75,7 @@ class Follow:
             except NotThere:
                 continue
             rebuild = self._ledger.read(rebuild_key(target.name, outcome.parameters.get("rebuild", "none")))
-            if rebuild and any(mine.id == run for mine in rebuild.runs):
+            if rebuild and run in {*(mine.id for mine in rebuild.runs), *(e.run for e in rebuild.environments)}:
                 self._look(target, rebuild, again=run)
 
     def all(self) -> None:
@@ -72,11 +91,17 @@ class Follow:
     def _look(self, target: Target, rebuild: RebuildEntry, again: int | None = None) -> None:
         """Look at a rebuild; `again` is a run whose failed jobs a person may have run again."""
         before = rebuild.environments
+        look = cache(lambda run: self._outcome(target, run))  # each run once
         if rebuild.state in (RebuildState.QUEUED, RebuildState.FINISHED, RebuildState.PARKED):
-            seen, missing = self._environments(target, rebuild, again)
+            rebuild = self._followed_in_older_runs(rebuild, look)
+            seen, missing = self._environments(target, rebuild, again, look)
             now = self._clock.now()
             key = rebuild_key(target.name, rebuild.id)
-            rebuild = self._ledger.update(key, lambda e: e.seen(_later(e, seen), now) if e else e) or rebuild
+            rebuild = self._ledger.update(key, lambda e: self._after(e, seen, now) if e else e) or rebuild
+            for run, why in begun_to_wait(before, rebuild.environments).items():
+                alert("run_waits", target=target.name, rebuild=rebuild.id, run=run, why=why)
+            if rebuild.state is RebuildState.QUEUED and rebuild.is_underway:
+                self._rebuilds.send(encode(Turn(target.name, retry=rebuild.id)), RETRY_PAUSE)
             if missing:
                 raise NotRegisteredYet(missing)
         if rebuild.state is RebuildState.FINISHED:
@@ -86,21 +111,43 @@ class Follow:
         if not rebuild.is_underway and all(e.is_settled or e.run is None for e in rebuild.environments):
             self._ledger.delete(following_key(target.name, rebuild.id))
 
+    def _followed_in_older_runs(self, rebuild: RebuildEntry, look: Look) -> RebuildEntry:
+        older = older_runs([e for e in rebuild.environments if not e.is_settled], look)
+        if not older:
+            return rebuild
+        for run, first in sorted(set(older.values())):
+            event("run_is_duplicate", target=rebuild.target, rebuild=rebuild.id, run=run, older=first)
+        key, now = rebuild_key(rebuild.target, rebuild.id), self._clock.now()
+        return self._ledger.update(key, lambda e: followed_in(e, older, look, now) if e else e) or rebuild
+
+    def _after(self, rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment], now: datetime) -> RebuildEntry:
+        """The rebuild with what is news: what failed is tried again, and all the rest is as it was seen."""
+        news = _later(rebuild, seen)
+        for run in rebuild.runs:
+            failed = {path: e for path, e in news.items() if e.run == run.id and e.state is EnvironmentState.FAILED}
+            if rebuild.state is not RebuildState.QUEUED or run.attempt >= self._attempts or not failed:
+                continue
+            news = {path: e for path, e in news.items() if path not in failed}
+            # A run has only one successor, so the next attempt waits until all of its jobs are over.
+            rest = (e for e in rebuild.environments if e.run == run.id and e.path not in failed)
+            if all(news.get(e.path, e).is_settled for e in rest):
+                rebuild = rebuild.retried(run, {path: e.reason or "" for path, e in failed.items()}, now)
+        return rebuild.seen(news, now)
+
     def _environments(
-        self, target: Target, rebuild: RebuildEntry, again: int | None
+        self, target: Target, rebuild: RebuildEntry, again: int | None, look: Look
     ) -> tuple[dict[str, RebuiltEnvironment], str | None]:
         """What is to be seen of each environment now, and what Azure ML does not show yet."""
         seen: dict[str, RebuiltEnvironment] = {}
         missing = None
         open_now = [e for e in rebuild.environments if not e.is_settled or (e.run == again and _may_succeed_yet(e))]
-        outcomes = {run: self._outcome(target, run) for run in {e.run for e in open_now if e.run is not None}}
         for environment in open_now:
             if environment.run is None:
                 continue
-            outcome = outcomes[environment.run]
+            outcome = look(environment.run)
             job = outcome.jobs.get(environment.path)
             if not outcome.completed and (job is None or job.state != "completed"):
-                seen[environment.path] = _on_its_way(environment, job)
+                seen[environment.path] = on_its_way(environment, job, outcome)
                 continue
             found, lacking = self._registered(target, rebuild, environment, succeeded=_has_succeeded(job))
             if lacking is None:
@@ -169,7 +216,9 @@ class Follow:
                 return entry
             return entry.settled(f"rebuild {rebuild.id} finished", self._clock.now())
 
-        self._ledger.update(release_key(target.name, release), settle)
+        entry = self._ledger.update(release_key(target.name, release), settle)
+        if entry and entry.state is ReleaseState.CONFIRMED and entry.rebuild == rebuild.id:
+            self._waking.wake(entry)
 
 
 def _tell(rebuild: RebuildEntry, now: datetime) -> None:
@@ -192,12 +241,6 @@ def _may_succeed_yet(environment: RebuiltEnvironment) -> bool:
     return EnvironmentState.REGISTERED in ENVIRONMENT_MOVES[environment.state]
 
 
-def _on_its_way(environment: RebuiltEnvironment, job: JobOutcome | None) -> RebuiltEnvironment:
-    """How far a job has come that is not over."""
-    reached = [state for step, state in STEPS.items() if job and step in job.steps]
-    return _moved(environment, reached[-1], None) if reached else environment
-
-
 def _not_registered(environment: RebuiltEnvironment, job: JobOutcome | None, outcome: RunOutcome) -> RebuiltEnvironment:
     """What became of an environment whose job is over and did not succeed."""
     if job is None or job.state != "completed":
@@ -209,6 +252,8 @@ def _not_registered(environment: RebuiltEnvironment, job: JobOutcome | None, out
         return _moved(environment, EnvironmentState.CANCELLED, "its job was cancelled")
     if job.problem and job.problem.startswith(SUPERSEDED):
         return _moved(environment, EnvironmentState.SUPERSEDED, job.problem)
+    if job.problem and job.problem.startswith(DUPLICATE):
+        return _moved(environment, EnvironmentState.DUPLICATE, job.problem)  # of a run that does not do this work
     return _failed(environment, job.problem or outcome.problem or f"its job {job.result}, and its log tells why")
 
 
@@ -227,5 +272,7 @@ def _later(rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment]) -> dict[s
     return {
         environment.path: following
         for environment in rebuild.environments
-        if (following := seen.get(environment.path)) and following.state in ENVIRONMENT_MOVES[environment.state]
+        if (following := seen.get(environment.path))
+        and following.run == environment.run
+        and following.state in ENVIRONMENT_MOVES[environment.state]
     }

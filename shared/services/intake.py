@@ -1,19 +1,23 @@
-"""Takes in what arrives from outside. It has exactly one effect: it enqueues one message."""
+"""Takes in what arrives from outside. It has exactly one effect.
+
+That is one message in the queue; or, for what an authentic sender says and nobody can read, one entry in quarantine.
+Duplicates are no matter here: they are enqueued again, and whoever works on them finds all done.
+"""
 
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from shared import messages
-from shared.domain.signals import Signal, UnreadableSignal
+from shared.domain.signals import Signal
 from shared.domain.targets import Target
 from shared.errors import InvalidNotification, NotAuthentic
-from shared.limits import UNREADABLE_CHARACTERS
-from shared.log import alert, event
+from shared.log import event
 from shared.ports import Queue
 from shared.services.notifications import PACKAGE_EVENTS, Ignored, read_notification
+from shared.services.quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,18 @@ class Intake:
         self,
         *,
         signals: Queue,
+        quarantine: Callable[[], Quarantine],
         targets: Iterable[Target],
         secrets: Iterable[str],
         package_events: Iterable[str] = PACKAGE_EVENTS,
+        publishing_projects: Iterable[str] = (),
     ) -> None:
         self._signals = signals
+        self._quarantine = quarantine
         self._targets = tuple(targets)
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._package_events = tuple(package_events)
+        self._publishing_projects = tuple(publishing_projects)
 
     def authenticate(self, *, authorization: str | None, secret: str | None) -> None:
         """Check the shared secret: as the password of Basic authentication, or in a header of its own.
@@ -65,14 +73,12 @@ class Intake:
         """Take an authentic body in.
 
         Raises:
-            Transient: the queue does not take it; the sender shall try again.
+            Transient: the storage does not take it; the sender shall try again.
         """
         try:
-            found = read_notification(body, self._targets, self._package_events)
+            found = read_notification(body, self._targets, self._package_events, self._publishing_projects)
         except InvalidNotification as problem:
-            text = body[:UNREADABLE_CHARACTERS].decode(errors="replace")
-            self._signals.send(messages.encode(UnreadableSignal(why=str(problem), body=text)))
-            alert("notification_rejected", why=problem)
+            self._quarantine().put(body, str(problem))
             return Receipt("rejected", str(problem))
         if isinstance(found, Ignored):
             event("notification_ignored", why=found.reason)

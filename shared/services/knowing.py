@@ -6,7 +6,7 @@ not stop a plan: the checks that need it are skipped, and the plan says so.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from packaging.utils import canonicalize_version
 from packaging.version import Version
@@ -14,7 +14,7 @@ from packaging.version import Version
 from shared.domain.catalog import Catalog
 from shared.domain.definitions.hashes import has_hashes
 from shared.domain.definitions.pins import Exact, pin_of
-from shared.domain.feed_facts import FeedFile, Metadata
+from shared.domain.feed_facts import FeedFile, Metadata, is_file_of
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName, Release, ReleaseId
@@ -39,10 +39,11 @@ class _Gaps:
 class Gatherer:
     """Asks feeds and ledger, and remembers what never changes as long as the process lives."""
 
-    def __init__(self, *, ledger: Ledger, services: Services, clock: Clock) -> None:
+    def __init__(self, *, ledger: Ledger, services: Services, clock: Clock, settle_time: timedelta) -> None:
         self._ledger = ledger
         self._services = services
         self._clock = clock
+        self._settle_time = settle_time
         self._own: dict[tuple[str, str], tuple[datetime, frozenset[PackageName]]] = {}
         self._metadata: dict[tuple[str, ReleaseId], Metadata] = {}
         # Versions that are pinned and that their feed does not have: not asked for at every plan.
@@ -58,10 +59,17 @@ class Gatherer:
         relevant = [release for release in releases if catalog.naming(release.id.package)]
         gaps = _Gaps()
         files: dict[ReleaseId, tuple[FeedFile, ...]] = {}
+        arriving: dict[ReleaseId, tuple[str, ...]] = {}
         metadata: dict[tuple[PackageName, Version], Metadata] = {}
         for release in relevant:
-            if found := self._files(target, release.id, gaps, patient=_hashed(catalog, release.id.package)):
-                files[release.id] = found
+            hashed = _hashed(catalog, release.id.package)
+            found = self._files(target, release.id, gaps, patient=hashed)
+            if found is None:
+                continue
+            files[release.id] = found
+            if (hashed or not found) and self._may_grow(release, found):
+                arriving[release.id] = tuple(file.name for file in found)
+        for release in relevant:
             if known := self._required(target, release.id, gaps):
                 metadata[release.id.package, release.version] = known
         for identity, version in self._pinned(target, catalog, gaps):
@@ -70,9 +78,17 @@ class Gatherer:
             if known := self._required(target, identity, gaps):
                 metadata[identity.package, version] = known
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
-        return Knowledge(files, metadata, self._carried(target, paths), gaps=tuple(gaps.found.values()))
+        return Knowledge(files, metadata, arriving, self._carried(target, paths), gaps=tuple(gaps.found.values()))
 
-    def _files(self, target: Target, release: ReleaseId, gaps: _Gaps, *, patient: bool) -> tuple[FeedFile, ...]:
+    def _may_grow(self, release: Release, found: tuple[FeedFile, ...]) -> bool:
+        """Whether the files of a release have not stood still for the settle time."""
+        known = {name for name in release.files if is_file_of(name, release.id.package, str(release.version))}
+        if known != {file.name for file in found}:
+            return True
+        since = release.files_since
+        return since is not None and self._clock.now() - since < self._settle_time
+
+    def _files(self, target: Target, release: ReleaseId, gaps: _Gaps, *, patient: bool) -> tuple[FeedFile, ...] | None:
         """The files of a release; `patient` where the plan can do nothing without them: then it comes again later."""
         feed = self._services.feed(target, FeedName.parse(release.feed))
         try:
@@ -81,7 +97,7 @@ class Gatherer:
             if patient and isinstance(problem, Transient):
                 raise
             gaps.add(release.feed, "files of versions", problem)
-            return ()
+            return None
 
     def _required(self, target: Target, release: ReleaseId, gaps: _Gaps) -> Metadata | None:
         """What a version requires; None if nobody can tell, which is asked again next time."""

@@ -40,31 +40,37 @@ class Ignored:
 
 
 def read_notification(
-    body: bytes, targets: Iterable[Target], package_events: Iterable[str] = PACKAGE_EVENTS
+    body: bytes,
+    targets: Iterable[Target],
+    package_events: Iterable[str] = PACKAGE_EVENTS,
+    publishing_projects: Iterable[str] = (),
 ) -> Signal | Ignored:
     """Turn a body into a signal, or say why it is ignored.
+
+    Args:
+        body: what was sent.
+        targets: what is looked after: their organisations, projects and feeds are the only ones that count.
+        package_events: event types that mean a published package.
+        publishing_projects: further projects whose events count, since their pipelines publish packages.
 
     Raises:
         InvalidNotification: it cannot be read, and never will be.
     """
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError) as problem:
-        # RecursionError: nested too deep. ValueError: no JSON, no text, or a number of thousands of digits.
-        raise InvalidNotification(f"the body is not JSON ({type(problem).__name__})") from None
-    if not isinstance(payload, dict):
-        raise InvalidNotification("the body is not a JSON object")
+    payload = _json_object(body)
     watched = tuple(targets)
     event = payload.get("eventType")
     if event is None:
         return _published_by_pipeline(payload, watched)
     if not isinstance(event, str):
         raise InvalidNotification("`eventType` is not text")
-    if str(payload.get("subscriptionId") or "") == _NOBODY:
+    if _text(payload, "subscriptionId") == _NOBODY:
         return Ignored("a test notification of a subscription that is not saved")
     stranger = _foreign_organization(payload, watched)
     if stranger:
-        return Ignored(f"organisation {stranger} is not watched")
+        return Ignored(f"organisation {stranger[:80]} is not watched")
+    elsewhere = _foreign_project(payload, watched, publishing_projects)
+    if elsewhere:
+        return Ignored(f"project {elsewhere[:80]} is not watched")
     if event in package_events:
         return _package_event(payload, watched)
     if event == BUILD_COMPLETED:
@@ -91,16 +97,16 @@ def _package_event(payload: dict[str, Any], targets: tuple[Target, ...]) -> Sign
     protocol = _text(package, "protocolType")
     if protocol and protocol.casefold() != "pypi":
         return Ignored(f"a package of protocol {protocol[:40]}")
-    kind = str(resource.get("publishType") if resource.get("publishType") is not None else "")
+    kind = _word(resource.get("publishType"))
     if kind.casefold() not in _NEWS:
         return Ignored(f"publish type {kind[:40]} brings no version")
     name = _text(package, "normalizedName") or _text(package, "name")
-    number = _text(version, "version") or _text(version, "normalizedVersion")
+    published = _text(version, "version") or _text(version, "normalizedVersion")
     where = _text(feed, "name") or _text(feed, "id")
-    if not (name and number and where):
+    if not (name and published and where):
         # A hint all the same: the event said that some package changed (minimal resource details).
         return FeedSignal(Source.PACKAGE_HOOK)
-    return _release(where, name, number, Source.PACKAGE_HOOK, targets)
+    return _release(where, name, published, Source.PACKAGE_HOOK, targets)
 
 
 def _release(feed: str, name: str, version: str, source: Source, targets: tuple[Target, ...]) -> Signal | Ignored:
@@ -138,7 +144,7 @@ def _run_state_changed(payload: dict[str, Any], targets: tuple[Target, ...]) -> 
     found = _RUN_LINK.search(link)
     pipeline = _map(run, "pipeline") or _map(resource, "pipeline")
     return _finished(
-        run=_number(run.get("id")) or (int(found[1]) if found else None),
+        run=_number(run.get("id")) or (_number(found[1]) if found else None),
         pipeline=_number(pipeline.get("id")),
         succeeded=_text(run, "result").casefold() in ("succeeded", ""),
         source=Source.RUN_HOOK,
@@ -170,6 +176,30 @@ def _foreign_organization(payload: dict[str, Any], targets: tuple[Target, ...]) 
     return None
 
 
+def _foreign_project(
+    payload: dict[str, Any], targets: tuple[Target, ...], publishing_projects: Iterable[str]
+) -> str | None:
+    """The project that a hook names, if it names one and that is none of ours.
+
+    Most hooks name it by its id alone, which says nothing to us, or not at all: those pass. So does a name without an
+    id, where our settings hold ids.
+    """
+    ours = {name.casefold() for target in targets for name in _projects_of(target)}
+    ours |= {name.casefold() for name in publishing_projects}
+    resource = _map(payload, "resource")
+    holders = (resource, _map(resource, "definition"), _map(resource, "feed"))
+    for project in (_map(holder, "project") for holder in holders):
+        name, identity = _text(project, "name"), _text(project, "id")
+        known = {name.casefold(), identity.casefold()} & ours
+        if name and not known and (identity or not any(looks_like_guid(mine) for mine in ours)):
+            return name
+    return None
+
+
+def _projects_of(target: Target) -> list[str]:
+    return [target.project, *(feed.project for feed in target.feeds if feed.project)]
+
+
 def organization_of(url: str) -> str:
     """The organisation's name in an address, in lower case: both `dev.azure.com/name` and `name.visualstudio.com`."""
     try:
@@ -187,6 +217,29 @@ def looks_like_guid(text: str) -> bool:
     return bool(re.fullmatch(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text.strip()))
 
 
+def _json_object(body: bytes) -> dict[str, Any]:
+    """The body's JSON object. A byte order mark in front does no harm (RFC 8259 lets a reader pass over it)."""
+    try:
+        found = json.loads(body, object_pairs_hook=_unambiguous, parse_constant=_no_number)
+    except (ValueError, RecursionError) as problem:
+        # RecursionError: nested too deep. ValueError: no JSON, no text, or a number of thousands of digits.
+        raise InvalidNotification(f"the body is not JSON ({type(problem).__name__})") from None
+    if not isinstance(found, dict):
+        raise InvalidNotification("the body is not a JSON object")
+    return found
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidNotification("the body has a key twice: which one counts is anybody's guess")
+    return found
+
+
+def _no_number(name: str) -> float:
+    raise InvalidNotification(f"the body is not JSON ({name} is no number there)")
+
+
 def _map(holder: dict[str, Any], key: str) -> dict[str, Any]:
     value = holder.get(key)
     return value if isinstance(value, dict) else {}
@@ -195,6 +248,11 @@ def _map(holder: dict[str, Any], key: str) -> dict[str, Any]:
 def _text(holder: dict[str, Any], key: str) -> str:
     value = holder.get(key)
     return value.strip() if isinstance(value, str) else ""
+
+
+def _word(value: object) -> str:
+    """A member of an enumeration, by name or by number; empty if there is none."""
+    return str(value) if isinstance(value, str | int) else "" if value is None else type(value).__name__
 
 
 def _number(value: object) -> int | None:

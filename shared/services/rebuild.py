@@ -6,37 +6,40 @@ whether our run is.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
+from shared import messages
+from shared.domain.carried import CarriedEntry
 from shared.domain.plan import ByHand, Plan
-from shared.domain.rebuilds import CarriedEntry, RebuildEntry, ReleaseEntry, Run
+from shared.domain.rebuilds import RebuildEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.domain.text import apply
-from shared.errors import BranchMoved, NotKnown, Permanent, Throttled, Transient
+from shared.errors import BranchMoved, NotKnown, Permanent, Transient
 from shared.ledger import (
-    FollowingEntry,
     Ledger,
     TurnEntry,
     WaitingEntry,
     carried_key,
-    following_key,
     plan_key,
     rebuild_key,
     release_key,
     turn_key,
     waiting_key,
 )
-from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW, PLANS_PER_MESSAGE
+from shared.limits import CLOCK_TOLERANCE, PLANS_PER_MESSAGE
 from shared.log import alert, event
 from shared.messages import Rerun, Turn
-from shared.ports import Clock, PipelineRun, Services
-from shared.services.drafting import Drafter
+from shared.ports import Clock, Queue, Services
+from shared.services.drafting import Draft, Drafter
+from shared.services.holding import Holding
+from shared.services.queueing import Queueing
 from shared.services.reading import Reader
 from shared.services.rerun import is_planned
+from shared.services.waking import Waking
 
-# The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
-PARAMETER_SCHEMA = "1"
 TRAILER = "Rebuild-Id"
 
 
@@ -44,14 +47,27 @@ class Rebuild:
     """Brings releases from `confirmed` to a queued rebuild, or to `settled` where there is nothing to do."""
 
     def __init__(
-        self, *, ledger: Ledger, services: Services, targets: Iterable[Target], reader: Reader, clock: Clock
+        self,
+        *,
+        ledger: Ledger,
+        rebuilds: Queue,
+        services: Services,
+        targets: Iterable[Target],
+        reader: Reader,
+        clock: Clock,
+        settle_time: timedelta,
     ) -> None:
         self._ledger = ledger
+        self._rebuilds = rebuilds
         self._services = services
         self._targets = {target.name: target for target in targets}
         self._reader = reader
-        self._drafter = Drafter(ledger=ledger, services=services, reader=reader, clock=clock)
+        self._drafter = Drafter(ledger=ledger, services=services, reader=reader, clock=clock, settle_time=settle_time)
+        self._queueing = Queueing(ledger=ledger, services=services, clock=clock)
+        self._holding = Holding(ledger)
+        self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
         self._clock = clock
+        self._settle_time = settle_time
 
     def turn(self, message: Turn) -> None:
         """Do what a target has to do.
@@ -63,33 +79,46 @@ class Rebuild:
         target = self._targets.get(message.target)
         if target is None:
             raise NotKnown(f"no target {message.target!r} is configured")
+        held = message.held
         for _ in range(PLANS_PER_MESSAGE):
             self._finish_what_is_underway(target)
-            plan = self._plan_next(target, message.rerun)
+            if message.retry:
+                self._retry(target, message.retry)
+                return
+            plan = self._plan_next(target, message.rerun, held=held)
             if plan is None:
                 return
-            if not plan.writes:
+            if plan.writes:
+                self._open(target, plan.id)
+                if self._carry_out(target, plan.id).state is RebuildState.SUPERSEDED:
+                    continue
+            else:
                 self._take_up(plan)
-                if plan.provisional:
-                    return  # the releases go on waiting: the timer wakes the target to try again
-                continue
-            self._open(target, plan)
-            self._carry_out(target, plan.id)
+            held = False
             if message.rerun and not self._is_open(target, message.rerun):
                 return
-        if self._has_work(target, message.rerun):
+        if self._is_open(target, message.rerun) if message.rerun else self._due(target):
             raise Transient(f"branch {target.branch} of {target.repository} moves faster than plans are made")
 
     # Planning
 
-    def _plan_next(self, target: Target, rerun: Rerun | None) -> Plan | None:
-        """Plan what waits, and record the plan; None if nothing does."""
-        releases = self._releases_in_hand(target, rerun)
-        if not releases:
-            return None
+    def _plan_next(self, target: Target, rerun: Rerun | None, *, held: bool) -> Plan | None:
+        """Plan what is due, and record the plan; None if there is nothing to do."""
+        releases = self._rerun_in_hand(target, rerun) if rerun else self._due(target)
         if not rerun and (parked := self._parked(target, releases)):
             return parked
-        plan = self._unused(self._drafter.plan(target, releases, self._by_hand(target, rerun)))
+        if not rerun and (releases or held):
+            releases = [*releases, *self._holding.releases(target.name, every=held, besides=releases)]
+        if not releases:
+            return None
+        draft = self._drafter.plan(target, releases, self._by_hand(target, rerun))
+        plan = draft.plan
+        self._note_what_arrives(target, draft)
+        if held:
+            self._holding.looked(plan, self._clock.now())
+        if not plan.writes and not any(self._is_due(target, plan, release) for release in plan.releases):
+            return None
+        plan = self._unused(plan)
         self._ledger.create(plan_key(target.name, plan.id), plan)
         event(
             "plan_made",
@@ -101,6 +130,14 @@ class Rebuild:
             edits=len(plan.edits),
         )
         return plan
+
+    def _note_what_arrives(self, target: Target, draft: Draft) -> None:
+        """Look again at releases whose files may not be complete, once they have stood still for the settle time."""
+        for release, files in draft.arriving.items():
+            now = self._clock.now()
+            self._change_release(target.name, release, lambda entry, files=files, now=now: entry.has(files, now))  # type: ignore[misc]
+        if draft.arriving:
+            self._rebuilds.send(messages.encode(Turn(target.name, held=True)), self._settle_time + CLOCK_TOLERANCE)
 
     def _by_hand(self, target: Target, rerun: Rerun | None) -> ByHand | None:
         if rerun is None:
@@ -127,18 +164,27 @@ class Rebuild:
             plan = plan.again()
         return plan
 
-    def _releases_in_hand(self, target: Target, rerun: Rerun | None) -> list[Release]:
-        if rerun:
-            entry = self._ledger.get(release_key(target.name, rerun.release))
-            seen = entry.state in (ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED)
-            return [entry.release] if seen and entry.release and self._is_open(target, rerun) else []
-        releases = []
-        for release in self._ledger.waiting(target.name):
-            waiting = self._ledger.read(release_key(target.name, release))
-            if waiting and (waiting.state is ReleaseState.CONFIRMED or waiting.provisional) and waiting.release:
-                releases.append(waiting.release)
+    def _rerun_in_hand(self, target: Target, rerun: Rerun) -> list[Release]:
+        entry = self._ledger.get(release_key(target.name, rerun.release))
+        seen = entry.state in (ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED)
+        return [entry.release] if seen and entry.release and self._is_open(target, rerun) else []
+
+    def _due(self, target: Target) -> list[Release]:
+        """What waits, once the first of it has waited for the settle time: nothing that follows makes that longer."""
+        now, releases, oldest = self._clock.now(), [], None
+        for waiting in self._ledger.waiting(target.name):
+            left = (oldest or waiting.since) + self._settle_time - now
+            if left > timedelta():
+                if left < CLOCK_TOLERANCE:  # another clock: the message that is meant for this moment came too early
+                    self._rebuilds.send(messages.encode(Turn(target.name)), left)
+                return []
+            entry = self._ledger.read(release_key(target.name, waiting.release))
+            waits = entry is not None and entry.state is ReleaseState.CONFIRMED
+            if entry and entry.release and waits and entry.waiting_since == waiting.since:
+                releases.append(entry.release)
+                oldest = oldest or waiting.since
             else:
-                self._ledger.delete(waiting_key(target.name, release))  # left over: it has been dealt with
+                self._ledger.delete(waiting_key(target.name, waiting))  # left over: it has been dealt with
         return releases
 
     def _is_open(self, target: Target, rerun: Rerun) -> bool:
@@ -146,32 +192,41 @@ class Rebuild:
         entry = self._ledger.get(release_key(target.name, rerun.release))
         return not is_planned(self._ledger, entry, rerun.attempt, rerun.environments)
 
-    def _has_work(self, target: Target, rerun: Rerun | None) -> bool:
-        return self._is_open(target, rerun) if rerun else bool(self._ledger.waiting(target.name))
-
     def _take_up(self, plan: Plan) -> None:
         """Write into the releases that a plan deals with them: they are planned, or settled by it."""
         for release in plan.releases:
-            self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
-            if not plan.provisional:
-                self._ledger.delete(waiting_key(plan.target, release.id))
+            entry = self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
+            if entry.waiting_since and entry.state is not ReleaseState.CONFIRMED:
+                self._ledger.delete(waiting_key(plan.target, WaitingEntry(entry.waiting_since, entry.id)))
+        if not plan.attempt:
+            self._holding.mark(plan)
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
+        return entry.planned(plan, self._clock.now()) if self._takes(plan, entry) else entry
+
+    def _is_due(self, target: Target, plan: Plan, release: Release) -> bool:
+        return self._takes(plan, self._ledger.get(release_key(target.name, release.id)))
+
+    def _takes(self, plan: Plan, entry: ReleaseEntry) -> bool:
+        """Whether a plan says something new of a release."""
+        if entry.plan == plan.id and entry.state is not ReleaseState.CONFIRMED:
+            return False
+        if plan.attempt:
+            return True
+        if entry.state is ReleaseState.CONFIRMED:
+            return entry.release in plan.releases  # or the feed had news of it since
         # A worker that planned while another one carried out what waits comes too late: that plan stands.
-        due = entry.state is ReleaseState.CONFIRMED or entry.provisional or plan.attempt
-        if not due or (entry.plan == plan.id and entry.state is not ReleaseState.CONFIRMED):
-            return entry
-        return entry.planned(plan, self._clock.now())
+        return entry.state is ReleaseState.SETTLED and self._holding.says_more(plan, entry)
 
     # Carrying out
 
-    def _open(self, target: Target, plan: Plan) -> None:
-        """Take the turn for a plan."""
+    def _open(self, target: Target, rebuild: str) -> None:
+        """Take the turn for a rebuild."""
 
         def take(present: TurnEntry | None) -> TurnEntry:
-            if present and present.rebuild not in (None, plan.id):
+            if present and present.rebuild not in (None, rebuild):
                 raise Transient(f"rebuild {present.rebuild} holds the turn of {target.name}")
-            return TurnEntry(plan.id)
+            return TurnEntry(rebuild)
 
         self._ledger.update(turn_key(target.name), take)
 
@@ -180,20 +235,28 @@ class Rebuild:
         if turn and turn.rebuild:
             self._carry_out(target, turn.rebuild)
 
-    def _carry_out(self, target: Target, rebuild_id: str) -> None:
+    def _retry(self, target: Target, rebuild_id: str) -> None:
+        """Queue the next attempts of a rebuild, in a turn of its own: no later rebuild begins meanwhile."""
+        rebuild = self._ledger.read(rebuild_key(target.name, rebuild_id))
+        if rebuild and rebuild.is_underway:
+            self._open(target, rebuild_id)
+            self._carry_out(target, rebuild_id)
+
+    def _carry_out(self, target: Target, rebuild_id: str) -> RebuildEntry:
         """Bring a rebuild from wherever it stands to where its turn ends."""
         plan = self._ledger.get(plan_key(target.name, rebuild_id))
         key = rebuild_key(target.name, rebuild_id)
         self._ledger.create(key, RebuildEntry.of(plan, self._clock.now()))
         rebuild = self._ledger.get(key)
-        if rebuild.is_underway:
-            self._take_up(plan)
         try:
+            if rebuild.state in (RebuildState.PLANNED, RebuildState.COMMITTED):
+                self._take_up(plan)
             if rebuild.state is RebuildState.PLANNED:
                 rebuild = self._commit(target, plan, rebuild)
             if rebuild.state is RebuildState.COMMITTED:
                 self._remember_carried(plan, rebuild)
-                rebuild = self._queue(target, rebuild)
+            if rebuild.is_underway:
+                rebuild = self._queueing.queue(target, rebuild)
         except Permanent as problem:
             why = str(problem)
             rebuild = self._change(rebuild, lambda entry: entry.failed(why, self._clock.now()))
@@ -204,6 +267,7 @@ class Rebuild:
             self._settle(rebuild)
         if not rebuild.is_underway:
             self._end_turn(target, rebuild.id)
+        return rebuild
 
     def _commit(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> RebuildEntry:
         if not plan.edits:
@@ -237,65 +301,6 @@ class Rebuild:
             for path in paths
         }
 
-    def _queue(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
-        self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
-        for run in rebuild.runs:
-            if run.id is not None:
-                continue
-            queued, what = self._found(target, rebuild, run), "found"
-            if queued is None:
-                rebuild = self._claim(rebuild, run)
-                if self._is_queued(rebuild, run):
-                    continue
-                queued, what = self._queued(target, rebuild, run), "queued"
-            what = f"{what} run {queued.id}"
-            event("run_queued", target=target.name, rebuild=rebuild.id, run=queued.id, how=what)
-            rebuild = self._change(
-                rebuild,
-                lambda entry, number=run.number, queued=queued, what=what: (  # type: ignore[misc]
-                    entry.run_queued(number, queued.id, queued.url, what, self._clock.now())
-                ),
-            )
-        return rebuild
-
-    def _claim(self, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
-        """Write down that we are about to queue a run, so that no other worker does at the same time."""
-        now = self._clock.now()
-
-        def claim(entry: RebuildEntry) -> RebuildEntry:
-            present = next(r for r in entry.runs if r.number == run.number)
-            if present.id is not None:
-                return entry
-            if present.claimed and now - present.claimed < CLAIM_LIFETIME:
-                raise Transient(f"another worker is queueing run {run.number} of rebuild {entry.id}")
-            return entry.claimed(run.number, now)
-
-        return self._change(rebuild, claim)
-
-    def _is_queued(self, rebuild: RebuildEntry, run: Run) -> bool:
-        return any(present.number == run.number and present.id is not None for present in rebuild.runs)
-
-    def _found(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun | None:
-        """The run of an earlier try whose answer was lost."""
-        pipeline = self._services.pipeline(target)
-        wanted = (rebuild.id, str(run.number))
-        found = [
-            candidate
-            for candidate in pipeline.runs_since(rebuild.created - CLOCK_SKEW)
-            if (candidate.parameters.get("rebuild"), candidate.parameters.get("run")) == wanted
-        ]
-        return min(found, key=lambda candidate: candidate.id, default=None)
-
-    def _queued(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun:
-        commit = rebuild.commit or rebuild.base
-        try:
-            return self._services.pipeline(target).queue(commit, run_parameters(rebuild, run))
-        except (Permanent, Throttled):
-            # Nothing was queued for sure, so the next try need not wait. After any other error the claim stays: the
-            # run may be there, and shown late.
-            self._change(rebuild, lambda entry: entry.claimed(run.number, None))
-            raise
-
     # Recording
 
     def _remember_carried(self, plan: Plan, rebuild: RebuildEntry) -> None:
@@ -307,17 +312,18 @@ class Rebuild:
             )
 
     def _give_back(self, rebuild: RebuildEntry) -> None:
-        """The releases of a superseded rebuild wait again."""
+        """The releases of a superseded rebuild wait again; their settle time is over."""
         for release in rebuild.releases:
 
             def unplan(entry: ReleaseEntry) -> ReleaseEntry:
                 if entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:
                     return entry
-                return entry.unplanned(f"rebuild {rebuild.id} superseded", self._clock.now())
+                now = self._clock.now()
+                return entry.unplanned(f"rebuild {rebuild.id} superseded", now - self._settle_time, now)
 
             entry = self._change_release(rebuild.target, release, unplan)
             if entry.state is ReleaseState.CONFIRMED:
-                self._ledger.create(waiting_key(rebuild.target, release), WaitingEntry(release))
+                self._waking.wake(entry)
 
     def _settle(self, rebuild: RebuildEntry) -> None:
         for release in rebuild.releases:
@@ -327,7 +333,9 @@ class Rebuild:
                     return entry
                 return entry.settled(f"rebuild {rebuild.id} {rebuild.state}", self._clock.now())
 
-            self._change_release(rebuild.target, release, settle)
+            entry = self._change_release(rebuild.target, release, settle)
+            if entry.state is ReleaseState.CONFIRMED:
+                self._waking.wake(entry)
 
     def _end_turn(self, target: Target, rebuild: str) -> None:
         def release(present: TurnEntry | None) -> TurnEntry | None:
@@ -345,17 +353,6 @@ class Rebuild:
         key = release_key(target, release)
         entry = self._ledger.get(key)
         return self._ledger.update(key, lambda present: change(present or entry)) or entry
-
-
-def run_parameters(rebuild: RebuildEntry, run: Run) -> dict[str, str]:
-    """The pipeline's template parameters: strings all, as the service takes no other (Runs API)."""
-    return {
-        "schema": PARAMETER_SCHEMA,
-        "rebuild": rebuild.id,
-        "run": str(run.number),
-        "commit": rebuild.commit or rebuild.base,
-        "environments": ",".join(run.environments),
-    }
 
 
 def commit_message(plan: Plan) -> str:

@@ -8,16 +8,20 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from shared import messages
-from shared.domain.rebuilds import Step
+from shared.domain.release_entry import Step
 from shared.domain.releases import FeedName
 from shared.domain.signals import ReleaseSignal, Source
 from shared.domain.targets import Target
 from shared.errors import Permanent, RebuilderError, Transient
-from shared.ledger import FeedEntry, Ledger, feed_key, rebuild_key, release_key, turn_key
+from shared.ledger import FeedEntry, Ledger, feed_key, rebuild_key, turn_key
 from shared.limits import CHANGE_PAGES, STANDSTILL
 from shared.log import alert, event
 from shared.ports import Clock, Hooks, Queue, Services
 from shared.services.follow import Follow
+from shared.services.holding import Holding
+from shared.services.parked import Parked
+from shared.services.quarantine import Quarantine
+from shared.services.sources import alert_foreign, is_ours
 
 # Where function_app.py takes notifications in: subscriptions that send elsewhere are none of ours.
 HOOKS_PATH = "/api/hooks"
@@ -35,9 +39,13 @@ class Repair:
         services: Services,
         targets: Iterable[Target],
         hooks: Iterable[Hooks],
+        parked: Parked,
+        quarantine: Quarantine,
         follow: Callable[[], Follow],
         clock: Clock,
         settle_time: timedelta,
+        replay: bool = False,
+        suspended: bool = False,
     ) -> None:
         self._ledger = ledger
         self._signals = signals
@@ -48,15 +56,31 @@ class Repair:
         self._targets = tuple(targets)
         self._hooks = tuple(hooks)
         self._follow = follow
+        self._holding = Holding(ledger)
+        self._parked = parked
+        self._quarantine = quarantine
+        self._replay = replay
+        self._suspended = suspended
 
     def run(self) -> None:
-        """Everything the timer does. What cannot be done keeps nothing else from being done.
+        """Everything the timer does; nothing while suspended. What cannot be done keeps nothing else from being done.
 
         Raises:
             RebuilderError: the first problem, after everything else.
         """
+        if self._suspended:
+            return
         problems = []
-        for work in (self._read_change_logs, self._resume, self._follow_runs, self._report_hooks):
+        steps = (
+            self._read_change_logs,
+            self._resume,
+            self._follow_runs,
+            self._report_hooks,
+            self._parked.clear,
+            self._quarantine.expire,
+            self._report_parked,
+        )
+        for work in steps:
             try:
                 work()
             except RebuilderError as problem:
@@ -90,18 +114,23 @@ class Repair:
         entry = self._ledger.read(key)
         service = self._services.feed(target, feed)
         if entry is None:
-            # Nobody is surprised: the past of a feed is not played back on the first day.
-            token = service.latest_token()
-            self._ledger.create(key, FeedEntry(token))
-            event("change_log_begun", target=target.name, feed=feed, token=token)
-            return
+            # Nobody is surprised: the past of a feed is played back on the first day only if somebody wants that.
+            entry = FeedEntry(0 if self._replay else service.latest_token())
+            self._ledger.create(key, entry)
+            event("change_log_begun", target=target.name, feed=feed, token=entry.token)
+            if not self._replay:
+                return
         for _ in range(CHANGE_PAGES):
             token = entry.token
             page = service.changes(token)
+            foreign = []
             for change in page.items:
-                if not change.upstream:
+                if not is_ours(self._services, target, change.upstream):
+                    foreign.append(change)
+                else:
                     signal = ReleaseSignal(str(feed), change.name, change.version, source, target=target.name)
                     self._signals.send(messages.encode(signal))
+            alert_foreign(target, feed, service, foreign)
             if page.token > token:
                 # Only now: a crash before this line repeats signals and loses none.
                 entry = self._ledger.update(key, lambda e, page=page: FeedEntry(max(page.token, e.token if e else 0)))  # type: ignore[misc]
@@ -112,20 +141,24 @@ class Repair:
     def _resume(self) -> None:
         """Wake targets whose work stands still: a message was lost, or its target was not configured for a while."""
         for target in self._targets:
-            if self._stands_still(target):
-                self._rebuilds.send(messages.encode(messages.Turn(target.name)))
-                event("target_woken", target=target.name)
+            held = self._holding_is_due(target)
+            if held or self._stands_still(target):
+                self._rebuilds.send(messages.encode(messages.Turn(target.name, held=held)))
+                event("target_woken", target=target.name, held=held)
+
+    def _holding_is_due(self, target: Target) -> bool:
+        """Whether what is held may come out otherwise now: the rules, the files or something untold has changed."""
+        if not self._ledger.held(target.name):
+            return False
+        return self._holding.is_due(target.name, self._services.repository(target).tip(), self._clock.now())
 
     def _stands_still(self, target: Target) -> bool:
         turn = self._ledger.read(turn_key(target.name))
         if turn and turn.rebuild:
             rebuild = self._ledger.read(rebuild_key(target.name, turn.rebuild))
             return rebuild is None or self._is_old(rebuild.history, STANDSTILL)
-        for release in self._ledger.waiting(target.name):
-            entry = self._ledger.read(release_key(target.name, release))
-            if entry and self._is_old(entry.history, STANDSTILL + self._settle_time):
-                return True
-        return False
+        waiting = self._ledger.waiting(target.name)
+        return bool(waiting) and self._clock.now() - waiting[0].since > STANDSTILL + self._settle_time
 
     def _is_old(self, history: Sequence[Step], age: timedelta) -> bool:
         return bool(history) and self._clock.now() - history[-1].at > age
@@ -136,12 +169,19 @@ class Repair:
             self._follow().all()
 
     def _report_hooks(self) -> None:
-        """Tell of our subscriptions that the service has switched off; switching them on is not our right."""
+        """Tell of our subscriptions that are off, or tried now and then only; switching them on is not our right."""
         for hooks in self._hooks:
             try:
                 for subscription in hooks.subscriptions():
                     mine = urlsplit(subscription.url or "").path == HOOKS_PATH
-                    if mine and subscription.status not in ("enabled", "onProbation"):
-                        alert("hook_is_off", subscription=subscription.id, status=subscription.status)
+                    if not mine or subscription.status == "enabled":
+                        continue
+                    fact = "hook_on_probation" if subscription.status == "onProbation" else "hook_is_off"
+                    alert(fact, subscription=subscription.id, event=subscription.event, status=subscription.status)
             except Permanent as problem:
                 event("hooks_not_readable", why=problem)
+
+    def _report_parked(self) -> None:
+        parked, quarantined = self._parked.count(), self._quarantine.count()
+        if parked or quarantined:
+            alert("parked_count", parked=parked, quarantined=quarantined)

@@ -9,7 +9,8 @@ from shared.domain.buildable import obstacle
 from shared.domain.environments import Environment
 from shared.domain.plan import Plan
 from shared.domain.planner import unaffected_environments
-from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, ReleaseEntry, Step
+from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment
+from shared.domain.release_entry import ReleaseEntry, Step
 from shared.domain.releases import ReleaseId
 from shared.domain.targets import Target
 from shared.errors import NotKnown

@@ -4,32 +4,25 @@ A service in the way makes the message come again after a growing pause; the pla
 and evenly spaced, are left for crashes. What can never work is recorded and shown to a person.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from shared import messages
-from shared.domain.rebuilds import ReleaseEntry
 from shared.domain.releases import ReleaseId
-from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, UnreadableSignal
+from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, Source
 from shared.domain.states import RebuildState, ReleaseState
+from shared.domain.targets import Target
 from shared.errors import Conflict, InvalidInput, RebuilderError, Transient
-from shared.ledger import (
-    Ledger,
-    TurnEntry,
-    UnreadableEntry,
-    rebuild_key,
-    release_key,
-    turn_key,
-    unreadable_key,
-    waiting_key,
-)
-from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, MAX_DEQUEUE_COUNT, SUSPENDED_PAUSE, TRIES
+from shared.ledger import Ledger, TurnEntry, rebuild_key, release_key, turn_key, waiting_key
+from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, MAX_DEQUEUE_COUNT, SHOWN_RELEASES, SUSPENDED_PAUSE, TRIES
 from shared.log import alert, event
 from shared.messages import Turn
 from shared.ports import Clock, Queue
 from shared.services.confirm import Confirm
 from shared.services.follow import Follow
+from shared.services.parking import NO_TARGET, Parking, wish
+from shared.services.quarantine import Quarantine
 from shared.services.rebuild import Rebuild
 from shared.services.repair import Repair
 
@@ -47,7 +40,9 @@ class Worker:
         rebuild: Callable[[], Rebuild],
         repair: Callable[[], Repair],
         follow: Callable[[], Follow],
-        target_names: tuple[str, ...],
+        targets: Iterable[Target],
+        parking: Parking,
+        quarantine: Quarantine,
         clock: Clock,
         suspended: bool,
     ) -> None:
@@ -58,7 +53,9 @@ class Worker:
         self._rebuild = rebuild
         self._repair = repair
         self._follow = follow
-        self._target_names = target_names
+        self._targets = tuple(targets)
+        self._parking = parking
+        self._quarantine = quarantine
         self._clock = clock
         self._suspended = suspended
 
@@ -113,8 +110,6 @@ class Worker:
                     # A notification without details: any run may have published something.
                     self._repair().read_change_logs(signal.source)
                 self._follow().run(signal.run, signal.pipeline)
-            case UnreadableSignal():
-                self._set_aside(signal.body, signal.why)
 
     def _waits(self, queue: Queue, text: str) -> bool:
         if self._suspended:
@@ -123,7 +118,8 @@ class Worker:
 
     def _is_hopeless(self, text: str, dequeue_count: int, give_up: Callable[[str], None]) -> bool:
         # A host that dies with the message each time never reports a failure, so the platform would go on for ever.
-        if dequeue_count <= MAX_DEQUEUE_COUNT:
+        # Should this fail too, it is the last time: the platform moves the message to the poison queue.
+        if dequeue_count < MAX_DEQUEUE_COUNT:
             return False
         give_up(text)
         return True
@@ -148,61 +144,110 @@ class Worker:
             return
         give_up(message, "its message failed again and again; the log tells why")
 
-    def _set_aside(self, body: str, why: str) -> None:
-        self._ledger.create(unreadable_key(body), UnreadableEntry(self._clock.now(), why, body))
-        alert("message_set_aside", why=why)
+    def _set_aside(self, text: str, why: str) -> None:
+        self._quarantine.put(text.encode(errors="backslashreplace"), why)
 
     def _give_signal_up(self, signal: Signal, why: str) -> None:
         alert("signal_parked", kind=signal.kind, why=why)
-        if not isinstance(signal, ReleaseSignal):
-            return
-        for target in self._target_names:
-            if signal.target in (None, target):
-                try:
-                    release = ReleaseId.of(signal.feed, signal.name, signal.version)
-                except InvalidInput as problem:
-                    alert("release_not_parked", target=target, why=problem)
-                    return
-                # What cannot be written down is raised: the platform keeps the message.
-                self._park_release(target, release, why, {ReleaseState.SIGNALLED})
+        match signal:
+            case ReleaseSignal():
+                targets = [t for t in self._targets if signal.target in (None, t.name)]
+                named = [(target, feed) for target in targets if (feed := target.feed(signal.feed))]
+                for target, feed in named:
+                    self._park_release(target.name, ReleaseId.of(str(feed), signal.name, signal.version), why, signal)
+                if not named:
+                    what = f"{signal.name} {signal.version} on {signal.feed}"
+                    self._parking.put(NO_TARGET, f"a signal of {what}", why, [signal])
+            case FeedSignal():
+                self._parking.put(NO_TARGET, "a look at the feeds' change logs", why, [signal])
+            case RunSignal():
+                self._parking.put(NO_TARGET, f"a look at run {signal.run}", why, [signal])
+
+    def _park_release(self, target: str, release: ReleaseId, why: str, signal: ReleaseSignal) -> None:
+        try:
+            entry = self._ledger.read(release_key(target, release))
+        except InvalidInput as problem:
+            alert("release_not_parked", target=target, why=problem)
+            entry = None
+        if entry and entry.state in (ReleaseState.SIGNALLED, ReleaseState.PARKED):
+            self._parking.release(entry, why, signal)
+        else:
+            # It is further, so what the signal may have brought, such as a promotion, is all that is given up.
+            self._parking.put(target, f"a signal of {release}", why, [wish(target, release, signal)])
 
     def _give_turn_up(self, turn: Turn, why: str) -> None:
         alert("turn_parked", target=turn.target, why=why)
-        if turn.target not in self._target_names:
+        if turn.target not in {target.name for target in self._targets}:
+            self._parking.put(NO_TARGET, f"a turn of target {turn.target}", why, [turn])
             return
         try:
             self._park_turn(turn, why)
         except InvalidInput as problem:
+            # What it holds cannot be read, so it is the turn itself that is taken up again.
             alert("turn_not_parked", target=turn.target, why=problem)
+            self._parking.put(turn.target, f"a turn of target {turn.target}", why, [turn])
 
     def _park_turn(self, turn: Turn, why: str) -> None:
         """Park the rebuild that holds the turn, or, if nobody does, the releases that wait for one."""
-        now = self._clock.now()
-        held = self._ledger.read(turn_key(turn.target))
+        target = turn.target
+        if turn.retry:
+            self._parking.put(target, f"the next attempt of rebuild {turn.retry}", why, [turn])
+        held = self._ledger.read(turn_key(target))
         if held and held.rebuild:
-            rebuild = self._ledger.update(
-                rebuild_key(turn.target, held.rebuild), lambda e: e.parked(why, now) if e and e.is_underway else e
-            )
-            for release in rebuild.releases if rebuild and rebuild.state is RebuildState.PARKED else ():
-                self._park_release(turn.target, release, why, {ReleaseState.PLANNED}, held.rebuild)
-            self._ledger.update(turn_key(turn.target), lambda e: TurnEntry() if e == held else e)
-            return
-        waiting = [turn.rerun.release] if turn.rerun else self._ledger.waiting(turn.target)
-        for release in waiting:
-            self._park_release(turn.target, release, why, {ReleaseState.CONFIRMED})
-            self._ledger.delete(waiting_key(turn.target, release))
+            self._park_rebuild(target, held.rebuild, why)
+            self._ledger.update(turn_key(target), lambda e: TurnEntry() if e == held else e)
+        if turn.rerun:
+            self._park_confirmed(target, [turn.rerun.release], why, _as_signal(turn))
+        elif not turn.retry and not (held and held.rebuild):
+            waiting = self._ledger.waiting(target)
+            self._park_confirmed(target, sorted({mark.release for mark in waiting}), why)
+            # Not before all are parked: whoever comes after a crash finds them, and the same entry.
+            for mark in waiting:
+                self._ledger.delete(waiting_key(target, mark))
 
-    def _park_release(
-        self, target: str, release: ReleaseId, why: str, states: set[ReleaseState], rebuild: str | None = None
+    def _park_confirmed(
+        self, target: str, releases: Sequence[ReleaseId], why: str, signal: ReleaseSignal | None = None
     ) -> None:
+        entries = [self._ledger.read(release_key(target, release)) for release in releases]
+        if any(entry and entry.state is ReleaseState.CONFIRMED for entry in entries):
+            wishes = [wish(target, release, signal) for release in releases]
+            self._parking.put(target, _named(releases), why, wishes, releases)
+        for release in releases:
+            self._parking.state(target, release, why, ReleaseState.CONFIRMED)
+
+    def _park_rebuild(self, target: str, held: str, why: str) -> None:
+        rebuild = self._ledger.read(rebuild_key(target, held))
+        if rebuild and (rebuild.is_underway or rebuild.state is RebuildState.PARKED):
+            wishes = [wish(target, release) for release in rebuild.releases]
+            what = f"rebuild {held} of {_named(rebuild.releases)}"
+            self._parking.put(target, what, why, wishes, rebuild.releases)
         now = self._clock.now()
+        parked = self._ledger.update(
+            rebuild_key(target, held), lambda e: e.parked(why, now) if e and e.is_underway else e
+        )
+        for release in parked.releases if parked and parked.state is RebuildState.PARKED else ():
+            self._parking.state(target, release, why, ReleaseState.PLANNED, held)
 
-        def park(entry: ReleaseEntry | None) -> ReleaseEntry | None:
-            if entry is None or entry.state not in states or (rebuild and entry.rebuild != rebuild):
-                return entry
-            return entry.parked(why, now)
 
-        self._ledger.update(release_key(target, release), park)
+def _named(releases: Sequence[ReleaseId]) -> str:
+    rest = f" and {len(releases) - SHOWN_RELEASES} more" if len(releases) > SHOWN_RELEASES else ""
+    return ", ".join(str(release) for release in releases[:SHOWN_RELEASES]) + rest
+
+
+def _as_signal(turn: Turn) -> ReleaseSignal | None:
+    """The signal that a rerun began with."""
+    if turn.rerun is None:
+        return None
+    named = turn.rerun.release
+    return ReleaseSignal(
+        named.feed,
+        named.package,
+        named.version,
+        Source.PERSON,
+        target=turn.target,
+        attempt=turn.rerun.attempt,
+        environments=turn.rerun.environments,
+    )
 
 
 def _tried[M: (Signal, Turn)](message: M, tries: int) -> M:

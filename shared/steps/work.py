@@ -13,6 +13,14 @@ from shared.domain.jobs import is_safe_path
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration, Permanent
 
+# What the app sends looks like this.
+_FORMS = {
+    "REBUILDER_REBUILD": r"[0-9a-f]{4,64}",
+    "REBUILDER_BATCH": r"[1-9][0-9]{0,5}",
+    "REBUILDER_ATTEMPT": r"[1-9][0-9]{0,5}",
+    "REBUILDER_COMMIT": r"[0-9a-f]{40}",
+}
+
 
 class StepFailed(Permanent):
     """The environment cannot be rebuilt; the first line says why."""
@@ -25,6 +33,8 @@ class Job:
     Attributes:
         environment: path of the environment's YAML, from the repository's root.
         rebuild: the rebuild's identity.
+        batch: which of the rebuild's batches the run is about.
+        attempt: which try at this batch it is.
         run: the pipeline run's id.
         commit: the commit that is built.
         workspaces: where the environment is registered.
@@ -34,6 +44,8 @@ class Job:
 
     environment: str
     rebuild: str
+    batch: str
+    attempt: str
     run: str
     commit: str
     workspaces: tuple[Workspace, ...]
@@ -47,8 +59,8 @@ class Job:
         Raises:
             InvalidConfiguration: naming all that are missing or wrong.
         """
-        names = ("REBUILDER_ENVIRONMENT", "REBUILDER_REBUILD", "REBUILDER_COMMIT", "REBUILDER_WORKSPACES",
-                 "REBUILDER_FOLDER", "BUILD_BUILDID", "BUILD_SOURCESDIRECTORY")  # fmt: skip
+        names = ("REBUILDER_ENVIRONMENT", "REBUILDER_WORKSPACES", "REBUILDER_FOLDER", *_FORMS,
+                 "BUILD_BUILDID", "BUILD_SOURCESDIRECTORY")  # fmt: skip
         problems = [f"`{name}` is missing" for name in names if not variables.get(name, "").strip()]
         workspaces = []
         for text in variables.get("REBUILDER_WORKSPACES", "").split(","):
@@ -60,7 +72,7 @@ class Job:
         path = variables.get("REBUILDER_ENVIRONMENT", "")
         if path and not is_safe_path(path):
             problems.append(f"environment {path!r} is no safe path: letters, digits and . _ / - only, without ..")
-        for name, form in (("REBUILDER_REBUILD", r"[0-9a-f]{4,64}"), ("REBUILDER_COMMIT", r"[0-9a-f]{40}")):
+        for name, form in _FORMS.items():
             if variables.get(name) and not re.fullmatch(form, variables[name]):
                 problems.append(f"`{name}` is not what the app sends")
         if problems:
@@ -68,6 +80,8 @@ class Job:
         return cls(
             environment=variables["REBUILDER_ENVIRONMENT"],
             rebuild=variables["REBUILDER_REBUILD"],
+            batch=variables["REBUILDER_BATCH"],
+            attempt=variables["REBUILDER_ATTEMPT"],
             run=variables["BUILD_BUILDID"],
             commit=variables["REBUILDER_COMMIT"],
             workspaces=tuple(workspaces),

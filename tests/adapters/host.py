@@ -16,19 +16,22 @@ class Host:
         answers: path (with query) → status, headers (an empty one is not sent), body.
         shown: path → the headers that it was last asked with, names in lower case.
         asked: every path, in order.
+        regardless_of_query: answers are found by the path before the query.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
         self.shown: dict[str, dict[str, str]] = {}
         self.asked: list[str] = []
+        self.regardless_of_query = False
         host = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 host.asked.append(self.path)
                 host.shown[self.path] = {name.lower(): value for name, value in self.headers.items()}
-                status, headers, body = host.answers.get(self.path, (404, {}, b""))
+                key = self.path.partition("?")[0] if host.regardless_of_query else self.path
+                status, headers, body = host.answers.get(key, (404, {}, b""))
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     if value:

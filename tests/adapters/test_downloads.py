@@ -205,6 +205,22 @@ def test_a_page_elsewhere_is_a_sign_in_page(service: Host, storage: Host, downlo
         downloads.page("reading", f"{service.url}/a/")
 
 
+@pytest.mark.parametrize("target", ["/_signin?realm=us", "https://login.microsoftonline.com/common/oauth2"])
+def test_the_way_to_sign_in_is_not_gone_and_a_fresh_token_is_shown_first(
+    service: Host, downloads: Downloads, target: str
+) -> None:
+    service.answers["/a/"] = redirect(target, 302)
+    with pytest.raises(AccessDenied, match="sign-in page"):
+        downloads.page("reading", f"{service.url}/a/")
+    assert service.asked == ["/a/", "/a/"]
+
+
+def test_a_package_may_be_called_like_a_sign_in_page(service: Host, downloads: Downloads) -> None:
+    service.answers["/simple/signin"] = redirect("/simple/signin/", 301)
+    service.answers["/simple/signin/"] = (200, HTML, b"links")
+    assert downloads.page("reading", f"{service.url}/simple/signin")
+
+
 def test_a_page_that_is_no_page_cannot_be_understood(service: Host, downloads: Downloads) -> None:
     service.answers["/a/"] = (200, {"Content-Type": "application/json"}, b"{}")
     with pytest.raises(ServiceUnavailable, match="cannot be understood"):

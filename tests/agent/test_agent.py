@@ -68,6 +68,7 @@ def runs(tmp_path: Path) -> Iterator[Runs]:
         folder=tmp_path / "agent",
         find_python=lambda _: None,
         feed_indexes=lambda: {"ml/packages": INDEX},
+        access_token=lambda: "canary-access-token",
         connections={"azure-ml": lambda: "canary-azure-token"},
         azure_environment={"HTTPS_PROXY": "http://127.0.0.1:2"},
     )
@@ -221,6 +222,21 @@ jobs:
     assert "before []" in log(build, "before")
     assert "after [http://build:***@127.0.0.1:1/simple/]" in log(build, "after")
     assert "other []" in log(build, "other")
+
+
+def test_the_jobs_own_token_is_only_where_a_step_names_it_and_in_no_log(runs: Runs) -> None:
+    build = runs.run("""
+steps:
+  - bash: echo "[$SYSTEM_ACCESSTOKEN]"; env | grep -c canary-access-token || true
+    displayName: unnamed
+  - bash: test "$SYSTEM_ACCESSTOKEN" = "canary-""access-token" && echo "[$SYSTEM_ACCESSTOKEN]"
+    displayName: named
+    env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}
+""")
+
+    assert build.result == "succeeded"
+    assert "[]" in log(build, "unnamed")
+    assert "[***]" in log(build, "named")
 
 
 def test_a_sign_in_to_azure_exists_only_inside_azurecli(runs: Runs) -> None:

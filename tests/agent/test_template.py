@@ -10,7 +10,7 @@ from local.agent.template import compile_pipeline
 from shared.domain.jobs import STEPS, job_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RUN = {"schema": "1", "rebuild": "0123", "run": "1", "commit": "c" * 40}
+RUN = {"schema": "2", "rebuild": "0123", "batch": "1", "attempt": "1", "commit": "c" * 40}
 
 
 def compiled(files: Mapping[str, str], given: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -25,10 +25,12 @@ from local.processes import free_ports
 from local.upstream import Upstream, UpstreamFile
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops.guard import Pause
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from tests.contracts.recording import Recording, record
 from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, StandFeed, StandPipeline, StandRepository
+from tests.fakes.clock import FakeStopwatch
 from tests.fakes.credential import StubCredential
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -114,8 +116,9 @@ def target_of_module(organization_of_module: Organization) -> Target:
 
 @pytest.fixture(scope="session")
 def azure_devops() -> AzureDevOps:
-    """The product's adapters."""
-    return AzureDevOps(StubCredential(AUDIENCE))
+    """The product's adapters; what the service asks them to wait is counted and not slept."""
+    stopwatch = FakeStopwatch()
+    return AzureDevOps(StubCredential(AUDIENCE), lambda: Pause(stopwatch.now, stopwatch.sleep))
 
 
 @pytest.fixture(scope="session")

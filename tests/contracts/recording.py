@@ -50,11 +50,13 @@ class Stage:
         self.feed.delete("our-package", "0.9.0")
         self.feed.install_public_package()
         self.organization.hooks.subscribe(BUILD_COMPLETED, "https://app.invalid/api/notifications", password="secret")
+        self.organization.pipelines.hold()
         self.pipeline.pipeline.queue(self.base, PARAMETERS)
+        self.organization.pipelines.release()
         build = self.organization.pipelines.builds[0]
         build.status, build.result = "completed", "succeeded"
         build.started = build.finished = datetime.now(UTC)
-        build.timeline = Timeline(self.folder / "run")
+        build.timeline = Timeline(self.folder / "run", build.checks)
         stage = build.timeline.add("Stage", "__default", "__default", None)
         job = build.timeline.add("Job", "a/a.yml", "__default.rebuild_a.__default", stage)
         task = build.timeline.add("Task", "Download the packages", "rebuild_a.1", job, log=True)

@@ -18,7 +18,7 @@ from local.identity import make_token
 from local.processes import free_ports
 from shared.adapters.azure_ml import AzureMLWorkspaces
 from shared.domain.targets import Workspace
-from shared.errors import AccessDenied, NotThere, ServiceUnavailable, Throttled
+from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable, Throttled
 from shared.ports import AzureML
 from shared.steps.register import register, registered_before
 from shared.steps.work import Job, StepFailed, Work
@@ -131,8 +131,17 @@ def test_faults_of_the_service_become_ours(stand_in: StandIn, fault: Fault, erro
     stand_in.faults.clear()
 
 
+def test_a_list_of_versions_without_end_ends(stand_in: StandIn) -> None:
+    world = StandWorld(stand_in)
+    world.register("training_environment", {"rebuilder-rebuild": "another"})
+    stand_in.endless = True
+    with pytest.raises(Permanent, match=r"training_environment.*does not end"):
+        world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
+    stand_in.endless = False
+
+
 def _job(run: str = "12", rebuild: str = "0123") -> Job:
-    return Job("e.yml", rebuild, run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
+    return Job("e.yml", rebuild, "1", "1", run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
 
 
 def _before(world: StandWorld, job: Job) -> str | None:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from local.azure_devops.api import AUDIENCE
 from local.azure_devops.server import Organization
 from local.faults import Fault
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops.guard import Pause
 from shared.domain.names import package_name
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
@@ -17,12 +19,15 @@ from shared.errors import (
     AccessDenied,
     BranchMoved,
     NotThere,
+    Permanent,
     PipelineRejected,
     RebuilderError,
     ServiceUnavailable,
     Throttled,
 )
 from tests.contracts.worlds import PARAMETERS
+from tests.fakes.clock import FakeStopwatch
+from tests.fakes.credential import CachingCredential, StubCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,10 @@ STEPS = (
 )
 # What these answer where there is nothing: a package and a file come and go.
 NOTHING = {"index": (), "download": None}
+# More than one call by itself.
+PUBLISHED = STEPS[9]
+# What these ask for is not there.
+FAILING = ("items", "blobs", "queue run")
 WRITES = tuple(step for step in STEPS if step.writes)
 
 
@@ -74,12 +83,24 @@ def step(request: pytest.FixtureRequest) -> Step:
     return found
 
 
-class Stand:
-    """Runs steps and counts what arrives."""
+def outcome(step: Step, azure_devops: AzureDevOps, target: Target) -> str:
+    """What comes of a step: that it went well, or its kind of error."""
+    try:
+        step.run(azure_devops, target)
+    except RebuilderError as problem:
+        return type(problem).__name__
+    return "done"
 
-    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target) -> None:
+
+class Stand:
+    """Runs steps and counts what arrives. What the service asks to wait is counted and not slept."""
+
+    def __init__(self, organization: Organization, target: Target) -> None:
         self.organization = organization
-        self._azure_devops = azure_devops
+        self.stopwatch = FakeStopwatch()
+        self._azure_devops = AzureDevOps(
+            StubCredential(AUDIENCE), lambda: Pause(self.stopwatch.now, self.stopwatch.sleep)
+        )
         self._target = target
 
     def fail(self, step: Step, fault: Fault, times: int = 1) -> RebuilderError:
@@ -92,6 +113,9 @@ class Stand:
     def run(self, step: Step) -> object:
         return step.run(self._azure_devops, self._target)
 
+    def outcome(self, step: Step) -> str:
+        return outcome(step, self._azure_devops, self._target)
+
     def calls(self, step: Step) -> int:
         return self.organization.faults.calls.get(step.operation, 0)
 
@@ -103,16 +127,89 @@ def _wheel(organization_of_module: Organization, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def stand(organization_of_module: Organization, azure_devops: AzureDevOps, target_of_module: Target) -> Iterator[Stand]:
-    yield Stand(organization_of_module, azure_devops, target_of_module)
+def stand(organization_of_module: Organization, target_of_module: Target) -> Iterator[Stand]:
+    yield Stand(organization_of_module, target_of_module)
     organization_of_module.faults.clear()
 
 
-@pytest.mark.parametrize("fault", [Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.SIGN_IN])
-def test_who_is_not_let_in_is_denied_access(
-    stand: Stand, step: Step, fault: Fault, request: pytest.FixtureRequest
-) -> None:
-    assert type(stand.fail(step, fault)) is AccessDenied
+NOT_ACCEPTED = [Fault.UNAUTHORIZED, Fault.SIGN_IN, Fault.PAGE, Fault.REDIRECT]
+
+
+@pytest.mark.parametrize("fault", NOT_ACCEPTED)
+def test_who_is_not_let_in_asks_once_more_and_is_denied_access(stand: Stand, step: Step, fault: Fault) -> None:
+    before = stand.calls(step)
+    assert type(stand.fail(step, fault, times=9)) is AccessDenied
+    # An index is a page itself: nobody can tell before it has been read.
+    assert stand.calls(step) == before + (1 if (step.operation, fault) == ("index", Fault.PAGE) else 2)
+
+
+@pytest.mark.parametrize("fault", NOT_ACCEPTED)
+def test_who_is_let_in_with_a_fresh_token_goes_on_as_if_nothing_was(stand: Stand, step: Step, fault: Fault) -> None:
+    if (step.operation, fault) == ("index", Fault.PAGE):
+        return
+    usual = stand.outcome(step)
+    stand.organization.faults.set(step.operation, fault)
+    assert stand.outcome(step) == usual
+
+
+def test_what_is_forbidden_is_denied_and_not_asked_again(stand: Stand, step: Step) -> None:
+    before = stand.calls(step)
+    assert type(stand.fail(step, Fault.FORBIDDEN)) is AccessDenied
+    assert stand.calls(step) == before + 1
+
+
+def test_a_token_that_has_expired_is_renewed_once_for_all_calls(stand: Stand, target_of_module: Target) -> None:
+    credential = CachingCredential(AUDIENCE, lifetimes=(-60, 3600))
+    azure_devops = AzureDevOps(credential)
+    for step in STEPS:
+        assert outcome(step, azure_devops, target_of_module) == stand.outcome(step)
+    assert credential.issued == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.EMPTY, Fault.TRUNCATED])
+def test_an_answer_that_is_cut_off_is_no_answer(stand: Stand, step: Step, fault: Fault) -> None:
+    if step.operation in (*NOTHING, *FAILING):
+        return
+    assert type(stand.fail(step, fault)) is ServiceUnavailable
+
+
+def test_an_answer_of_another_form_is_no_answer(stand: Stand, step: Step) -> None:
+    if step.operation in (*NOTHING, *FAILING):
+        return
+    assert type(stand.fail(step, Fault.ODD)) is ServiceUnavailable
+
+
+@pytest.mark.parametrize("step", [STEPS[0], *WRITES], ids=lambda step: step.operation)
+@pytest.mark.parametrize(("asked", "seconds"), [("7", 7), ("31536000", 600), ("-5", None), ("0", None), ("soon", None)])
+def test_who_is_busy_says_for_how_long(stand: Stand, step: Step, asked: str, seconds: int | None) -> None:
+    stand.organization.faults.set(step.operation, Fault.UNAVAILABLE, 9, {"Retry-After": asked})
+    before = stand.calls(step)
+    with pytest.raises(ServiceUnavailable) as raised:
+        stand.run(step)
+    assert raised.value.retry_after == (timedelta(seconds=seconds) if seconds else None)
+    # A header that says nothing sensible still says that it is no use to come at once.
+    assert stand.calls(step) == before + 1
+
+
+def test_after_a_success_that_asks_to_wait_the_next_call_is_not_sent_before(stand: Stand, step: Step) -> None:
+    if step is PUBLISHED:
+        return
+    stand.organization.faults.set(step.operation, Fault.USUAL, headers={"Retry-After": "42"})
+    usual, before = stand.outcome(step), stand.calls(step)
+    with pytest.raises(Throttled, match="not asked, Azure DevOps wants us to wait for 42 more seconds") as raised:
+        stand.run(step)
+    assert raised.value.retry_after == timedelta(seconds=42)
+    assert stand.calls(step) == before
+    stand.stopwatch.sleep(42)
+    assert stand.outcome(step) == usual
+    assert stand.calls(step) == before + 1
+
+
+def test_a_short_wait_is_waited_at_once(stand: Stand) -> None:
+    stand.organization.faults.set(STEPS[0].operation, Fault.USUAL, headers={"Retry-After": "3"})
+    for _ in range(3):
+        stand.run(STEPS[0])
+    assert stand.stopwatch.slept == [3]
 
 
 def test_too_many_requests_are_throttled_and_not_repeated(stand: Stand, step: Step) -> None:
@@ -176,6 +273,14 @@ def test_a_read_that_fails_once_is_repeated(stand: Stand, fault: Fault) -> None:
     before = stand.calls(step)
     assert stand.run(step)
     assert stand.calls(step) == before + 2
+
+
+def test_a_change_log_that_does_not_go_on_is_an_error(stand: Stand) -> None:
+    (changes,) = (step for step in STEPS if step.operation == "package changes")
+    stand.organization.feed.stuck = True
+    with pytest.raises(Permanent, match="the change log of feed ml/packages does not go on after 0"):
+        stand.run(changes)
+    stand.organization.feed.stuck = False
 
 
 def test_a_stale_branch_has_moved(stand: Stand) -> None:

@@ -7,6 +7,7 @@ from packaging.utils import canonicalize_name
 
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import package_name
+from shared.domain.upstreams import Upstream
 from shared.limits import CHANGES_PER_REQUEST, PACKAGES_PER_REQUEST
 from shared.ports import Feed
 from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, FeedWorld, MemoryFeed, StandFeed
@@ -91,7 +92,7 @@ def test_an_upstream_source_is_named(world: FeedWorld) -> None:
     world.install_public_package()
     found = world.feed.version(package_name(PUBLIC_PACKAGE), PUBLIC_VERSION)
     assert found
-    assert found.upstream == "the public index"
+    assert found.upstream == Upstream("the public index")
 
 
 def test_changes_tell_upstream_versions_from_own_ones(world: FeedWorld) -> None:
@@ -99,9 +100,46 @@ def test_changes_tell_upstream_versions_from_own_ones(world: FeedWorld) -> None:
     world.install_public_package()
     changes = world.feed.changes(0).items
     assert {(str(canonicalize_name(change.name)), change.upstream) for change in changes} == {
-        ("our-package", False),
-        (PUBLIC_PACKAGE, True),
+        ("our-package", None),
+        (PUBLIC_PACKAGE, Upstream("the public index")),
     }
+
+
+# As the service writes an id in one place and not in another.
+ONE, OTHER = "6A5B9C1E-0d43-4b70-9f0e-000000000001", "6a5b9c1e-0d43-4b70-9f0e-000000000002"
+
+
+@pytest.mark.parametrize(
+    ("sources", "feeds"),
+    [
+        ((ONE,), {ONE.lower()}),
+        ((ONE, OTHER), {ONE.lower(), OTHER}),
+        # Through a feed, and from a public index in the end, or in between: it may be anybody's.
+        ((ONE, None), set()),
+        ((None, ONE), set()),
+        ((None,), set()),
+    ],
+)
+def test_the_feeds_on_the_way_are_known_if_there_were_feeds_alone(
+    world: FeedWorld, sources: tuple[str | None, ...], feeds: set[str]
+) -> None:
+    world.take("our-package", "1.0.0", *sources)
+    found = world.feed.version(OURS, "1.0.0")
+    (change,) = world.feed.changes(0).items
+    assert found
+    assert found.upstream == change.upstream
+    assert found.upstream
+    assert found.upstream.feeds == feeds
+
+
+def test_a_version_from_elsewhere_is_known_to_lie_beside_own_ones(world: FeedWorld) -> None:
+    world.take("our-package", "9.9.9", None)
+    alone = world.feed.version(OURS, "9.9.9")
+    world.publish("our-package", "1.0.0")
+    beside = world.feed.version(OURS, "9.9.9")
+    assert alone
+    assert beside
+    assert (alone.beside_own, beside.beside_own) == (False, True)
 
 
 def test_changes_are_those_after_the_token_oldest_first(world: FeedWorld) -> None:

@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from local.azurite import Azurite
-from shared.adapters.blob_ledger import BlobLedgerStore
+from shared.adapters.blob_ledger import LEDGER, QUARANTINE, BlobLedgerStore
 from shared.errors import StateChanged
 from shared.ports import LedgerStore
 from tests.fakes.credential import StubCredential
@@ -122,6 +123,18 @@ def test_deleting_twice_is_deleting_once(store: LedgerStore) -> None:
     assert store.read(KEY) is None
 
 
+def test_a_blob_that_changed_is_not_deleted_by_who_read_it_before(store: LedgerStore) -> None:
+    stale = store.create(KEY, b"first")
+    fresh = store.replace(KEY, b"second", stale)
+    with pytest.raises(StateChanged):
+        store.delete(KEY, stale)
+    assert _raw(store, KEY) == b"second"
+    store.delete(KEY, fresh)
+    assert store.read(KEY) is None
+    with pytest.raises(StateChanged):
+        store.delete(KEY, fresh)
+
+
 def test_keys_are_those_with_the_prefix_in_order(store: LedgerStore) -> None:
     for key in ("b/2.json", "a/2.json", "a/10.json", "ab/1.json", "a/B.json"):
         store.create(key, b"{}")
@@ -143,11 +156,10 @@ def test_names_survive_as_they_are(store: LedgerStore) -> None:
 # What only the service has
 
 
-def test_the_container_is_created_when_it_is_needed(
-    azurite: Azurite, storage_credential: StubCredential, monkeypatch: pytest.MonkeyPatch
+def test_the_container_is_created_when_it_is_needed_and_open_to_nobody(
+    azurite: Azurite, storage_credential: StubCredential
 ) -> None:
-    monkeypatch.setattr("shared.adapters.blob_ledger.CONTAINER", "ledger-that-nobody-made")
-    store = BlobLedgerStore(azurite.blobs, storage_credential)
+    store = BlobLedgerStore(azurite.blobs, storage_credential, "made-by-nobody")
     assert store.read(KEY) is None
     assert list(store.keys("")) == []
     store.delete(KEY)
@@ -155,6 +167,18 @@ def test_the_container_is_created_when_it_is_needed(
         store.replace(KEY, b"nothing to replace", '"0x1"')
     store.create(KEY, b"first")
     assert _raw(store, KEY) == b"first"
+    made = ContainerClient(azurite.blobs, "made-by-nobody", credential=storage_credential)
+    assert made.get_container_properties().public_access is None
+
+
+def test_containers_are_apart(azurite: Azurite, storage_credential: StubCredential) -> None:
+    ledger, quarantine = (BlobLedgerStore(azurite.blobs, storage_credential, name) for name in (LEDGER, QUARANTINE))
+    ledger.create("apart.json", b"ledger")
+
+    assert quarantine.read("apart.json") is None
+    quarantine.create("apart.json", b"quarantine")
+    quarantine.delete("apart.json")
+    assert _raw(ledger, "apart.json") == b"ledger"
 
 
 def _raw(store: LedgerStore, key: str) -> bytes | None:

@@ -36,11 +36,21 @@ def test_runs_are_found_by_time_newest_first(world: PipelineWorld) -> None:
     start = world.now()
     first = world.pipeline.queue(world.commit, PARAMETERS)
     between = world.now()
-    second = world.pipeline.queue(world.commit, {**PARAMETERS, "run": "2"})
+    second = world.pipeline.queue(world.commit, {**PARAMETERS, "batch": "2"})
     end = world.now()
     assert [run.id for run in world.pipeline.runs_since(start)] == [second.id, first.id]
     assert [run.id for run in world.pipeline.runs_since(between)] == [second.id]
     assert list(world.pipeline.runs_since(end)) == []
+
+
+def test_a_cancelled_run_is_found_and_said_to_be_cancelled(world: PipelineWorld) -> None:
+    start = world.now()
+    first, second = (world.pipeline.queue(world.commit, PARAMETERS) for _ in range(2))
+    world.end(first.id, "canceled", {})
+    world.end(second.id, "failed", {})
+    assert [(run.id, run.cancelled) for run in world.pipeline.runs_since(start)] == [
+        (second.id, False), (first.id, True),
+    ]  # fmt: skip
 
 
 def test_a_found_run_is_the_run_that_was_queued(world: PipelineWorld) -> None:
@@ -60,7 +70,7 @@ def test_a_moment_may_be_long_ago_and_in_any_zone(world: PipelineWorld) -> None:
     [
         {**PARAMETERS, "enviroments": "a.yml"},
         {name: value for name, value in PARAMETERS.items() if name != "environments"},
-        {**PARAMETERS, "schema": "2"},
+        {**PARAMETERS, "schema": "1"},
         {},
     ],
     ids=["unknown", "missing", "value", "none"],
@@ -122,6 +132,28 @@ def test_a_run_that_has_not_begun_says_nothing_of_its_jobs(world: PipelineWorld)
 
     assert (outcome.completed, outcome.result, outcome.jobs, outcome.problem) == (False, None, {}, None)
     assert outcome.parameters == PARAMETERS
+    assert (outcome.waits, outcome.url) == (None, run.url)
+
+
+@pytest.mark.parametrize("what", ["approval", "permission", "ExclusiveLock"])
+def test_a_run_says_what_it_waits_for_until_it_is_released(world: PipelineWorld, what: str) -> None:
+    world.hold(what)
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+    held = world.pipeline.outcome(run.id)
+    world.release()
+    released = world.pipeline.outcome(run.id)
+
+    assert (held.waits, held.completed, held.jobs) == (what, False, {})
+    assert released.waits is None
+    assert world.pipeline.outcome(world.pipeline.queue(world.commit, PARAMETERS).id).waits is None
+
+
+def test_a_run_that_is_over_waits_for_nothing(world: PipelineWorld) -> None:
+    world.hold("approval")
+    run = world.pipeline.queue(world.commit, PARAMETERS)
+    world.end(run.id, "canceled", {})
+
+    assert world.pipeline.outcome(run.id).waits is None
 
 
 def test_what_became_of_each_job_is_told_with_its_first_error(world: PipelineWorld) -> None:

@@ -12,12 +12,14 @@ from typing import Protocol
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from local.agent.record import Timeline
+from local.azure_devops.packages import PUBLIC, Source
 from local.azure_devops.repository import git
 from local.azure_devops.server import Organization
 from local.faults import Fault
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.targets import Target
+from shared.domain.upstreams import Upstream
 from shared.errors import ServiceUnavailable
 from shared.ports import Feed, JobOutcome, Pipeline, Repository
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository
@@ -27,9 +29,10 @@ from tests.fakes.clock import FakeClock
 PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
 # Those of a run of the rebuild pipeline.
 PARAMETERS = {
-    "schema": "1",
+    "schema": "2",
     "rebuild": "0123456789abcdef",
-    "run": "1",
+    "batch": "1",
+    "attempt": "1",
     "commit": "0" * 40,
     "environments": "a/a.yml,b/b.yml",
 }
@@ -205,6 +208,10 @@ class FeedWorld(Protocol):
         """Show a hidden version."""
         ...
 
+    def take(self, name: str, version: str, *feeds: str | None) -> None:
+        """Let the feed take a wheel through these feeds, by their ids, the nearest first; None is a public index."""
+        ...
+
     def install_public_package(self) -> None:
         """Let the feed take `PUBLIC_PACKAGE` from its upstream source."""
         ...
@@ -253,6 +260,11 @@ class StandFeed:
     def show(self, name: str, version: str) -> None:
         self._feed.packages[canonicalize_name(name)][canonicalize_version(version)].visible = 0.0
 
+    def take(self, name: str, version: str, *feeds: str | None) -> None:
+        wheel = empty_wheel(name, version, self._folder)
+        sources = (Source(f"feed {feed}", feed) if feed else PUBLIC for feed in feeds)
+        self._feed.take(wheel.name, wheel.read_bytes(), *sources)
+
     def install_public_package(self) -> None:
         filename = f"{PUBLIC_PACKAGE.replace('-', '_')}-{PUBLIC_VERSION}-py3-none-any.whl"
         assert self._feed.file(PUBLIC_PACKAGE, PUBLIC_VERSION, filename)
@@ -291,8 +303,13 @@ class MemoryFeed:
     def show(self, name: str, version: str) -> None:
         self.fake.show(name, version)
 
+    def take(self, name: str, version: str, *feeds: str | None) -> None:
+        nearest = f"feed {feeds[0]}" if feeds[0] else PUBLIC.name
+        known = frozenset(feed.casefold() for feed in feeds if feed)
+        self.fake.publish(name, version, upstream=Upstream(nearest, known if all(feeds) else frozenset()))
+
     def install_public_package(self) -> None:
-        self.fake.publish(PUBLIC_PACKAGE, PUBLIC_VERSION, upstream="the public index")
+        self.take(PUBLIC_PACKAGE, PUBLIC_VERSION, None)
 
 
 class PipelineWorld(Protocol):
@@ -320,6 +337,14 @@ class PipelineWorld(Protocol):
         """Let look-ups see no run for a while."""
         ...
 
+    def hold(self, what: str) -> None:
+        """Let the next runs wait for an `approval`, a `permission` or another check."""
+        ...
+
+    def release(self) -> None:
+        """Let nothing wait any more."""
+        ...
+
     def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
         """A run is over."""
         ...
@@ -344,9 +369,15 @@ class StandPipeline:
     def lose_next_answer(self) -> None:
         self._organization.faults.set("queue run", Fault.AFTER)
 
+    def hold(self, what: str) -> None:
+        self._organization.pipelines.hold({"approval": "Approval", "permission": "Authorization"}.get(what, what))
+
+    def release(self) -> None:
+        self._organization.pipelines.release()
+
     def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
         build = self._organization.pipelines.build(run)
-        build.timeline = Timeline(self._organization.folder / "runs" / str(run))
+        build.timeline = Timeline(self._organization.folder / "runs" / str(run), build.checks)
         stage = build.timeline.add("Stage", "__default", "__default", None)
         if problem:
             stage.issues.append(("error", problem))
@@ -392,6 +423,12 @@ class MemoryPipeline:
 
     def lose_next_answer(self) -> None:
         self.fake.fail("queue", "after", ServiceUnavailable("the answer is lost"))
+
+    def hold(self, what: str) -> None:
+        self.fake.hold(what)
+
+    def release(self) -> None:
+        self.fake.release()
 
     def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
         ended = next(one for one in self.fake.runs if one.id == run)

@@ -6,17 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.carried import CarriedEntry, versions_of
 from shared.domain.names import package_name
 from shared.domain.plan import ByHand, Plan, PlannedEnvironment
-from shared.domain.rebuilds import (
-    CarriedEntry,
-    RebuildEntry,
-    RebuiltEnvironment,
-    Registration,
-    ReleaseEntry,
-    Step,
-    versions_of,
-)
+from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration, Run
+from shared.domain.release_entry import ReleaseEntry, Step
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import Source
 from shared.domain.states import EnvironmentState, IllegalMove, RebuildState, ReleaseState
@@ -25,6 +19,8 @@ from tests.domain.repositories import DOCKERFILE, Files, environment, plan_of, r
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RELEASE = release("our-pkg", "1.1")
+# The first attempts of the batches 1 and 2.
+RUN = {batch: Run(batch, 1, ()) for batch in (1, 2)}
 ONE: Files = {"env.yml": environment("training"), "Dockerfile": DOCKERFILE, "requirements.txt": "our-pkg==1.0\n"}
 
 
@@ -137,7 +133,7 @@ class TestReleases:
             move()
 
     def test_a_release_whose_rebuild_was_overtaken_waits_again(self) -> None:
-        entry = confirmed().planned(plan_of(ONE, "our-pkg 1.1"), at(2)).unplanned("superseded", at(3))
+        entry = confirmed().planned(plan_of(ONE, "our-pkg 1.1"), at(2)).unplanned("superseded", at(3), at(3))
 
         assert (entry.state, entry.rebuild, entry.release) == (ReleaseState.CONFIRMED, None, RELEASE)
 
@@ -153,7 +149,7 @@ class TestReleases:
     def test_a_rerun_that_was_overtaken_is_made_again_under_its_number(self) -> None:
         lost = plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(1))
         again = plan_of({**ONE, "README.md": "new"}, "our-pkg 1.1", by_hand=ByHand(1))
-        overtaken = confirmed().planned(lost, at(2)).unplanned("superseded", at(3))
+        overtaken = confirmed().planned(lost, at(2)).unplanned("superseded", at(3), at(3))
 
         assert overtaken.reruns == ()
         assert overtaken.planned(again, at(4)).reruns == (again.id,)
@@ -162,13 +158,13 @@ class TestReleases:
         first, second = (plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(attempt)) for attempt in (1, 2))
         entry = confirmed().planned(first, at(2)).settled("done", at(3)).planned(second, at(4))
 
-        assert entry.unplanned("superseded", at(5)).reruns == (first.id,)
+        assert entry.unplanned("superseded", at(5), at(5)).reruns == (first.id,)
 
     def test_an_automatic_rebuild_that_was_overtaken_takes_no_rerun_along(self) -> None:
         rerun = plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(1))
         entry = confirmed().planned(rerun, at(2)).settled("done", at(3)).planned(plan_of(ONE, "our-pkg 1.1"), at(4))
 
-        assert entry.unplanned("superseded", at(5)).reruns == (rerun.id,)
+        assert entry.unplanned("superseded", at(5), at(5)).reruns == (rerun.id,)
 
 
 class TestRebuilds:
@@ -190,13 +186,13 @@ class TestRebuilds:
         sizes = [len(run.environments) for run in entry.runs]
 
         assert [path for run in entry.runs for path in run.environments] == [e.path for e in entry.environments]
-        assert [run.number for run in entry.runs] == list(range(1, len(entry.runs) + 1))
+        assert [run.batch for run in entry.runs] == list(range(1, len(entry.runs) + 1))
         assert all(size == ENVIRONMENTS_PER_RUN for size in sizes[:-1])
         assert 1 <= sizes[-1] <= ENVIRONMENTS_PER_RUN
 
     def test_the_way_of_a_rebuild_leaves_its_history(self) -> None:
-        entry = rebuild().committed("c" * 40, "pushed", at(1)).claimed(1, at(2))
-        entry = entry.run_queued(1, 17, "https://host.test/17", "queued run 17", at(3))
+        entry = rebuild().committed("c" * 40, "pushed", at(1)).claimed(RUN[1], at(2))
+        entry = entry.run_queued(RUN[1], 17, "https://host.test/17", "queued run 17", at(3))
 
         assert (entry.state, entry.commit) == (RebuildState.QUEUED, "c" * 40)
         assert [step.what for step in entry.history[1:]] == ["pushed", "queued run 17"]
@@ -205,15 +201,15 @@ class TestRebuilds:
 
     def test_environments_go_along_with_their_rebuild(self) -> None:
         committed = rebuild(2).committed("c", "pushed", at(1))
-        queued = committed.run_queued(1, 17, None, "queued", at(2))
+        queued = committed.run_queued(RUN[1], 17, None, "queued", at(2))
 
         assert {e.state for e in committed.environments} == {EnvironmentState.COMMITTED}
         assert {(e.state, e.run) for e in queued.environments} == {(EnvironmentState.QUEUED, 17)}
 
     def test_a_rebuild_is_queued_when_all_its_runs_are(self) -> None:
         committed = rebuild(ENVIRONMENTS_PER_RUN + 1).committed("c", "pushed", at(1))
-        half = committed.run_queued(2, 18, None, "queued run 18", at(2))
-        whole = half.run_queued(1, 17, None, "queued run 17", at(3))
+        half = committed.run_queued(RUN[2], 18, None, "queued run 18", at(2))
+        whole = half.run_queued(RUN[1], 17, None, "queued run 17", at(3))
 
         assert half.state is RebuildState.COMMITTED
         assert [e.run for e in half.environments if e.state is EnvironmentState.QUEUED] == [18]
@@ -221,13 +217,13 @@ class TestRebuilds:
         assert {e.run for e in whole.environments} == {17, 18}
 
     def test_a_claim_is_of_one_run_and_can_be_given_back(self) -> None:
-        entry = rebuild(ENVIRONMENTS_PER_RUN + 1).claimed(2, NOON)
+        entry = rebuild(ENVIRONMENTS_PER_RUN + 1).claimed(RUN[2], NOON)
 
         assert [run.claimed for run in entry.runs] == [None, NOON]
-        assert [run.claimed for run in entry.claimed(2, None).runs] == [None, None]
+        assert [run.claimed for run in entry.claimed(RUN[2], None).runs] == [None, None]
 
     def test_what_is_seen_of_environments_is_told_once(self) -> None:
-        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(1, 17, None, "queued", at(2))
+        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(RUN[1], 17, None, "queued", at(2))
         first = queued.environments[0].to(EnvironmentState.FAILED, reason="no wheel")
         seen = queued.seen({first.path: first}, at(3))
 
@@ -236,7 +232,7 @@ class TestRebuilds:
         assert seen.seen({first.path: first, "nobody.yml": first}, at(4)) == seen
 
     def test_a_rebuild_is_finished_when_every_environment_is_settled_whatever_the_mix(self) -> None:
-        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(1, 17, None, "queued", at(2))
+        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(RUN[1], 17, None, "queued", at(2))
         first, second = queued.environments
         held = Registration("group/space", "4", {})
         registered = first.to(EnvironmentState.REGISTERED, workspaces=(held,))
@@ -263,7 +259,7 @@ class TestRebuilds:
 
         assert planned.is_underway
         assert committed.is_underway
-        assert not committed.run_queued(1, 17, None, "queued", at(2)).is_underway
+        assert not committed.run_queued(RUN[1], 17, None, "queued", at(2)).is_underway
         assert not planned.superseded("moved", at(1)).is_underway
         assert not planned.failed("refused", at(1)).is_underway
         assert not planned.parked("odd", at(1)).is_underway
@@ -296,7 +292,7 @@ class TestRebuilds:
     @pytest.mark.parametrize(
         "move",
         [
-            lambda: rebuild().run_queued(1, 17, None, "queued", NOON),
+            lambda: rebuild().run_queued(RUN[1], 17, None, "queued", NOON),
             lambda: rebuild().committed("c", "x", NOON).committed("d", "x", NOON),
             lambda: rebuild().committed("c", "x", NOON).superseded("moved", NOON),
             lambda: rebuild().superseded("moved", NOON).committed("c", "x", NOON),
@@ -350,7 +346,7 @@ def test_an_environment_moves_by_its_table_only() -> None:
 
     assert (queued.state, queued.run) == (EnvironmentState.QUEUED, 3)
     with pytest.raises(IllegalMove):
-        queued.to(EnvironmentState.COMMITTED)
+        queued.to(EnvironmentState.PLANNED)
 
 
 def test_an_entry_speaks_of_the_release_by_its_identity() -> None:

@@ -13,6 +13,7 @@ from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
+from shared.domain.upstreams import Upstream
 from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
 from shared.limits import CHANGES_PER_REQUEST, COMMITS_SEARCHED, RUNS_PER_LOOKUP
 from shared.ports import Change, Changes, Clock, Commit, FeedVersion, JobOutcome, PipelineRun, RunOutcome
@@ -44,6 +45,7 @@ class FakeRepository(Faulty):
         self.exists = True
         self.head = ""
         self._commits: dict[str, FakeCommit] = {}
+        self._blobs: dict[str, bytes] = {}
         self.commit(dict(files or {}), "Import the environments")
 
     def commit(self, files: Mapping[str, bytes | None], message: str = "Work of somebody else") -> str:
@@ -65,6 +67,10 @@ class FakeRepository(Faulty):
         """Every commit of the branch, newest first."""
         return [Commit(commit.id, commit.message) for commit in self._from(self.head)]
 
+    def all(self) -> list[FakeCommit]:
+        """Every commit of the branch with its files, newest first."""
+        return list(self._from(self.head))
+
     def tip(self) -> str:
         with self._call("tip"):
             if not self.exists:
@@ -79,11 +85,10 @@ class FakeRepository(Faulty):
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         with self._call("blobs"):
-            known = {blob_id(raw): raw for commit in self._commits.values() for raw in commit.files.values()}
             wanted = list(ids)
-            if unknown := [one for one in wanted if one not in known]:
+            if unknown := [one for one in wanted if one not in self._blobs]:
                 raise NotThere(f"there is no blob {unknown[0]}")
-            return {one: known[one] for one in wanted}
+            return {one: self._blobs[one] for one in wanted}
 
     def push(self, base: str, message: str, files: Mapping[str, bytes]) -> str:
         with self._call("push"):
@@ -113,6 +118,7 @@ class FakeRepository(Faulty):
         parent = self.head or None
         made = hashlib.sha1(f"{parent} {message} {len(self._commits)}".encode(), usedforsecurity=False).hexdigest()
         self._commits[made] = FakeCommit(made, message, parent, dict(files))
+        self._blobs.update({blob_id(raw): raw for raw in files.values()})
         self.head = made
         return made
 
@@ -145,7 +151,7 @@ class FakeVersion:
     files: dict[str, FeedFile] = field(default_factory=dict)
     metadata: dict[str, Metadata] = field(default_factory=dict)
     views: list[str] = field(default_factory=lambda: ["Local"])
-    upstream: str | None = None
+    upstream: Upstream | None = None
     deleted: bool = False
     hidden: bool = False
     token: int = 0
@@ -171,7 +177,7 @@ class FakeFeed(Faulty):
         version: str,
         *,
         file: str | None = None,
-        upstream: str | None = None,
+        upstream: Upstream | None = None,
         hidden: bool = False,
         requires: Iterable[str] = (),
         requires_python: str | None = None,
@@ -221,7 +227,10 @@ class FakeFeed(Faulty):
                 return None
             if entry.deleted:
                 return FeedVersion(entry.spelling, deleted=True)
-            return FeedVersion(entry.spelling, tuple(sorted(entry.files)), tuple(entry.views), entry.upstream)
+            beside_own = package in self._own()
+            return FeedVersion(
+                entry.spelling, tuple(sorted(entry.files)), tuple(entry.views), entry.upstream, beside_own
+            )
 
     def changes(self, token: int) -> Changes:
         with self._call("changes"):
@@ -229,9 +238,7 @@ class FakeFeed(Faulty):
                 (entry for entry in self._versions.values() if entry.token > token and not entry.hidden),
                 key=lambda entry: entry.token,
             )[: self.page_size]
-            items = tuple(
-                Change(entry.name, entry.spelling, entry.upstream is not None) for entry in news if not entry.deleted
-            )
+            items = tuple(Change(entry.name, entry.spelling, entry.upstream) for entry in news if not entry.deleted)
             return Changes(items, news[-1].token if news else token, more=len(news) >= self.page_size)
 
     def latest_token(self) -> int:
@@ -255,11 +262,14 @@ class FakeFeed(Faulty):
 
     def published(self) -> frozenset[PackageName]:
         with self._call("published"):
-            return frozenset(
-                PackageName(canonicalize_name(entry.name))
-                for entry in self._versions.values()
-                if not (entry.upstream or entry.hidden or entry.deleted)
-            )
+            return self._own()
+
+    def _own(self) -> frozenset[PackageName]:
+        return frozenset(
+            PackageName(canonicalize_name(entry.name))
+            for entry in self._versions.values()
+            if not (entry.upstream or entry.hidden or entry.deleted)
+        )
 
     def _changed(self, entry: FakeVersion) -> None:
         if not entry.hidden:
@@ -291,6 +301,7 @@ class FakeRun:
         result: what came of it, once it is over.
         problem: an error of the run itself.
         finished: when it was over.
+        waits: what it waits for.
     """
 
     id: int
@@ -301,6 +312,12 @@ class FakeRun:
     result: str | None = None
     problem: str | None = None
     finished: datetime | None = None
+    waits: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return f"https://dev.azure.invalid/_build/results?buildId={self.id}"
 
 
 class FakePipeline(Faulty):
@@ -319,12 +336,23 @@ class FakePipeline(Faulty):
         super().__init__()
         self.runs: list[FakeRun] = []
         self.exists = True
-        self.required = ["schema", "rebuild", "run", "commit", "environments"]
+        self.required = ["schema", "rebuild", "batch", "attempt", "commit", "environments"]
         self.optional = ["feed", "serviceConnection", "workspaces", "tools", "pool"]
-        self.values: dict[str, list[str]] = {"schema": ["1"]}
+        self.values: dict[str, list[str]] = {"schema": ["2"]}
         self.unlisted = 0
+        self._waits: str | None = None
         self._clock = clock
         self._repository = repository
+
+    def hold(self, what: str = "approval") -> None:
+        """The next runs wait for something."""
+        self._waits = what
+
+    def release(self) -> None:
+        """Nothing waits any more."""
+        self._waits = None
+        for run in self.runs:
+            run.waits = None
 
     def runs_since(self, moment: datetime) -> Sequence[PipelineRun]:
         with self._call("runs_since"):
@@ -347,7 +375,7 @@ class FakePipeline(Faulty):
             for name, allowed in self.values.items():
                 if name in parameters and parameters[name] not in allowed:
                     raise PipelineRejected(f"{parameters[name]!r} is no value for {name}")
-            run = FakeRun(len(self.runs) + 1, commit, dict(parameters), self._clock.now())
+            run = FakeRun(len(self.runs) + 1, commit, dict(parameters), self._clock.now(), waits=self._waits)
             self.runs.append(run)
             return _seen(run)
 
@@ -357,13 +385,13 @@ class FakePipeline(Faulty):
                 if one.id == run:
                     return RunOutcome(
                         dict(one.parameters), one.result is not None, one.result, dict(one.jobs), one.problem,
-                        one.finished,
+                        one.finished, one.waits if one.result is None else None, one.url,
                     )  # fmt: skip
             raise NotThere(f"there is no run {run}")
 
 
 def _seen(run: FakeRun) -> PipelineRun:
-    return PipelineRun(run.id, dict(run.parameters), f"https://dev.azure.invalid/_build/results?buildId={run.id}")
+    return PipelineRun(run.id, dict(run.parameters), run.url, cancelled=run.result == "canceled")
 
 
 class FakeServices:

@@ -14,3 +14,22 @@ class FakeClock:
 
     def advance(self, by: timedelta) -> None:
         self._now += by
+
+
+class FakeStopwatch:
+    """Counts seconds, and sleeps by counting on.
+
+    Attributes:
+        slept: how long, each time.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds

@@ -29,20 +29,23 @@ class MemoryLedgerStore(Faulty):
             return self.blobs.get(key)
 
     def create(self, key: str, raw: bytes) -> str:
-        with self._lock, self._call("create"):
+        with self._call("create"), self._lock:
             if key in self.blobs:
                 raise StateChanged(f"{key} exists already")
             return self._write(key, raw)
 
     def replace(self, key: str, raw: bytes, etag: str) -> str:
-        with self._lock, self._call("replace"):
+        with self._call("replace"), self._lock:
             present = self.blobs.get(key)
             if present is None or present.etag != etag:
                 raise StateChanged(f"{key} was changed by somebody else")
             return self._write(key, raw)
 
-    def delete(self, key: str) -> None:
-        with self._call("delete"):
+    def delete(self, key: str, etag: str | None = None) -> None:
+        with self._lock, self._call("delete"):
+            present = self.blobs.get(key)
+            if etag is not None and (present is None or present.etag != etag):
+                raise StateChanged(f"{key} was changed by somebody else")
             self.blobs.pop(key, None)
 
     def keys(self, prefix: str) -> Sequence[str]:
@@ -57,10 +60,26 @@ class MemoryLedgerStore(Faulty):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message in a queue, and from when on it is visible."""
+    """A message in a queue, and from when on it is visible.
+
+    Attributes:
+        text: the message.
+        visible: from when on it can be taken.
+        count: how often it was taken before.
+    """
 
     text: str
     visible: datetime
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A message that somebody has taken and not deleted yet."""
+
+    text: str
+    count: int
+    hidden: Waiting
 
 
 class MemoryQueue(Faulty):
@@ -81,13 +100,36 @@ class MemoryQueue(Faulty):
 
     def receive(self) -> str | None:
         """Take the message out that has been visible for longest, if there is one."""
+        first = self._first()
+        return first.text if first else None
+
+    def lease(self, length: timedelta) -> Leased | None:
+        """Take that message as the platform does: it is hidden for a while, and comes again if nobody deletes it."""
+        first = self._first()
+        if first is None:
+            return None
+        hidden = Waiting(first.text, self._clock.now() + length, first.count + 1)
+        self.waiting.append(hidden)
+        return Leased(first.text, hidden.count, hidden)
+
+    def done(self, leased: Leased) -> None:
+        """Delete a message; nothing happens if its lease is over and it was taken again."""
+        self.waiting = [message for message in self.waiting if message is not leased.hidden]
+
+    def give_back(self, leased: Leased, pause: timedelta) -> None:
+        """Let a message be visible again after a pause."""
+        if any(message is leased.hidden for message in self.waiting):
+            self.done(leased)
+            self.waiting.append(Waiting(leased.text, self._clock.now() + pause, leased.count))
+
+    def next_visible(self) -> datetime | None:
+        """When the next message is visible, so that a test can let the clock go on until then."""
+        return min((message.visible for message in self.waiting), default=None)
+
+    def _first(self) -> Waiting | None:
         visible = [message for message in self.waiting if message.visible <= self._clock.now()]
         if not visible:
             return None
         first = min(visible, key=lambda message: message.visible)
         self.waiting.remove(first)
-        return first.text
-
-    def next_visible(self) -> datetime | None:
-        """When the next message is visible, so that a test can let the clock go on until then."""
-        return min((message.visible for message in self.waiting), default=None)
+        return first

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 
 from local.azure_devops.parameters import ParameterProblem, check_parameters
-from shared.services.rebuild import PARAMETER_SCHEMA
+from shared.services.queueing import PARAMETER_SCHEMA
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GIVEN = {"schema": PARAMETER_SCHEMA, "rebuild": "0123", "run": "1", "commit": "abc", "environments": "a.yml,b.yml"}
+GIVEN = {"schema": PARAMETER_SCHEMA, "rebuild": "0123", "batch": "1", "attempt": "1", "commit": "abc",
+         "environments": "a.yml,b.yml"}  # fmt: skip
 
 
 def test_the_projects_own_pipeline_takes_what_the_product_sends() -> None:
@@ -17,8 +18,8 @@ def test_the_projects_own_pipeline_takes_what_the_product_sends() -> None:
     ("change", "complaint"),
     [
         ({"colour": "red"}, "Unexpected parameter 'colour'"),
-        ({"schema": "2"}, "The 'schema' parameter value '2' is not one of 1"),
-        ({"run": 1}, "Unable to convert"),
+        ({"schema": "1"}, "The 'schema' parameter value '1' is not one of 2"),
+        ({"batch": 1}, "Unable to convert"),
         ({"environments": ["a"]}, "Unable to convert"),
     ],
 )

@@ -1,11 +1,11 @@
-from dataclasses import replace
+import logging
 from datetime import timedelta
 
 import pytest
 
-from shared.domain.states import RebuildState, ReleaseState
+from shared.domain.states import ReleaseState
+from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.ledger import rebuild_key, release_key
 from shared.limits import FEED_PATIENCE
 from tests.services.world import World
 
@@ -67,7 +67,7 @@ def test_a_parked_release_is_looked_for_again_when_it_is_signalled_again() -> No
 
 def test_a_version_that_came_through_an_upstream_is_refused() -> None:
     world = World()
-    world.feed.publish("our-package", "1.1", upstream="the public index")
+    world.feed.publish("our-package", "1.1", upstream=Upstream("the public index"))
     world.announce()
 
     world.work()
@@ -76,6 +76,42 @@ def test_a_version_that_came_through_an_upstream_is_refused() -> None:
     assert entry.state is ReleaseState.REFUSED
     assert entry.reason == "not published to this feed: it comes from the public index"
     assert world.commits == []
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_version_from_elsewhere_under_a_name_of_ours_is_told(own: bool, caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    if own:
+        world.feed.publish("our-package", "1.0")
+    world.feed.publish("our-package", "99", upstream=Upstream("the public index"))
+    world.announce(version="99")
+
+    with caplog.at_level(logging.ERROR):
+        world.work()
+
+    assert world.known(version="99").state is ReleaseState.REFUSED
+    assert ["foreign_version" in record.message for record in caplog.records] == [False, True][: 2 if own else 1]
+
+
+def test_a_version_from_a_feed_that_is_watched_too_is_a_release() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1", upstream=Upstream("itself", frozenset({world.feed.id()})))
+    world.announce()
+
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_a_version_through_a_feed_that_is_not_watched_is_refused() -> None:
+    world = World()
+    way = frozenset({world.feed.id(), "another"})
+    world.feed.publish("our-package", "1.1", upstream=Upstream("feed team/other", way))
+    world.announce()
+
+    world.work()
+
+    assert world.known().reason == "not published to this feed: it comes from feed team/other"
 
 
 def test_a_deleted_version_is_refused() -> None:
@@ -130,14 +166,12 @@ def test_a_promotion_during_a_rebuild_is_planned_after_it() -> None:
         world.step()
     assert world.known().state is ReleaseState.PLANNED
 
-    rebuild = world.rebuild()
-    done = replace(rebuild, state=RebuildState.FINISHED)
-    world.app.ledger.update(rebuild_key("main", rebuild.id), lambda _: done)
-    world.app.ledger.update(
-        release_key("main", rebuild.releases[0]), lambda e: e.settled("over", world.clock.now()) if e else e
-    )
+    (run,) = world.pipeline.runs
+    world.build(run)
+    world.tell_of(run)
     world.work()
 
+    assert [step.what for step in world.known().history if "planned again" in step.what]
     assert world.known().release is not None
     assert "Release" in world.known().release.views  # type: ignore[union-attr]
     assert world.known().state is ReleaseState.SETTLED

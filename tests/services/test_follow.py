@@ -18,7 +18,7 @@ TRAINING, SCORING = "training/environment.yml", "scoring/environment.yml"
 
 def queued() -> World:
     """A world with one queued rebuild of `training` and `scoring`."""
-    world = World()
+    world = World(REBUILDER_ATTEMPTS="1")
     world.publish()
     world.work()
     assert world.rebuild().state is RebuildState.QUEUED
@@ -237,7 +237,7 @@ def test_a_workspace_that_cannot_be_read_hides_no_jobs_error() -> None:
 
 
 def test_one_workspace_that_holds_it_is_recorded_though_another_does_not() -> None:
-    world = World(workspaces=("training", "serving"))
+    world = World(workspaces=("training", "serving"), REBUILDER_ATTEMPTS="1")
     world.publish()
     world.work()
     failed = JobOutcome("completed", "failed", (), "Azure ML answers 403")

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from shared.domain.releases import FeedName
 from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Source
 from shared.domain.targets import Target
 from shared.errors import InvalidNotification
+from shared.messages import decode_signal, encode
 from shared.services.notifications import Ignored, organization_of, read_notification
 
 TARGETS = (
@@ -121,7 +123,12 @@ def test_an_organisations_name_is_found_in_any_address() -> None:
      b'{"feed": "packages", "name": "x"}', b'{"feed": "packages", "name": "x", "version": "1.0; rm -rf /"}',
      b'{"feed": "packages", "name": "\\u212a", "version": "1"}',
      b'{"feed": "packages", "name": "\\ud800", "version": "1"}',
-     b'{"feed": "packages", "name": "x", "version": "' + b"9" * 5000 + b'"}'],
+     b'{"feed": "packages", "name": "x", "version": "' + b"9" * 5000 + b'"}',
+     b'{"feed": "packages", "feed": "packages", "name": "x", "version": "1"}',
+     b'{"feed": "packages", "name": "x", "version": "1", "more": [{"a": 1, "a": 1}]}',
+     b'{"feed": "packages", "name": "x", "version": "1", "more": NaN}',
+     b'{"feed": "packages", "name": "x", "version": "1", "more": -Infinity}',
+     b'{"feed": "packages", "name": "x", "version": "1", "more": ' + b"9" * 5000 + b"}"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_in_one_line(body: bytes) -> None:
     with pytest.raises(InvalidNotification) as caught:
@@ -135,6 +142,75 @@ def test_a_byte_order_mark_in_front_does_no_harm() -> None:
     body = b"\xef\xbb\xbf" + json.dumps(PACKAGE_EVENT).encode()
 
     assert isinstance(read_notification(body, TARGETS), ReleaseSignal)
+
+
+@pytest.mark.parametrize("depth", [50, 500, 900, 2_000, 20_000, 100_000])
+@pytest.mark.parametrize("opening", ["[", '{"resource":'])
+@pytest.mark.parametrize("field", ["subscriptionId", "eventType", "resource", "feed", "resourceContainers"])
+def test_no_depth_is_a_surprise(depth: int, opening: str, field: str) -> None:
+    closing = "]" if opening == "[" else "1}"
+    inside = (
+        opening * depth + closing * (1 if opening != "[" else depth) + ("}" * (depth - 1) if opening != "[" else "")
+    )
+    body = b'{"eventType": "build.complete", "' + field.encode() + b'": ' + inside.encode() + b"}"
+
+    try:
+        found = read_notification(body.replace(b'"eventType": "build.complete", "eventType"', b'"eventType"'), TARGETS)
+    except InvalidNotification:
+        return
+    assert isinstance(found, Ignored | FeedSignal | RunSignal)
+
+
+def test_a_run_of_too_many_digits_in_an_address_is_none() -> None:
+    link = "https://dev.azure.com/contoso/_build/results?buildId=" + "9" * 5000
+
+    assert read(run(_links={"web": {"href": link}}, state="completed", pipeline={"id": 3})) == FeedSignal(
+        Source.RUN_HOOK
+    )
+
+
+def _in_project(project: object) -> list[dict[str, Any]]:
+    return [
+        build(status="succeeded", project=project),
+        build(status="succeeded", definition={"id": 3, "project": project}),
+        changed(feed={"name": "packages", "project": project}),
+    ]
+
+
+_ID = "be9b3917-87e6-42a4-a549-2bc06a7a878f"
+
+
+@pytest.mark.parametrize("payload", _in_project({"id": _ID, "name": "elsewhere"}))
+def test_a_project_that_is_none_of_ours_is_ignored_unless_it_publishes_for_us(payload: dict[str, Any]) -> None:
+    body = json.dumps(payload).encode()
+
+    assert read_notification(body, TARGETS) == Ignored("project elsewhere is not watched")
+    for listed in ("Elsewhere", _ID.upper()):
+        assert not isinstance(read_notification(body, TARGETS, publishing_projects=(listed,)), Ignored)
+
+
+@pytest.mark.parametrize(
+    "project", [None, {}, {"name": ""}, {"id": _ID}, "elsewhere", {"name": "ML"}, {"id": _ID, "name": "ml"}]
+)
+def test_our_own_project_passes_and_so_does_what_names_none(project: object) -> None:
+    for payload in _in_project(project):
+        assert not isinstance(read(payload), Ignored)
+
+
+def test_the_project_of_a_feed_is_ours_too() -> None:
+    target = replace(TARGETS[0], project="environments", feeds=(FeedName("packages", "libraries"),))
+    body = json.dumps(build(status="succeeded", project={"id": _ID, "name": "Libraries"})).encode()
+
+    assert read_notification(body, [target]) == FeedSignal(Source.BUILD_HOOK)
+
+
+def test_where_our_settings_hold_ids_a_name_alone_says_nothing() -> None:
+    target = replace(TARGETS[0], project=_ID)
+    named = [{"name": "whatever"}, {"name": "whatever", "id": _ID}]
+
+    found = [read_notification(json.dumps(build(status="succeeded", project=p)).encode(), [target]) for p in named]
+
+    assert found == [FeedSignal(Source.BUILD_HOOK)] * 2
 
 
 _JSON = st.recursive(
@@ -164,3 +240,17 @@ def test_whatever_arrives_there_is_an_answer_and_never_a_surprise(payload: dict[
     except InvalidNotification:
         return
     assert isinstance(found, ReleaseSignal | FeedSignal | RunSignal | Ignored)
+    if not isinstance(found, Ignored):
+        assert decode_signal(encode(found)) == found
+
+
+@given(
+    st.binary(max_size=300)
+    | st.text(alphabet='{}[]":,0123456789.eE-+\\uDd8tfnaNIy \ufeff', max_size=60).map(str.encode)
+)
+def test_any_bytes_are_a_notification_or_refused(body: bytes) -> None:
+    try:
+        found = read_notification(body, TARGETS)
+    except InvalidNotification:
+        return
+    assert isinstance(found, Ignored)

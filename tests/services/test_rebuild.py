@@ -28,9 +28,10 @@ def test_a_release_becomes_one_commit_and_one_run() -> None:
     (run,) = world.pipeline.runs
     assert run.commit == rebuild.commit
     assert run.parameters == {
-        "schema": "1",
+        "schema": "2",
         "rebuild": rebuild.id,
-        "run": "1",
+        "batch": "1",
+        "attempt": "1",
         "commit": rebuild.commit,
         "environments": "scoring/environment.yml,training/environment.yml",
     }
@@ -291,7 +292,7 @@ def test_a_run_that_is_refused_fails_only_what_is_not_queued_yet() -> None:
     original = world.pipeline.queue
 
     def refuse_the_second(commit: str, parameters: Mapping[str, str]) -> PipelineRun:
-        if parameters["run"] == "2":
+        if parameters["batch"] == "2":
             raise PipelineRejected("the queue is full")
         return original(commit, parameters)
 
@@ -413,7 +414,7 @@ def test_killed_after_the_first_of_three_runs_only_the_other_two_are_queued() ->
 
     world.work()
 
-    assert [run.parameters["run"] for run in world.pipeline.runs] == ["1", "2", "3"]
+    assert [run.parameters["batch"] for run in world.pipeline.runs] == ["1", "2", "3"]
 
 
 def test_an_access_that_is_denied_while_looking_for_runs_is_not_tried_for_ever() -> None:

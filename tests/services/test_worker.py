@@ -1,4 +1,7 @@
+import json
 import logging
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,16 +14,21 @@ from shared.messages import Turn, decode_turn, encode
 from tests.services.world import FEED, HOPELESS, World
 
 
-@pytest.mark.parametrize("text", ["", "no json", '{"schema": 99}', '{"schema": 1, "kind": "unheard-of"}'])
-def test_a_message_that_cannot_be_read_is_set_aside_at_first_sight(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", "no json", "[]", '{"schema": 99}', '{"schema": [[[]]]}', '{"schema": 1, "kind": "unheard-of"}',
+     '{"schema": 1, "kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer", "attempt": 3}',
+     "[" * 100_000, '{"schema": ' + "1" * 5000 + "}", "\ud800"],
+    ids=lambda text: text[:20],
+)  # fmt: skip
+def test_a_message_that_cannot_be_read_is_quarantined_at_first_sight(text: str) -> None:
     world = World()
 
     world.app.worker.signal(text)
     world.app.worker.turn(text)
 
-    (key,) = world.store.keys("_/unreadable/")
-    assert key
-    assert (world.signals.waiting, world.rebuilds.waiting) == ([], [])
+    assert world.app.quarantine.count() == 1
+    assert (world.signals.waiting, world.rebuilds.waiting, world.store.blobs) == ([], [], {})
 
 
 def test_while_suspended_messages_wait_unchanged_and_nothing_is_done() -> None:
@@ -39,9 +47,44 @@ def test_while_suspended_messages_wait_unchanged_and_nothing_is_done() -> None:
     assert world.commits == ["Bump our-package 1.1"]
 
 
-def test_pauses_grow_and_what_the_service_asks_for_is_kept() -> None:
-    from datetime import timedelta
+def test_while_suspended_for_days_nothing_is_parked_and_no_try_is_counted() -> None:
+    world = World()
+    world.publish()
+    world.step()
+    world.announce(version="1.2")
+    texts = sorted(message.text for queue in (world.signals, world.rebuilds) for message in queue.waiting)
+    world.settings["REBUILDER_SUSPENDED"] = "true"
+    world.start()
+    began = world.clock.now()
 
+    while world.clock.now() - began < timedelta(hours=3):
+        world.step()
+    world.clock.advance(timedelta(days=30))
+    # Even one whose host died again and again is only put back.
+    for queue, work in ((world.signals, world.app.worker.signal), (world.rebuilds, world.app.worker.turn)):
+        text = queue.receive()
+        assert text
+        work(text, HOPELESS)
+    world.app.repair.run()
+
+    assert sorted(message.text for queue in (world.signals, world.rebuilds) for message in queue.waiting) == texts
+    assert world.app.parked.all() == []
+    world.settings.clear()
+    world.start()
+    world.feed.publish("our-package", "1.2")
+    world.work()
+    assert world.commits == ["Bump our-package 1.2"]
+
+
+def test_while_suspended_the_timer_does_nothing() -> None:
+    world = World(REBUILDER_SUSPENDED="true")
+
+    world.app.repair.run()
+
+    assert (world.store.calls, world.feed.calls, world.quarantine.calls) == ([], [], [])
+
+
+def test_pauses_grow_and_what_the_service_asks_for_is_kept() -> None:
     world = World()
     world.repository.fail("tip", "before", ServiceUnavailable("busy"), times=3)
     world.repository.fail("tip", "before", Throttled("slow down", timedelta(minutes=7)))
@@ -51,6 +94,7 @@ def test_pauses_grow_and_what_the_service_asks_for_is_kept() -> None:
     world.publish()
     world.step()
     world.rebuilds.waiting.clear()
+    world.clock.advance(world.app.settings.settle_time)
 
     for _ in range(5):
         world.app.worker.turn(text)
@@ -95,6 +139,49 @@ def test_a_message_whose_host_dies_again_and_again_is_parked() -> None:
     text = encode(Turn("main"))
 
     world.app.worker.turn(text, HOPELESS)
+
+    assert world.known().state is ReleaseState.PARKED
+
+
+def test_a_message_is_parked_before_the_platform_does_it_and_not_a_try_earlier() -> None:
+    host = json.loads((Path(__file__).parents[2] / "host.json").read_text())
+    last = host["extensions"]["queues"]["maxDequeueCount"]
+    world = World()
+    world.publish()
+    world.step()
+    world.clock.advance(world.app.settings.settle_time)
+    text = encode(Turn("main"))
+    world.clock.advance(world.app.settings.settle_time)
+
+    world.repository.fail("tip", "before", ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        world.app.worker.turn(text, last - 1)
+    assert world.known().state is ReleaseState.CONFIRMED
+    world.app.worker.turn(text, last)
+
+    assert world.known().state is ReleaseState.PARKED
+
+
+def test_what_cannot_be_parked_at_the_last_try_is_left_to_the_poison_queue() -> None:
+    world = World()
+    world.publish()
+    world.step()
+    text = encode(Turn("main"))
+    world.store.fail("create", "before", ServiceUnavailable("away"))
+
+    with pytest.raises(ServiceUnavailable):
+        world.app.worker.turn(text, HOPELESS)
+    world.fail_for_good(text, "rebuilds")
+
+    assert world.known().state is ReleaseState.PARKED
+
+
+def test_a_signal_that_names_the_feed_without_its_project_parks_its_release() -> None:
+    world = World()
+    world.announce()
+    world.step()
+
+    world.fail_for_good(encode(ReleaseSignal("packages", "our-package", "1.1", Source.TIMER)), "signals")
 
     assert world.known().state is ReleaseState.PARKED
 

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
-from shared.domain.rebuilds import RebuildEntry, ReleaseEntry
+from shared.domain.jobs import STEPS
+from shared.domain.rebuilds import RebuildEntry
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.ledger import Ledger, rebuild_key, release_key
 from shared.limits import MAX_DEQUEUE_COUNT
-from shared.ports import Subscription
+from shared.ports import JobOutcome, Subscription
 from shared.settings import Settings
-from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository, FakeServices
+from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository, FakeRun, FakeServices
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.clock import FakeClock
 from tests.fakes.storage import MemoryLedgerStore, MemoryQueue
@@ -66,6 +68,8 @@ class World:
     ) -> None:
         self.clock = FakeClock()
         self.store = MemoryLedgerStore()
+        self.quarantine = MemoryLedgerStore()
+        self.hooks = FakeHooks([])
         self.signals = MemoryQueue(self.clock)
         self.rebuilds = MemoryQueue(self.clock)
         self.repository = FakeRepository(SAMPLE if files is None else files)
@@ -101,6 +105,8 @@ class World:
         )
         app.clock = self.clock  # type: ignore[assignment]
         app.ledger = Ledger(self.store)
+        app.quarantined = Ledger(self.quarantine)
+        app.hooks = [self.hooks]
         app.signals = self.signals
         app.rebuilds = self.rebuilds
         app.services = FakeServices(self.repository, self.pipeline, {FEED: self.feed})
@@ -119,6 +125,29 @@ class World:
         """A version is published, and told of."""
         self.feed.publish(name, version)
         self.announce(name, version)
+
+    def build(self, run: FakeRun, failing: Mapping[str, str] | None = None) -> None:
+        """The pipeline works a run off: every environment is registered but those that fail, with the reason."""
+        problems = failing or {}
+        for path in run.parameters["environments"].split(","):
+            if path in problems:
+                run.jobs[path] = JobOutcome("completed", "failed", problem=problems[path])
+                continue
+            run.jobs[path] = JobOutcome("completed", "succeeded", tuple(STEPS))
+            for workspace in self.workspaces:
+                self.azure_ml.register(
+                    f"ml/{workspace}",
+                    path.split("/")[0],
+                    {"rebuilder-rebuild": run.parameters["rebuild"], "rebuilder-run": str(run.id)},
+                )
+        run.result = "failed" if problems else "succeeded"
+        run.finished = self.clock.now()
+
+    def tell_of(self, run: FakeRun) -> None:
+        """A service hook says that a run is over."""
+        resource = {"id": run.id, "definition": {"id": 7}, "result": run.result}
+        body = json.dumps({"eventType": "build.complete", "resource": resource}).encode()
+        assert self.app.intake.accept(body).outcome == "accepted"
 
     # The platform
 
@@ -176,4 +205,4 @@ class World:
         return self.repository.files()[path]
 
 
-HOPELESS = MAX_DEQUEUE_COUNT + 1
+HOPELESS = MAX_DEQUEUE_COUNT

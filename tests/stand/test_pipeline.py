@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from local.agent.machine import STEPS_PYTHON
+from local.azure_devops.api import AUDIENCE
 from local.azure_devops.repository import git
 from local.azure_ml.server import Version
+from local.identity import make_token
 from local.stand import WORKSPACE, Stand, StandSettings
 from local.wheels import empty_wheel
 from tests.environments import write_environment
@@ -65,6 +68,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         settle_seconds=0,
         upstream=False,
         hook_time_scale=0.1,
+        app_settings={"REBUILDER_ATTEMPTS": "1"},  # what fails here fails again
     )
     with Stand(settings) as stand:
         # Before the timer looks for the first time: the change log is followed from then on, and this is no release.
@@ -201,6 +205,36 @@ def test_new_content_is_a_new_version(working: Stand) -> None:
     row = environments(finished(working, "1.2"))["docker"]
 
     assert (row["state"], row["registered_version"], row["tags"]["package-my-tool"]) == ("registered", "2", "1.2")
+
+
+def test_a_run_that_is_queued_twice_registers_nothing_twice(working: Stand) -> None:
+    before = finished(working, "1.2")
+    first = environments(before)["docker"]["run"]
+    versions = list(working.azure_ml.environments[WORKSPACE]["docker"])
+    organization = working.organization
+    build = organization.pipelines.build(first)
+    wish = {
+        "resources": {"repositories": {"self": {"refName": build.branch, "version": build.commit}}},
+        "templateParameters": build.parameters,
+    }
+
+    answer = requests.post(
+        f"{organization.url}/{organization.names.project}/_apis/pipelines/{build.definition.id}/runs",
+        headers={"Authorization": f"Bearer {make_token(AUDIENCE)}"}, json=wish, timeout=30,
+    )  # fmt: skip
+
+    again = organization.pipelines.build(answer.json()["id"])
+    wait_for(lambda: again.status == "completed", "the second run is over", seconds=120)
+    assert again.timeline is not None
+    (job,) = [record for record in again.timeline.records if record.kind == "Job"]
+    steps = {record.name: record for record in again.timeline.records if record.parent == job.id}
+    assert again.result == "failed"
+    (issue,) = steps["Look for an older run"].issues
+    assert issue[1].startswith(f"duplicate of run {first}: ")
+    after = list(steps)[list(steps).index("Look for an older run") + 1 :]
+    assert {steps[name].result for name in after if name != "Report"} == {"skipped"}
+    assert working.azure_ml.environments[WORKSPACE]["docker"] == versions
+    assert finished(working, "1.2")["rebuild"] == before["rebuild"]
 
 
 def test_an_older_run_gives_way_to_a_later_one(working: Stand) -> None:

@@ -22,9 +22,10 @@ def check_done(stand: Stand, package: str, *sources: str) -> None:
     assert found["rebuild"]["commit"] == commit
     assert build.commit == commit
     assert build.parameters == {
-        "schema": "1",
+        "schema": "2",
         "rebuild": found["rebuild"]["id"],
-        "run": "1",
+        "batch": "1",
+        "attempt": "1",
         "commit": commit,
         "environments": f"env-{package}/environment.yml",
     }

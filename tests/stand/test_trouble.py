@@ -118,21 +118,18 @@ def test_what_is_none_of_our_business_is_answered_kindly(stand: Stand, body: byt
     assert "\n" not in answer.json()["reason"]
 
 
-def test_an_unreadable_notification_is_kept_for_a_person(stand: Stand) -> None:
+def test_an_unreadable_notification_is_quarantined_for_a_person(stand: Stand) -> None:
+    from shared.adapters.blob_ledger import QUARANTINE, BlobLedgerStore
+    from tests.fakes.credential import StubCredential
+
     _post(stand, b"canary of an unreadable body")
 
-    def kept() -> bool:
-        from shared.adapters.blob_ledger import BlobLedgerStore
-        from tests.fakes.credential import StubCredential
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("REQUESTS_CA_BUNDLE", str(stand.certificates.bundle))
-            store = BlobLedgerStore(stand.azurite.blobs, StubCredential("https://storage.azure.com"))
-            entries = [store.read(key) for key in store.keys("_/unreadable/")]
-        bodies = [json.loads(entry.raw)["entry"]["body"] for entry in entries if entry]
-        return "canary of an unreadable body" in bodies
-
-    wait_for(kept, "the body is in the ledger")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(stand.certificates.bundle))
+        store = BlobLedgerStore(stand.azurite.blobs, StubCredential("https://storage.azure.com"), QUARANTINE)
+        entries = [store.read(key) for key in store.keys("")]
+    bodies = [json.loads(entry.raw)["entry"]["body"] for entry in entries if entry]
+    assert "canary of an unreadable body" in bodies
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Rebuilder-Secret": "wrong"}, {"Authorization": "Basic !!!"}])
@@ -145,13 +142,22 @@ def test_a_wrong_secret_is_401_with_an_empty_body(stand: Stand, headers: dict[st
 def test_the_hook_endpoint_takes_post_and_json_of_a_bounded_size_only(stand: Stand) -> None:
     url, headers = f"{stand.app_url}/api/hooks", {"X-Rebuilder-Secret": stand.hook_secret}
 
-    assert requests.get(url, headers=headers, timeout=30).status_code == 405
+    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        answer = requests.request(method, url, json={}, headers=headers, timeout=30)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert requests.post(url, data=b"{}", timeout=30).status_code == 415
     assert requests.post(url, data=b"{}", headers=headers, timeout=30).status_code == 415
     assert _post(stand, b" " * (2 * 1024 * 1024 + 1)).status_code == 413
 
 
 def test_no_endpoint_but_the_hooks_takes_the_hooks_secret(stand: Stand) -> None:
-    for path, method in (("/api/rebuilds", "POST"), ("/api/releases/a/1", "GET"), ("/api/rebuilds/x", "GET")):
+    for path, method in (
+        ("/api/rebuilds", "POST"),
+        ("/api/releases/a/1", "GET"),
+        ("/api/rebuilds/x", "GET"),
+        ("/api/parked", "GET"),
+        ("/api/parked", "POST"),
+    ):
         answer = requests.request(
             method, stand.app_url + path, json={}, headers={"x-functions-key": stand.hook_secret}, timeout=30
         )
@@ -179,6 +185,8 @@ def test_a_wish_that_cannot_be_granted_is_told_in_one_line(stand: Stand, wish: d
 def test_what_is_not_known_is_404(stand: Stand) -> None:
     assert stand.get("/api/releases/unheard-of/1").status_code == 404
     assert stand.get("/api/rebuilds/unheard-of").status_code == 404
+    assert stand.post("/api/parked", {"id": "unheard-of"}).status_code == 404
+    assert stand.get("/api/parked").json() == {"parked": []}
 
 
 def _post(stand: Stand, body: bytes) -> requests.Response:

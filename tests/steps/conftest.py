@@ -1,6 +1,10 @@
 """A feed with tiny wheels, and a checkout to rebuild environments of."""
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +19,11 @@ from local.processes import free_ports
 from local.wheels import empty_wheel
 from shared.domain.targets import Workspace
 from shared.steps.work import Job
+
+# The SDK of Azure DevOps reads this when it is imported, and keeps answers there for 12 hours.
+if "AZURE_DEVOPS_CACHE_DIR" not in os.environ:
+    os.environ["AZURE_DEVOPS_CACHE_DIR"] = tempfile.mkdtemp(prefix="azure-devops-sdk-")
+    atexit.register(shutil.rmtree, os.environ["AZURE_DEVOPS_CACHE_DIR"], ignore_errors=True)
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DOCKERFILE = b"FROM scratch\nCOPY pip_packages /pip_packages\nRUN pip install --no-index -r requirements.txt\n"
@@ -72,6 +81,8 @@ def checkout(tmp_path: Path, organization: Organization, monkeypatch: pytest.Mon
     job = Job(
         environment="training/environment.yml",
         rebuild="0123456789abcdef",
+        batch="1",
+        attempt="1",
         run="12",
         commit="c" * 40,
         workspaces=(Workspace("s", "ml", "training"),),

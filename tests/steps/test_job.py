@@ -10,6 +10,8 @@ from tests.steps.conftest import Checkout
 VARIABLES = {
     "REBUILDER_ENVIRONMENT": "a/b.yml",
     "REBUILDER_REBUILD": "0123",
+    "REBUILDER_BATCH": "2",
+    "REBUILDER_ATTEMPT": "1",
     "REBUILDER_COMMIT": "c" * 40,
     "REBUILDER_WORKSPACES": "s/ml/training, s/ml/production",
     "REBUILDER_FOLDER": "/tmp/job",
@@ -21,7 +23,7 @@ VARIABLES = {
 def test_a_job_is_read_from_the_pipelines_variables() -> None:
     job = Job.read(VARIABLES)
 
-    assert (job.environment, job.run) == ("a/b.yml", "12")
+    assert (job.environment, job.run, job.batch, job.attempt) == ("a/b.yml", "12", "2", "1")
     assert job.workspaces == (Workspace("s", "ml", "training"), Workspace("s", "ml", "production"))
 
 
@@ -29,7 +31,7 @@ def test_all_missing_variables_are_named_at_once() -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Job.read({"REBUILDER_WORKSPACES": "training"})
 
-    assert len(caught.value.problems) == 7
+    assert len(caught.value.problems) == 9
     assert "workspace 'training' is not `subscription/resource group/workspace`" in str(caught.value)
 
 

@@ -4,13 +4,14 @@ The SDK takes no azure-identity credential (its issue 466), keeps the HTTP statu
 when it is imported.
 """
 
+import json
+import math
 import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ from azure.devops.exceptions import (
     AzureDevOpsClientRequestError,
     AzureDevOpsServiceError,
 )
-from msrest.authentication import BasicTokenAuthentication
+from msrest.authentication import Authentication
 from msrest.exceptions import ClientException, ClientRequestError
+from urllib3.util import Retry
 
+from shared.adapters.azure_devops.guard import LAST, Guard, MustWait, Pause, SignInPage, Stopped, Tokens
 from shared.errors import (
     AccessDenied,
     BranchMoved,
@@ -42,10 +45,7 @@ from shared.errors import (
     Throttled,
     Transient,
 )
-from shared.limits import REQUEST_SECONDS
-
-# The resource id of Azure DevOps in Microsoft Entra ID.
-SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
+from shared.limits import ANSWER_BYTES, DEVOPS_FIRST_PAUSE, DEVOPS_RETRIES, REQUEST_SECONDS
 
 SIGN_IN = "the answer is not what was asked for, most likely a sign-in page"
 _NOT_ACCEPTED = "Azure DevOps does not accept our identity (401)"
@@ -85,63 +85,67 @@ _BY_ENDING: tuple[tuple[str, type[RebuilderError]], ...] = (
 )
 
 
-class IdentityAuthentication(BasicTokenAuthentication):
-    """Asks the credential for a token at every request: azure-identity caches it and renews it in time."""
+class _Retries(Retry):
+    """The SDK's own retries (msrest: ClientRetryPolicy) of what reads, in our measure.
 
-    def __init__(self, credential: TokenCredential) -> None:
-        super().__init__({"access_token": ""})
-        self._credential = credential
+    What the service asks us to wait is not waited here, and what is repeated sooner asks for more.
+    """
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002
+        return not has_retry_after and super().is_retry(method, status_code)
+
+
+_RETRIES = _Retries(
+    total=DEVOPS_RETRIES,
+    backoff_factor=DEVOPS_FIRST_PAUSE,
+    status_forcelist=(408, 500, 502, 503, 504),
+    respect_retry_after_header=False,
+)
+
+
+class IdentityAuthentication(Authentication):
+    """Signs in to one organisation, and waits where it asks us to."""
+
+    def __init__(self, credential: TokenCredential, pause: Pause | None = None) -> None:
+        self._tokens = Tokens(credential)
+        self._pause = pause or Pause()
+        self._guard = Guard(self._tokens, self._pause, largest=ANSWER_BYTES)
+        # Around requests of our own, which look at redirects and count bytes by themselves.
+        self.guard = Guard(self._tokens, self._pause, follows=True)
 
     def signed_session(self, session: Any = None) -> Any:
-        """Return a session that carries the token of this moment, and notes the answers' statuses."""
-        _last.status = None
-        self.token = {"access_token": self._token()}
-        signed = super().signed_session(session)
-        if _note_status not in signed.hooks["response"]:
-            signed.hooks["response"].append(_note_status)
+        """Prepare a session of the SDK."""
+        signed: Any = super().signed_session(session)
+        signed.auth = self._guard
+        for adapter in signed.adapters.values():
+            adapter.max_retries = _RETRIES
         return signed
-
-    def authorization(self) -> str:
-        """The value of the `Authorization` header at this moment, for what the SDK has no call for."""
-        return f"{self.scheme} {self._token()}"
-
-    def _token(self) -> str:
-        return self._credential.get_token(SCOPE).token
-
-
-class _Last(threading.local):
-    """What the service answered last to this thread: the SDK's errors do not say it."""
-
-    status: int | None = None
-    retry_after: timedelta | None = None
-
-
-_last = _Last()
-
-
-def _note_status(response: requests.Response, *_: object, **__: object) -> None:
-    _last.status = response.status_code
-    asked = response.headers.get("Retry-After", "")
-    # A number of seconds; the other form of the header, a date, is not used by Azure DevOps.
-    _last.retry_after = timedelta(seconds=min(int(asked), 3600)) if asked.isdigit() else None
 
 
 class Connections:
-    """One connection per organisation.
+    """One connection per organisation, for all threads."""
 
-    Attributes:
-        authentication: what all of them sign in with.
-    """
-
-    def __init__(self, credential: TokenCredential) -> None:
-        self.authentication = IdentityAuthentication(credential)
-        self._connections: dict[str, Connection] = {}
+    def __init__(self, credential: TokenCredential, pause: Callable[[], Pause] = Pause) -> None:
+        self._credential = credential
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._connections: dict[str, tuple[Connection, IdentityAuthentication]] = {}
 
     def to(self, organization: str) -> Connection:
         """The connection to an organisation; nothing is sent yet."""
-        if organization not in self._connections:
-            self._connections[organization] = Connection(organization, self.authentication, "environment-rebuilder")
-        return self._connections[organization]
+        return self._known(organization)[0]
+
+    def authentication(self, organization: str) -> IdentityAuthentication:
+        """What the connection signs in with."""
+        return self._known(organization)[1]
+
+    def _known(self, organization: str) -> tuple[Connection, IdentityAuthentication]:
+        with self._lock:
+            if organization not in self._connections:
+                authentication = IdentityAuthentication(self._credential, self._pause())
+                connection = Connection(organization, authentication, "environment-rebuilder")
+                self._connections[organization] = connection, authentication
+            return self._connections[organization]
 
 
 def client(connection: Connection, name: str) -> Any:
@@ -149,8 +153,6 @@ def client(connection: Connection, name: str) -> Any:
     with translated(f"connecting to {connection.base_url}"):
         found = getattr(connection.clients_v7_1, f"get_{name}_client")()
     found.config.connection.timeout = REQUEST_SECONDS
-    # What the service asks us to wait is waited by the queue's message and not slept inside a function.
-    found.config.retry_policy.policy.respect_retry_after_header = False
     return found
 
 
@@ -161,9 +163,6 @@ def check_status(what: str, answer: requests.Response) -> None:
         what: what was being done, to begin the error's line with.
         answer: of Azure DevOps itself.
     """
-    _note_status(answer)
-    if answer.status_code == 203:
-        raise AccessDenied(f"{what}: {SIGN_IN}")
     if answer.status_code == 401:
         raise AccessDenied(f"{what}: {_NOT_ACCEPTED}")
     if answer.status_code != 200:
@@ -181,15 +180,16 @@ def translated(what: str) -> Iterator[None]:
         yield
     except AzureDevOpsServiceError as problem:
         raise _service_error(what, problem) from problem
-    except requests.JSONDecodeError as problem:
-        raise AccessDenied(f"{what}: {SIGN_IN}") from problem
+    except Stopped as problem:
+        raise _stopped(what, problem) from problem
+    except (requests.JSONDecodeError, DeserializationError) as problem:
+        if _is_of_a_page(problem):
+            raise AccessDenied(f"{what}: {SIGN_IN}") from problem
+        raise ServiceUnavailable(f"{what}: the answer is cut off, or not what was asked for") from problem
     except AzureDevOpsAuthenticationError as problem:
         raise AccessDenied(f"{what}: {_NOT_ACCEPTED}") from problem
     except AzureDevOpsClientRequestError as problem:
         raise _by_status(what, str(problem)) from problem
-    except DeserializationError as problem:
-        # 200 or 203 with a page instead of JSON: Azure DevOps answers so to who is not signed in.
-        raise AccessDenied(f"{what}: {SIGN_IN}") from problem
     except ClientRequestError as problem:
         raise ServiceUnavailable(f"{what}: no answer from Azure DevOps") from problem
     except ClientException as problem:
@@ -204,6 +204,27 @@ def translated(what: str) -> Iterator[None]:
         raise ServiceUnavailable(f"{what}: the answer cannot be understood") from problem
 
 
+def _stopped(what: str, problem: Stopped) -> RebuilderError:
+    match problem:
+        case MustWait():
+            seconds = math.ceil(problem.remaining.total_seconds())
+            line = f"{what}: not asked, Azure DevOps wants us to wait for {seconds} more seconds"
+            return Throttled(line, problem.remaining)
+        case SignInPage():
+            return AccessDenied(f"{what}: {SIGN_IN}")
+        case _:
+            return Permanent(f"{what}: {problem}")
+
+
+def _is_of_a_page(problem: BaseException | None) -> bool:
+    """Whether what is no JSON begins as a page does, whatever its content type says."""
+    while problem is not None:
+        if isinstance(problem, json.JSONDecodeError):
+            return problem.doc.lstrip("\ufeff \r\n\t").startswith("<")
+        problem = problem.__cause__ or problem.__context__
+    return False
+
+
 def _service_error(what: str, problem: AzureDevOpsServiceError) -> RebuilderError:
     message = _first_line(problem)
     kind = str(problem.type_key or "")
@@ -212,13 +233,13 @@ def _service_error(what: str, problem: AzureDevOpsServiceError) -> RebuilderErro
     error = _BY_TYPE.get(kind) or (_BY_CODE.get(code[1]) if code else None)
     error = error or next((error for ending, error in _BY_ENDING if kind.endswith(ending)), None)
     if error is not None:
-        return error(line, _last.retry_after) if issubclass(error, Transient) else error(line)
-    return _of_status(_last.status or 0, f"{line} ({kind or 'no type'})")
+        return error(line, LAST.retry_after) if issubclass(error, Transient) else error(line)
+    return _of_status(LAST.status or 0, f"{line} ({kind or 'no type'})")
 
 
 def _by_status(what: str, message: str) -> RebuilderError:
     found = _STATUS.search(message)
-    status = int(found[1]) if found else _last.status or 500
+    status = int(found[1]) if found else LAST.status or 500
     return _of_status(status, f"{what}: {message.splitlines()[0].strip()}")
 
 
@@ -229,9 +250,9 @@ def _of_status(status: int, line: str) -> RebuilderError:
     if status == 404:
         return NotThere(line)
     if status == 429:
-        return Throttled(line, _last.retry_after)
+        return Throttled(line, LAST.retry_after)
     if status == 408 or status >= 500:
-        return ServiceUnavailable(line, _last.retry_after)
+        return ServiceUnavailable(line, LAST.retry_after)
     return Permanent(line)
 
 

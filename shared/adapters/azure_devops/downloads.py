@@ -8,7 +8,7 @@ are not repeated here: the queue's message comes again.
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
@@ -160,23 +160,21 @@ class Downloads:
             raise ServiceUnavailable(f"{what}: more than {REDIRECTS} redirects")
 
     def _get(self, what: str, session: requests.Session, url: str) -> requests.Response:
-        headers = self._headers(url)
+        # Bytes as they are: what is measured is what is hashed.
+        headers = {"Accept-Encoding": "identity"}
+        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] = _as_it_is
+        if self._is_own(url):
+            # As the SDK has it: without this header, a sign-in page instead of 401.
+            headers["X-TFS-FedAuthRedirect"] = "Suppress"
+            auth = self._authentication.guard
         try:
             return session.get(
-                url, headers=headers, auth=_as_it_is, stream=True, allow_redirects=False, timeout=REQUEST_SECONDS
+                url, headers=headers, auth=auth, stream=True, allow_redirects=False, timeout=REQUEST_SECONDS
             )
         except (requests.RequestException, ValueError) as problem:
             # Its text may hold the address, and the storage's address holds a signature: not even as a cause. requests
             # takes the target of a redirect apart though it is not to follow it: ValueError.
             raise ServiceUnavailable(f"{what}: {type(problem).__name__}") from None
-
-    def _headers(self, url: str) -> dict[str, str]:
-        # Bytes as they are: what is measured is what is hashed.
-        headers = {"Accept-Encoding": "identity"}
-        if self._is_own(url):
-            # As the SDK has it: without the second, a sign-in page instead of 401.
-            headers |= {"Authorization": self._authentication.authorization(), "X-TFS-FedAuthRedirect": "Suppress"}
-        return headers
 
     def _is_own(self, url: str) -> bool:
         return _host(url) in self._own

@@ -6,6 +6,8 @@ requires are known to the simple index and to the wheels alone. The index is HTM
 takes our token as Bearer, as the REST API does, is [unverified]: installers send tokens as Basic passwords.
 """
 
+import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -13,19 +15,23 @@ from urllib.parse import quote
 from azure.devops.connection import Connection
 from packaging.utils import canonicalize_name
 
-from shared.adapters.azure_devops.connection import IdentityAuthentication, client, translated
+from shared.adapters.azure_devops.connection import SIGN_IN, IdentityAuthentication, client, translated
 from shared.adapters.azure_devops.downloads import Downloads
 from shared.adapters.simple_index import Link, links
 from shared.adapters.wheel import Unusable, metadata_bytes
 from shared.domain.feed_facts import FeedFile, Metadata, is_file_of, metadata_of
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName, version_of
-from shared.errors import InvalidVersion, Permanent, ServiceUnavailable
+from shared.domain.upstreams import Upstream
+from shared.errors import AccessDenied, InvalidVersion, Permanent, ServiceUnavailable
 from shared.limits import CHANGES_PER_REQUEST, PACKAGE_PAGES, PACKAGES_PER_REQUEST
 from shared.log import alert, event
 from shared.ports import Change, Changes, FeedVersion
 
 _PROTOCOL = "PyPi"
+
+# A page of the index has links and nothing to fill in.
+_SIGN_IN_PAGE = re.compile(r"<(form|script)\b", re.IGNORECASE)
 
 
 class AzureFeed:
@@ -70,7 +76,11 @@ class AzureFeed:
                         version=detail.version,
                         files=tuple(file.name for file in detail.files or ()),
                         views=tuple(view.name for view in detail.views or ()),
-                        upstream=_upstream(detail.source_chain, candidate.direct_upstream_source_id),
+                        upstream=_upstream(
+                            detail.source_chain,
+                            candidate.direct_upstream_source_id or detail.direct_upstream_source_id,
+                        ),
+                        beside_own=any(map(_is_own, found.versions)),
                     )
         return None
 
@@ -80,15 +90,20 @@ class AzureFeed:
             page = client(self._connection, "feed").get_package_changes(
                 **self._where, continuation_token=token, batch_size=CHANGES_PER_REQUEST
             )
-            following = int(page.next_package_continuation_token or token)
+            following = int(page.next_package_continuation_token)
             rows = page.package_changes or ()
             items = tuple(found for row in rows if (found := _change(row)))
+        if rows and following <= token:
+            raise Permanent(f"the change log of feed {self._feed} does not go on after {token}: the same page again")
         return Changes(items, following, more=len(rows) >= CHANGES_PER_REQUEST)
 
     def latest_token(self) -> int:
         """The token of the newest change."""
         with translated(f"reading the state of feed {self._feed}"):
             change = client(self._connection, "feed").get_feed_change(**self._where)
+            if change.feed is None:
+                # Zero would be the beginning, and the past of the feed played back.
+                raise ServiceUnavailable(f"reading the state of feed {self._feed}: the answer tells of no feed")
             return int(change.latest_package_continuation_token or 0)
 
     def id(self) -> str:
@@ -169,6 +184,8 @@ class AzureFeed:
         found = links(page.text, page.url)
         if found is None:
             raise ServiceUnavailable(f"{what}: the page cannot be understood")
+        if not found and _SIGN_IN_PAGE.search(page.text):
+            raise AccessDenied(f"{what}: {SIGN_IN}")
         mine = (link for link in found if is_file_of(link.file.name, package, version))
         return sorted(mine, key=lambda link: link.file.name)
 
@@ -187,7 +204,7 @@ def _change(row: Any) -> Change | None:
     if str(row.package.protocol_type).casefold() != _PROTOCOL.casefold() or news.change_type != "addOrUpdate":
         return None
     version = news.package_version
-    upstream = bool(_upstream(version.source_chain, version.direct_upstream_source_id))
+    upstream = _upstream(version.source_chain, version.direct_upstream_source_id)
     return Change(row.package.name, version.version, upstream)
 
 
@@ -198,9 +215,19 @@ def _is_same(one: str, other: str) -> bool:
         return False
 
 
-def _upstream(chain: list[object] | None, direct: str | None) -> str | None:
-    """Where a version was taken from; both are empty for one that was published to the feed."""
-    if chain:
-        source = chain[0]
-        return str(getattr(source, "name", None) or getattr(source, "location", None) or "an upstream source")
-    return "an upstream source" if direct else None
+def _upstream(chain: Sequence[Any] | None, direct: str | None) -> Upstream | None:
+    """Where a version was taken from; both are empty for one that was published to the feed.
+
+    Without a chain nobody knows what lies behind the direct source.
+    """
+    if not chain:
+        return Upstream("an upstream source") if direct else None
+    feeds = [_feed_id(source) for source in chain]
+    name = str(chain[0].name or chain[0].location or "an upstream source")
+    return Upstream(name, frozenset(feed for feed in feeds if feed) if all(feeds) else frozenset())
+
+
+def _feed_id(source: Any) -> str | None:
+    """The id of the feed that an upstream source is, or None for any other."""
+    is_feed = str(source.upstream_source_type).casefold() == "internal"
+    return str(source.internal_upstream_feed_id).casefold() if is_feed and source.internal_upstream_feed_id else None

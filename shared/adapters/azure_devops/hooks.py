@@ -18,7 +18,7 @@ class AzureHooks:
         """All web hook subscriptions that our identity may see."""
         with translated("listing service hook subscriptions"):
             found = client(self._connection, "service_hooks").list_subscriptions(consumer_id="webHooks")
-        return [
-            Subscription(str(s.id), str(s.event_type), str(s.status), (s.consumer_inputs or {}).get("url"))
-            for s in found
-        ]
+            return [
+                Subscription(str(s.id), str(s.event_type), str(s.status), (s.consumer_inputs or {}).get("url"))
+                for s in found
+            ]

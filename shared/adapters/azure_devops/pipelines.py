@@ -32,19 +32,7 @@ class AzurePipeline:
     def runs_since(self, moment: datetime) -> Sequence[PipelineRun]:
         """The runs of this pipeline on the target's branch that were queued since then, newest first."""
         target = self._target
-        with translated(f"looking for runs of pipeline {target.pipeline}"):
-            builds = client(self._connection, "build").get_builds(
-                target.project,
-                definitions=[target.pipeline],
-                branch_name=target.ref,
-                min_time=moment,
-                query_order="queueTimeDescending",
-                top=RUNS_PER_LOOKUP,
-            )
-        return [
-            PipelineRun(int(build.id), dict(build.template_parameters or {}), self._page(int(build.id)))
-            for build in builds
-        ]
+        return runs_since(self._connection, target.project, target.pipeline, target.ref, moment)
 
     def queue(self, commit: str, parameters: Mapping[str, str]) -> PipelineRun:
         """Queue a run of the branch, pinned to a commit."""
@@ -56,9 +44,10 @@ class AzurePipeline:
         try:
             with translated(f"queueing pipeline {target.pipeline}"):
                 run = client(self._connection, "pipelines").run_pipeline(wish, target.project, target.pipeline)
+                url = _page(self._connection, self._target.project, int(run.id))
+                return PipelineRun(int(run.id), dict(parameters), url)
         except NotThere as problem:
             raise PipelineRejected(str(problem)) from problem
-        return PipelineRun(int(run.id), dict(parameters), self._page(int(run.id)))
 
     def outcome(self, run: int) -> RunOutcome:
         """Look at a run: its build, and the records of its timeline."""
@@ -70,6 +59,10 @@ class AzurePipeline:
                 timeline = build_client.get_build_timeline(self._target.project, run)
         except NotThere:
             timeline = None  # it has not begun
+        with translated(f"looking at run {run}"):
+            return self._outcome(run, build, timeline)
+
+    def _outcome(self, run: int, build: Any, timeline: Any) -> RunOutcome:
         if not build.definition or int(build.definition.id) != self._target.pipeline:
             raise NotThere(f"run {run} is not one of pipeline {self._target.pipeline}")
         records = list(timeline.records or ()) if timeline else []
@@ -80,11 +73,58 @@ class AzurePipeline:
             jobs={str(record.name): _job(record, records) for record in records if record.type == "Job"},
             problem=_first_error(record for record in records if record.type not in ("Job", "Task")),
             finished=build.finish_time,
+            waits=None if str(build.status) == "completed" else _waits(records),
+            url=_page(self._connection, self._target.project, run),
         )
 
-    def _page(self, run: int) -> str:
-        """The run's page for people; the SDK's models lose the link that the service sends."""
-        return f"{self._target.organization}/{quote(self._target.project)}/_build/results?buildId={run}"
+
+def runs_since(
+    connection: Connection, project: str, pipeline: int, ref: str, moment: datetime
+) -> Sequence[PipelineRun]:
+    """The runs of a pipeline on a branch (`refs/heads/…`) that were queued since then, newest first."""
+    with translated(f"looking for runs of pipeline {pipeline}"):
+        builds = client(connection, "build").get_builds(
+            project,
+            definitions=[pipeline],
+            branch_name=ref,
+            min_time=moment,
+            query_order="queueTimeDescending",
+            top=RUNS_PER_LOOKUP,
+        )
+        return [
+            PipelineRun(
+                id=int(build.id),
+                parameters=dict(build.template_parameters or {}),
+                url=_page(connection, project, int(build.id)),
+                cancelled=str(build.result) == "canceled" or str(build.status) == "cancelling",
+            )
+            for build in builds
+        ]
+
+
+def _page(connection: Connection, project: str, run: int) -> str:
+    """The run's page for people; the SDK's models lose the link that the service sends."""
+    return f"{connection.base_url.rstrip('/')}/{quote(project)}/_build/results?buildId={run}"
+
+
+# What a person has to give before a run goes on; other checks decide by themselves.
+_GIVEN = {"Approval": "approval", "Authorization": "permission"}
+
+
+def _waits(records: Iterable[Any]) -> str | None:
+    """What a run waits for, by the timeline's records of its checks.
+
+    Unverified against the service, whose documentation names the fields and not their values: a stage that is held up
+    has a record of type `Checkpoint`, and below it one for each check, of type `Checkpoint.Approval`,
+    `Checkpoint.Authorization`, `Checkpoint.ExclusiveLock` and so on, which is `completed` once the check has passed.
+    """
+    open_now = [
+        str(record.type).rpartition(".")[2]
+        for record in records
+        if str(record.type).startswith("Checkpoint.") and record.state != "completed"
+    ]
+    asked = [_GIVEN[check] for check in open_now if check in _GIVEN]
+    return next(iter([*asked, *open_now]), None)
 
 
 def _job(record: Any, records: Iterable[Any]) -> JobOutcome:

@@ -8,7 +8,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import batched
+from itertools import batched, islice
 
 from azure.devops.connection import Connection
 from azure.devops.v7_1.git.models import (
@@ -24,8 +24,8 @@ from azure.devops.v7_1.git.models import (
 from shared.adapters.azure_devops.connection import client, translated
 from shared.domain.catalog import Listing
 from shared.domain.targets import Target
-from shared.errors import AccessDenied, NotThere, ServiceUnavailable
-from shared.limits import BLOBS_PER_REQUEST, COMMITS_SEARCHED
+from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable
+from shared.limits import BLOBS_PER_REQUEST, COMMITS_SEARCHED, UNPACKED_BYTES
 from shared.ports import Commit
 
 
@@ -46,9 +46,9 @@ class AzureRepository:
         with translated(f"reading branch {target.branch} of {target.repository}"):
             # The filter is a "starts with" match.
             refs = client(self._connection, "git").get_refs(**self._where, filter=f"heads/{target.branch}")
-        for ref in refs:
-            if ref.name == target.ref:
-                return str(ref.object_id)
+            for ref in refs:
+                if ref.name == target.ref:
+                    return str(ref.object_id)
         raise NotThere(f"repository {target.repository} has no branch {target.branch}")
 
     def listing(self, commit: str) -> Listing:
@@ -60,14 +60,14 @@ class AzureRepository:
                 recursion_level="full",
                 version_descriptor=GitVersionDescriptor(version=commit, version_type="commit"),
             )
-        return Listing(
-            commit,
-            {
-                item.path.lstrip("/"): item.object_id
-                for item in items
-                if item.git_object_type == "blob" and not item.is_folder and not item.is_sym_link
-            },
-        )
+            return Listing(
+                commit,
+                {
+                    item.path.lstrip("/"): item.object_id
+                    for item in items
+                    if item.git_object_type == "blob" and not item.is_folder and not item.is_sym_link
+                },
+            )
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """The bytes of blobs, many in one request.
@@ -78,7 +78,7 @@ class AzureRepository:
         for some in batched(ids, BLOBS_PER_REQUEST, strict=False):
             with translated(f"reading {len(some)} files of {self._target.repository}"):
                 answer = client(self._connection, "git").get_blobs_zip(list(some), **self._where)
-                found.update(_unzipped(b"".join(answer)))
+                found.update(unzipped(b"".join(answer)))
         return found
 
     def push(self, base: str, message: str, files: Mapping[str, bytes]) -> str:
@@ -97,9 +97,7 @@ class AzureRepository:
         )
         with translated(f"pushing to {self._target.branch} of {self._target.repository}"):
             answer = client(self._connection, "git").create_push(push, **self._where)
-        if not answer.commits:
-            raise ServiceUnavailable(f"pushing to {self._target.branch}: the answer names no commit")
-        return str(answer.commits[0].commit_id)
+            return str(answer.commits[0].commit_id)
 
     def commits_since(self, base: str) -> Sequence[Commit]:
         """The branch's newest commits down to `base`, newest first."""
@@ -113,7 +111,8 @@ class AzureRepository:
             return list(self._until(base, refs))
 
     def _until(self, base: str, refs: Iterable[GitCommitRef]) -> Iterator[Commit]:
-        for ref in refs:
+        # No more than were asked for, whatever came.
+        for ref in islice(refs, COMMITS_SEARCHED):
             if ref.commit_id == base:
                 return
             comment = ref.comment
@@ -124,9 +123,19 @@ class AzureRepository:
             yield Commit(str(ref.commit_id), comment or "")
 
 
-def _unzipped(raw: bytes) -> Iterator[tuple[str, bytes]]:
+def unzipped(raw: bytes, largest: int = UNPACKED_BYTES) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a zip with their blob ids.
+
+    Raises:
+        Permanent: they are larger together than that many bytes.
+        AccessDenied: it is a page.
+        ServiceUnavailable: it is no zip.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            # zipfile gives no more of an entry than its stated size.
+            if sum(entry.file_size for entry in archive.infolist()) > largest:
+                raise Permanent(f"the files of one request are larger than {largest} bytes together")
             for name in archive.namelist():
                 content = archive.read(name)
                 yield blob_id(content), content

@@ -1,0 +1,83 @@
+"""Remembers which releases are held somewhere, so that they are planned again when that may come out otherwise.
+
+Any hold may pass when the rules or the files of the repository change; a few also when another release comes.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from shared.domain.plan import Plan
+from shared.domain.release_entry import ReleaseEntry
+from shared.domain.releases import Release, ReleaseId, version_of
+from shared.domain.states import ReleaseState
+from shared.ledger import HeldEntry, Ledger, LookEntry, Until, held_key, look_key, plan_key, release_key
+from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
+
+
+class Holding:
+    """The marks of releases that are held."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def releases(self, target: str, *, every: bool, besides: Iterable[Release] = ()) -> list[Release]:
+        """What is held and planned again.
+
+        Args:
+            target: the target.
+            every: all of it, and not only what another release may let go on.
+            besides: releases that are in hand already.
+        """
+        known = {release.id for release in besides}
+        found = []
+        for held in self._ledger.held(target):
+            if held.release in known or not (every or held.until is Until.RELEASES):
+                continue
+            entry = self._ledger.read(release_key(target, held.release))
+            if entry and entry.state is ReleaseState.SETTLED and entry.release:
+                found.append(entry.release)
+        return found
+
+    def mark(self, plan: Plan) -> None:
+        """Write down what a plan holds, and what it does not hold any more."""
+        present = set(self._ledger.held(plan.target))
+        wanted = set(present)
+        for release in plan.releases:
+            wanted -= {HeldEntry(until, release.id) for until in Until}
+            if until := _until(plan, release.id):
+                wanted.add(HeldEntry(until, release.id))
+        for package in {release.id.package for release in plan.releases}:
+            mine = [held for held in wanted if held.release.package == package]
+            mine.sort(key=lambda held: version_of(held.release.version))
+            wanted -= set(mine[:-HELD_PER_PACKAGE])
+        for held in sorted(wanted - present):
+            self._ledger.create(held_key(plan.target, held), held)
+        for held in sorted(present - wanted):
+            self._ledger.delete(held_key(plan.target, held))
+
+    def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
+        """Whether a plan says something else of a release than its latest one."""
+        if plan.writes and plan.acts_on(entry.id):
+            return True
+        latest = self._ledger.read(plan_key(plan.target, entry.plan)) if entry.plan else None
+        return latest is None or _said(latest, entry.id) != _said(plan, entry.id)
+
+    def looked(self, plan: Plan, at: datetime) -> None:
+        """All that is held was planned."""
+        self._ledger.update(look_key(plan.target), lambda _: LookEntry(at, plan.commit))
+
+    def is_due(self, target: str, tip: str, now: datetime) -> bool:
+        """Whether all that is held is to be planned again: the branch has moved, or it is long ago."""
+        look = self._ledger.read(look_key(target))
+        return look is None or look.commit != tip or now - look.at >= HELD_PERIOD
+
+
+def _until(plan: Plan, release: ReleaseId) -> Until | None:
+    decisions = plan.may_change(release)
+    if any(decision.waits_for_releases for decision in decisions):
+        return Until.RELEASES
+    return Until.REPOSITORY if decisions or plan.unread else None
+
+
+def _said(plan: Plan, release: ReleaseId) -> set[tuple[str, str]]:
+    return {(verdict.path, str(verdict.decision)) for verdict in plan.about(release)}

@@ -1,0 +1,128 @@
+"""Queues the runs of a rebuild, each once: claim it in the ledger, look whether it is there, queue it, record it.
+
+The service knows no key that would make queueing the same run twice impossible. So only the worker whose claim is in
+the ledger queues; whoever finds a claim looks for the run first; and what slips through all the same, because a run
+was shown late after a lost answer, is found by the pipeline's first step.
+"""
+
+from collections.abc import Callable
+
+from shared.domain.jobs import work_of
+from shared.domain.rebuilds import RebuildEntry, Run
+from shared.domain.targets import Target
+from shared.errors import Permanent, Throttled, Transient
+from shared.ledger import FollowingEntry, Ledger, carried_key, following_key, rebuild_key
+from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW
+from shared.log import event
+from shared.ports import Clock, PipelineRun, Services
+
+# The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
+PARAMETER_SCHEMA = "2"
+
+
+class Queueing:
+    """Brings a rebuild from `committed` to `queued`, and its next attempts into the pipeline's queue."""
+
+    def __init__(self, *, ledger: Ledger, services: Services, clock: Clock) -> None:
+        self._ledger = ledger
+        self._services = services
+        self._clock = clock
+
+    def queue(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
+        """Queue what is not queued yet.
+
+        Raises:
+            Transient: a service does not answer, or another worker is queueing a run.
+            Permanent: the pipeline takes no run.
+        """
+        self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
+        for run in rebuild.runs:
+            if run.id is None:
+                rebuild = self._queue(target, rebuild, run)
+        return rebuild
+
+    def _queue(self, target: Target, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
+        if run.attempt > 1:
+            rebuild = self._without_what_was_taken_over(rebuild, run)
+            if all(left.key != run.key for left in rebuild.runs):
+                return rebuild
+        if run.claimed and (found := self._found(target, rebuild, run)):
+            return self._recorded(rebuild, run, found, "found")
+        rebuild = self._claim(rebuild, run)
+        run = rebuild.run_of(run.key)
+        if run.id is not None:
+            return rebuild
+        if found := self._found(target, rebuild, run):
+            return self._recorded(rebuild, run, found, "found")
+        return self._recorded(rebuild, run, self._queued(target, rebuild, run), "queued")
+
+    def _claim(self, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
+        """Write down that we are about to queue a run, so that no other worker does at the same time."""
+        now = self._clock.now()
+
+        def claim(entry: RebuildEntry) -> RebuildEntry:
+            present = entry.run_of(run.key)
+            if present.id is not None:
+                return entry
+            if present.claimed and now - present.claimed < CLAIM_LIFETIME:
+                raise Transient(f"another worker is queueing {run} of rebuild {entry.id}")
+            return entry.claimed(run, now)
+
+        return self._change(rebuild, claim)
+
+    def _found(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun | None:
+        """The run of an earlier try whose answer was lost; the oldest, if there are several.
+
+        The look-up filters by definition, branch and time; what tells the run is compared here.
+        """
+        wanted = work_of(run_parameters(rebuild, run))
+        found = [
+            candidate
+            for candidate in self._services.pipeline(target).runs_since(rebuild.created - CLOCK_SKEW)
+            if work_of(candidate.parameters) == wanted
+        ]
+        return min(found, key=lambda candidate: candidate.id, default=None)
+
+    def _queued(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun:
+        commit = rebuild.commit or rebuild.base
+        try:
+            return self._services.pipeline(target).queue(commit, run_parameters(rebuild, run))
+        except (Permanent, Throttled):
+            # Nothing was queued for sure, so the next try need not wait. After any other error the claim stays: the
+            # run may be there, and shown late.
+            self._change(rebuild, lambda entry: entry.claimed(run, None))
+            raise
+
+    def _recorded(self, rebuild: RebuildEntry, run: Run, queued: PipelineRun, how: str) -> RebuildEntry:
+        what = f"{how} run {queued.id} ({run})"
+        event("run_queued", target=rebuild.target, rebuild=rebuild.id, run=queued.id, how=what)
+        return self._change(
+            rebuild, lambda entry: entry.run_queued(run, queued.id, queued.url, what, self._clock.now())
+        )
+
+    def _without_what_was_taken_over(self, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
+        """A later attempt leaves out what a later rebuild carries: it would register old content as the newest."""
+        successors = {}
+        for path in run.environments:
+            carried = self._ledger.read(carried_key(rebuild.target, path))
+            if carried and carried.rebuild != rebuild.id:
+                successors[path] = carried.rebuild
+        if not successors:
+            return rebuild
+        return self._change(rebuild, lambda entry: entry.given_over(run, successors, self._clock.now()))
+
+    def _change(self, rebuild: RebuildEntry, change: Callable[[RebuildEntry], RebuildEntry]) -> RebuildEntry:
+        key = rebuild_key(rebuild.target, rebuild.id)
+        return self._ledger.update(key, lambda present: change(present or rebuild)) or rebuild
+
+
+def run_parameters(rebuild: RebuildEntry, run: Run) -> dict[str, str]:
+    """The pipeline's template parameters: strings all, as the service takes no other (Runs API)."""
+    return {
+        "schema": PARAMETER_SCHEMA,
+        "rebuild": rebuild.id,
+        "batch": str(run.batch),
+        "attempt": str(run.attempt),
+        "commit": rebuild.commit or rebuild.base,
+        "environments": ",".join(run.environments),
+    }

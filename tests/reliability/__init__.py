@@ -1,0 +1,1 @@
+"""The promises under crashes, duplicates, reordering, lost answers and two workers."""

@@ -1,0 +1,114 @@
+"""Lets several workers run in turns: each stops before and after every call of a port until it is told to go on.
+
+Real code on real threads, one at a time: whoever holds the test decides who moves next, so every race can be tried and
+every run can be repeated.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tests.fakes.faults import Faulty
+
+
+class Crash(BaseException):
+    """The process is gone: nothing in the product may catch this."""
+
+
+class Actor:
+    """One worker that is in the middle of something.
+
+    Attributes:
+        calls: how many calls of ports it has begun.
+        over: it has ended.
+        problem: what it has ended with, if not well.
+        place: where it stands.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.calls = 0
+        self.over = False
+        self.problem: BaseException | None = None
+        self.place = "begin"
+        self._killed = False
+        self._mine = threading.Semaphore(0)
+        self._theirs = threading.Semaphore(0)
+        self._work = work
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def step(self) -> bool:
+        """Go on to the next stop; False once it is over."""
+        if self.over:
+            return False
+        self._mine.release()
+        self._theirs.acquire()
+        if self.over:
+            self._thread.join()
+        return not self.over
+
+    def finish(self) -> None:
+        """Go on to the end."""
+        while self.step():
+            pass
+
+    def kill(self) -> None:
+        """The process dies where it stands."""
+        self._killed = True
+        self.finish()
+
+    def pause(self, place: str) -> None:
+        """Called by the worker's own thread: stop here."""
+        self.place = place
+        if self._killed:
+            raise Crash(place)  # whatever the dying process would still like to do
+        self._theirs.release()
+        self._mine.acquire()
+        if self._killed:
+            raise Crash(place)
+
+    def _run(self) -> None:
+        _current.actor = self
+        self._mine.acquire()
+        try:
+            if not self._killed:
+                self._work()
+        except BaseException as problem:  # noqa: BLE001 (it is told to whoever holds the test)
+            self.problem = problem
+        finally:
+            self.over = True
+            self._theirs.release()
+
+
+class _Current(threading.local):
+    actor: Actor | None = None
+
+
+_current = _Current()
+
+
+def stop_at_every_call(*parts: Faulty) -> None:
+    """Let workers stop before and after every call of some fakes; calls outside of a worker go through."""
+    for part in parts:
+        part._call = _stopping(part, part._call)  # type: ignore[method-assign,assignment]
+
+
+def _stopping(
+    part: Faulty, inner: Callable[[str], AbstractContextManager[None]]
+) -> Callable[[str], AbstractContextManager[None]]:
+    name = type(part).__name__
+
+    @contextmanager
+    def call(method: str) -> Iterator[None]:
+        actor = _current.actor
+        if actor is None:
+            with inner(method):
+                yield
+            return
+        actor.calls += 1
+        actor.pause(f"before {name}.{method}")
+        with inner(method):
+            yield
+        actor.pause(f"after {name}.{method}")
+
+    return call

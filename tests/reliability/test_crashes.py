@@ -1,0 +1,95 @@
+"""The crash-point sweep: die before or after every call of every port, once or twice, and come to the same end."""
+
+import random
+from collections.abc import Iterable
+from itertools import combinations
+
+import pytest
+
+from tests.reliability.invariants import Watch
+from tests.reliability.platform import Platform
+from tests.services.world import World
+
+TRAINING = "training/environment.yml"
+PAIRS = 500
+
+
+def told(platform: Platform) -> None:
+    """A hook tells of the newest run."""
+    run = platform.world.pipeline.runs[-1]
+    resource = {"id": run.id, "definition": {"id": 7}, "result": run.result}
+    platform.hook({"eventType": "build.complete", "resource": resource})
+
+
+def live(crashes: Iterable[int] = ()) -> Platform:
+    """A release from its hook to Azure ML, with an environment that fails at first; workers die at some stops."""
+    world = World()
+    platform = Platform(world)
+    watch = Watch(world)
+    platform.crash_at(*crashes)
+    world.feed.publish("our-package", "1.1")
+    platform.hook({"feed": "ml/packages", "name": "our-package", "version": "1.1"})
+    platform.run()
+    world.build(world.pipeline.runs[0], failing={TRAINING: "the disk is full"})
+    told(platform)
+    platform.run()
+    world.build(world.pipeline.runs[-1])
+    told(platform)
+    platform.run()
+    watch.check_end(heard_of={("our-package", "1.1"): 1})
+    return platform
+
+
+def outcome(platform: Platform) -> dict[str, object]:
+    """What counts in the end, and does not depend on how often somebody had to try."""
+    world = platform.world
+    rebuild = world.rebuild()
+    return {
+        "commits": world.commits,
+        "files": dict(world.repository.files()),
+        "runs": [run.parameters for run in world.pipeline.runs],
+        "release": world.known().state,
+        "rebuild": rebuild.state,
+        "environments": {e.path: (e.state, e.run, [r.version for r in e.workspaces]) for e in rebuild.environments},
+        "ledger": sorted(key for key in world.store.blobs if "/feeds/" not in key),
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> tuple[dict[str, object], int]:
+    platform = live()
+    found = outcome(platform)
+    assert found["commits"] == ["Bump our-package 1.1"]
+    assert [run["environments"] for run in found["runs"]] == [f"scoring/environment.yml,{TRAINING}", TRAINING]  # type: ignore[attr-defined]
+    return found, platform.stops
+
+
+def assert_same(stops: tuple[int, ...], undisturbed: dict[str, object]) -> None:
+    platform = live(stops)
+    where = " and ".join(platform.crashes)
+    assert platform.crashes, f"nobody died at {stops}"
+    assert outcome(platform) == undisturbed, where
+
+
+def test_killed_at_any_stop_the_outcome_is_the_same(undisturbed: tuple[dict[str, object], int]) -> None:
+    expected, stops = undisturbed
+    assert stops > 150
+
+    for stop in range(1, stops + 1):
+        assert_same((stop,), expected)
+
+
+def test_killed_at_any_two_stops_the_outcome_is_the_same(undisturbed: tuple[dict[str, object], int]) -> None:
+    expected, stops = undisturbed
+    pairs = list(combinations(range(1, stops + 1), 2))
+
+    for pair in random.Random(7).sample(pairs, PAIRS):
+        assert_same(pair, expected)
+
+
+@pytest.mark.long
+def test_killed_at_every_two_stops_the_outcome_is_the_same(undisturbed: tuple[dict[str, object], int]) -> None:
+    expected, stops = undisturbed
+
+    for pair in combinations(range(1, stops + 1), 2):
+        assert_same(pair, expected)

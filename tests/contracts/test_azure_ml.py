@@ -180,7 +180,7 @@ def test_an_older_run_registers_nothing_over_a_later_one(stand_in: StandIn) -> N
 def test_a_registration_without_a_valid_token_fails_and_says_so(
     stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine = Machine(folder=tmp_path, find_python=lambda _: None, feed_indexes=dict)
+    machine = Machine(folder=tmp_path, find_python=lambda _: None, feed_indexes=dict, access_token=str)
     machine.prepare()
     expired = make_token("https://management.azure.com", lifetime=-10)
     with signed_in(expired, tmp_path) as variables:

@@ -83,10 +83,11 @@ def run(wish: Wish) -> int:
     _end_on_sigterm()
     if wish.report:
         _check_writable(wish.report)
+    port = _port(wish, console)
     began = time.monotonic()
     if wish.repository == SAMPLE:
         require_python(SAMPLE_PYTHON)
-    stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=_port(wish, console)))
+    stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=port))
     if wish.repository == SAMPLE:
         first = build_sample("1.0", wish.folder / "wheels")
         stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)

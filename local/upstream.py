@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 _TIMEOUT = 60
+# How long a page is kept, in seconds: some have thousands of links, and a job asks for the page and then for a file.
+_FRESH = 300
 
 
 class UpstreamDown(Exception):
@@ -40,13 +43,22 @@ class Upstream:
         self._session = requests.Session()
         retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
         self._session.mount("https://", HTTPAdapter(max_retries=retry))
+        self._pages: dict[str, tuple[float, list[UpstreamFile]]] = {}
 
     def files(self, name: str) -> list[UpstreamFile]:
-        """The files of a package; none if the index does not know it.
+        """The files of a package; none if the index does not know it. What it knows is asked for only now and then.
 
         Raises:
             UpstreamDown: nobody knows.
         """
+        kept, files = self._pages.get(name, (-float("inf"), []))
+        if time.monotonic() - kept > _FRESH:
+            files = self._read(name)
+            if files:
+                self._pages[name] = (time.monotonic(), files)
+        return files
+
+    def _read(self, name: str) -> list[UpstreamFile]:
         index = (self._index or pip_index_url()).rstrip("/")
         page = self._get(f"{index}/{name}/", {"Accept": "text/html"})
         if page is None:

@@ -68,7 +68,6 @@ class Machine:
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TF_BUILD": "True",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def python_location(self, version: str) -> Path | None:

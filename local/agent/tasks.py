@@ -3,7 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -86,22 +87,28 @@ def _azure_cli(runner: JobRunner, step: Step) -> None:
     for key, only in (("scriptType", "bash"), ("scriptLocation", "inlineScript")):
         if step.inputs.get(key) != only:
             raise StepProblem(f"`{key}: {step.inputs.get(key)}` is not known to this agent: only `{only}`")
-    with tempfile.TemporaryDirectory(dir=context.variables["Agent.TempDirectory"]) as folder:
-        token = context.machine.connections[name]()
-        context.secrets.append(token)
-        expires = datetime.now(UTC) + timedelta(minutes=60)
-        # What `az account get-access-token --output json` prints.
-        shown = {
-            "accessToken": token,
-            "expiresOn": f"{expires.astimezone():%Y-%m-%d %H:%M:%S.%f}",
-            "expires_on": int(expires.timestamp()),
-            "subscription": "",
-            "tenant": TENANT,
-            "tokenType": "Bearer",
-        }
+    token = context.machine.connections[name]()
+    context.secrets.append(token)
+    with signed_in(token, Path(context.variables["Agent.TempDirectory"])) as variables:
+        runner.script(step.inputs.get("inlineScript", ""), step, {**context.machine.azure_environment, **variables})
+
+
+@contextmanager
+def signed_in(token: str, temp: Path) -> Iterator[Mapping[str, str]]:
+    """Have the Azure CLI signed in for a while; gives the variables that tell it so."""
+    expires = datetime.now(UTC) + timedelta(minutes=60)
+    # What `az account get-access-token --output json` prints.
+    shown = {
+        "accessToken": token,
+        "expiresOn": f"{expires.astimezone():%Y-%m-%d %H:%M:%S.%f}",
+        "expires_on": int(expires.timestamp()),
+        "subscription": "",
+        "tenant": TENANT,
+        "tokenType": "Bearer",
+    }
+    with tempfile.TemporaryDirectory(dir=temp) as folder:
         (Path(folder) / "token").write_text(json.dumps(shown))
-        extra = {**context.machine.azure_environment, "AZURE_CONFIG_DIR": folder}
-        runner.script(step.inputs.get("inlineScript", ""), step, extra)
+        yield {"AZURE_CONFIG_DIR": folder}
 
 
 KINDS: Mapping[str, Callable[[JobRunner, Step], None]] = {

@@ -130,19 +130,18 @@ class GitRepository:
         return commit
 
     def _blobs(self, call: Call) -> Any:
+        wanted = [str(blob) for blob in call.json()]
+        # One process for all of them: each answer is `<id> blob <size>` or `<id> missing` in a line, then the bytes.
+        answers = io.BytesIO(self._git("cat-file", "--batch", given="".join(f"{blob}\n" for blob in wanted).encode()))
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for blob in call.json():
-                archive.writestr(str(blob), self._blob(str(blob)))
+            for blob in wanted:
+                _, kind, *size = answers.readline().decode().split()
+                if kind != "blob":
+                    raise ServiceError(404, "GitObjectDoesNotExistException", f"TF401029: Object {blob} is not there.")
+                archive.writestr(blob, answers.read(int(size[0])))
+                answers.read(1)  # the end of its line
         return Raw(buffer.getvalue(), "application/zip")
-
-    def _blob(self, blob: str) -> bytes:
-        try:
-            return self._git("cat-file", "blob", blob)
-        except GitError:
-            raise ServiceError(
-                404, "GitObjectDoesNotExistException", f"TF401029: Object {blob} is not there."
-            ) from None
 
     def _commits(self, call: Call) -> Any:
         if commit := call.parameters.get("commitId"):

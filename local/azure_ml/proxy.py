@@ -21,6 +21,7 @@ class Proxy:
         self.refused: list[str] = []
         self._routes = routes
         self._listener: socket.socket | None = None
+        self._clients: set[socket.socket] = set()
 
     @property
     def url(self) -> str:
@@ -33,9 +34,12 @@ class Proxy:
         threading.Thread(target=self._accept, args=(self._listener,), name="proxy", daemon=True).start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Listen no more, and end what still goes through: a server behind waits for connections that are kept open."""
         if self._listener:
             self._listener.close()
+        for client in list(self._clients):
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -46,6 +50,13 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        self._clients.add(client)
+        try:
+            self._lead(client)
+        finally:
+            self._clients.discard(client)
+
+    def _lead(self, client: socket.socket) -> None:
         with client, suppress(OSError):
             head = b""
             while b"\r\n\r\n" not in head and len(head) < 65536:

@@ -1,23 +1,27 @@
 """What `AzureML` promises, kept by the adapter (on the stand-in, over TLS under Azure's names) and by the fake."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from local.agent.machine import Machine
+from local.agent.tasks import signed_in
 from local.azure_ml.proxy import Proxy
 from local.azure_ml.server import HOSTS, Version
 from local.azure_ml.server import AzureML as StandIn
 from local.certificates import make_certificates
 from local.faults import Fault
+from local.identity import make_token
 from local.processes import free_ports
 from shared.adapters.azure_ml import AzureMLWorkspaces
 from shared.domain.targets import Workspace
 from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable, Throttled
 from shared.ports import AzureML
-from shared.steps.register import registered_before
-from shared.steps.work import Job, StepFailed
+from shared.steps.register import register, registered_before
+from shared.steps.work import Job, StepFailed, Work
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.credential import StubCredential
 
@@ -171,6 +175,23 @@ def test_an_older_run_registers_nothing_over_a_later_one(stand_in: StandIn) -> N
 
     with pytest.raises(StepFailed, match=r"^superseded by run 13: it has registered a version of workspace-tools in"):
         _before(world, _job())
+
+
+def test_a_registration_without_a_valid_token_fails_and_says_so(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(folder=tmp_path, find_python=lambda _: None, feed_indexes=dict, access_token=str)
+    machine.prepare()
+    expired = make_token("https://management.azure.com", lifetime=-10)
+    with signed_in(expired, tmp_path) as variables:
+        for name, value in {**variables, "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PATH", machine.environment()["PATH"])
+        job = replace(_job(), folder=tmp_path)
+        Work(name="workspace-tools").save(job)
+
+        with pytest.raises(StepFailed, match=r"^Azure ML answers 401: "):
+            register(job)
 
 
 def test_a_workspace_that_is_not_there_is_not_there(stand_in: StandIn) -> None:

@@ -2,15 +2,18 @@
 
 import json
 import socket
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from local.azure_devops.repository import git
+from local.processes import free_ports
 from tests.environments import write_environment
 from tests.local.index import Index
-from tests.local.running import run
+from tests.local.running import run, run_here
 
 pytestmark = pytest.mark.stand
 
@@ -89,24 +92,28 @@ def test_in_report_nothing_is_rebuilt(tmp_path: Path) -> None:
         (["--port", "-1"], "choose one from 1 to 65535"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(tmp_path: Path, arguments: list[str], complaint: str) -> None:
-    done = run(tmp_path, "--once", *arguments)
+def test_what_cannot_be_done_is_one_line(
+    tmp_path: Path, arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_here(tmp_path, "--once", *arguments) != 0
 
-    assert done.returncode != 0
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert complaint in done.stderr
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1
+    assert complaint in said
 
 
 @pytest.mark.parametrize("repository", ["nowhere", "mine", "mine/environments"])
-def test_nothing_of_anybody_else_is_deleted(tmp_path: Path, repository: str) -> None:
+def test_nothing_of_anybody_else_is_deleted(
+    tmp_path: Path, repository: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     thesis = tmp_path / "mine" / "thesis.txt"
     write_environment(tmp_path / "mine" / "environments", "fine", "my-tool==2.0\n")
     thesis.write_text("years of work")
 
-    done = run(tmp_path, "--once", "--folder", str(tmp_path / "mine"), "--repository", str(tmp_path / repository))
+    arguments = ["--folder", str(tmp_path / "mine"), "--repository", str(tmp_path / repository)]
+    assert run_here(tmp_path, "--once", *arguments) == 1
 
-    assert done.returncode == 1
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert thesis.read_text() == "years of work"
     assert (tmp_path / "mine" / "environments" / "fine" / "environment.yml").exists()
 
@@ -123,22 +130,24 @@ def test_a_report_of_an_earlier_run_stays_where_this_one_does_not_begin(tmp_path
     report = tmp_path / "seen.json"
     report.write_text('{"earlier": true}')
 
-    assert run(tmp_path, "--once", "--json", str(report), "--repository", "nowhere").returncode == 1
+    assert run_here(tmp_path, "--once", "--json", str(report), "--repository", "nowhere") == 1
     assert report.read_text() == '{"earlier": true}'
 
 
 def test_what_is_never_rebuilt_is_said_in_one_line(tmp_path: Path) -> None:
-    """Three repositories in a row: nothing in it, rules that cannot be followed, and everything held."""
+    """Three repositories at once: nothing in it, rules that cannot be followed, and everything held."""
     empty, broken, held = (tmp_path / name for name in ("empty", "broken", "held"))
     (empty / "src").mkdir(parents=True)
     for folder, rules in ((broken, "deliver: [\n"), (held, 'deliver: push\npackages: [{match: "other"}]\n')):
         write_environment(folder, "fine", "my-tool==2.0\n")
         (folder / "rebuilder.yml").write_text(rules)
 
-    done = [
-        run(tmp_path, "--once", "--release", "my-tool==3.1", "--repository", str(folder), PIP_NO_INDEX="1")
-        for folder in (empty, broken, held)
-    ]
+    def run_on(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
+        arguments = ["--once", "--release", "my-tool==3.1", "--repository", str(folder), "--port", str(port)]
+        return run(tmp_path / f"of-{folder.name}", *arguments, PIP_NO_INDEX="1")
+
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(run_on, (empty, broken, held), free_ports(3)))
 
     assert [one.returncode for one in done] == [1, 1, 0]
     assert "has no Azure ML environment" in done[0].stderr
@@ -146,25 +155,21 @@ def test_what_is_never_rebuilt_is_said_in_one_line(tmp_path: Path) -> None:
     assert "nothing is rebuilt: 1 held" in done[2].stdout
 
 
-def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
+def test_a_busy_port_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
 
-        done = run(tmp_path, "--once", "--port", str(port))
+        assert run_here(tmp_path, "--once", "--port", str(port)) == 1
 
-    assert (done.returncode, done.stderr.strip()) == (
-        1,
-        f"error: port {port} for the Function app is in use; choose another one with --port",
-    )
+    said = capsys.readouterr().err
+    assert said == f"error: port {port} for the Function app is in use; choose another one with --port\n"
 
 
-def test_a_stand_that_is_in_use_is_not_taken_away(tmp_path: Path) -> None:
+def test_a_stand_that_is_in_use_is_not_taken_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "stand").mkdir()
     (tmp_path / "stand" / "owner.pid").write_text("1")
 
-    done = run(tmp_path, "--once")
-
-    assert done.returncode == 1
-    assert "process 1 runs a stand in" in done.stderr
+    assert run_here(tmp_path, "--once") == 1
+    assert "process 1 runs a stand in" in capsys.readouterr().err

@@ -39,6 +39,16 @@ def test_files_are_listed_without_what_is_yanked_or_unknown(index: Index) -> Non
     assert Upstream(index.url).download("left-pad", NAME) == WHEEL
 
 
+def test_a_page_is_read_once_and_one_that_is_not_there_is_looked_for_again(index: Index) -> None:
+    upstream = Upstream(index.url)
+
+    assert upstream.files("left-pad") == upstream.files("left-pad")
+    assert upstream.download("left-pad", NAME) == WHEEL
+    assert upstream.files("right-pad") == upstream.files("right-pad") == []
+
+    assert index.asked == ["/simple/left-pad/", f"/files/{NAME}", "/simple/right-pad/", "/simple/right-pad/"]
+
+
 def test_what_the_index_lacks_is_nothing(index: Index) -> None:
     assert Upstream(index.url).files("right-pad") == []
     assert Upstream(index.url).download("left-pad", "left_pad-9-py3-none-any.whl") is None

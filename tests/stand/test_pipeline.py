@@ -248,35 +248,6 @@ def test_an_older_run_gives_way_to_a_later_one(working: Stand) -> None:
     assert row["reason"].startswith("superseded by run 900: ")
 
 
-def test_an_expired_token_fails_the_registration_and_says_so(working: Stand) -> None:
-    working.token_lifetime = -10
-
-    row = rerun(working)
-
-    working.token_lifetime = 600
-    assert row["state"] == "failed"
-    assert row["reason"].startswith("Azure ML answers 401: ")
-
-
-def test_a_feed_that_refuses_the_pipeline_fails_the_environment_and_says_so(working: Stand) -> None:
-    working.organization.faults.set("index", "401", times=100)
-
-    row = rerun(working)
-
-    working.organization.faults.clear()
-    assert row["state"] == "failed"
-    assert row["reason"].startswith("the feed does not accept the pipeline's identity (401)")
-
-
-def test_a_feed_that_is_away_is_not_taken_for_an_empty_one(working: Stand) -> None:
-    working.organization.faults.set("index", "503", times=100)
-
-    row = rerun(working)
-
-    working.organization.faults.clear()
-    assert (row["state"], row["reason"]) == ("failed", "the feed does not answer; a rerun may succeed")
-
-
 def test_a_broken_template_fails_the_run_and_says_so(working: Stand, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     git("clone", "--quiet", working.organization.clone_url, str(clone), at=tmp_path)

@@ -140,6 +140,19 @@ def test_a_feed_that_refuses_the_pipeline_is_named(
         package(checkout.job)
 
 
+def test_a_feed_that_is_away_is_not_taken_for_an_empty_one(
+    checkout: Checkout, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_RETRIES", "0")  # pip's own waits change nothing but the time
+    prepare(checkout.job)
+    organization.faults.set("index", "503", times=100)
+
+    with pytest.raises(StepFailed, match=r"^the feed does not answer; a rerun may succeed$"):
+        package(checkout.job)
+
+    organization.faults.clear()
+
+
 def test_without_signing_in_nothing_is_downloaded(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_INDEX_URL")
     prepare(checkout.job)

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from shared.composition import App
 from shared.domain.states import EnvironmentState
-from shared.errors import Busy, NotKnown, RebuilderError, ServiceUnavailable, StateChanged, Throttled
+from shared.errors import RebuilderError, ServiceUnavailable, StateChanged, Throttled
 from tests.fakes.faults import Faulty
 from tests.reliability.invariants import Watch, pins
 from tests.reliability.platform import Platform, Worker
@@ -61,9 +61,8 @@ class Promises(RuleBasedStateMachine):
         self.published: set[tuple[str, str]] = set()
         self.deleted: set[tuple[str, str]] = set()
         self.accepted: dict[tuple[str, str], int] = {}
-        # What a person set a pin to, and the highest version that we had written there until then.
+        # What a person set a pin to, and the highest version that had ever stood there.
         self.set_by_hand: dict[tuple[str, str], tuple[Version, Version]] = {}
-        self.written: dict[tuple[str, str], Version] = {}
         self.late_lists = 0
         self.began: dict[int, Any] = {}
 
@@ -115,10 +114,8 @@ class Promises(RuleBasedStateMachine):
         name, version = self._some(at)
         try:
             self.world.app.reruns.ask(feed=None, name=name, version=version)
-        except (Busy, NotKnown, RebuilderError):
+        except RebuilderError:
             return
-        # It means what it says: a pin that was set back is raised by it.
-        self.set_by_hand = {place: found for place, found in self.set_by_hand.items() if place[1] != name}
 
     def _some(self, at: int) -> tuple[str, str]:
         return sorted(self.published)[at % len(self.published)]
@@ -242,7 +239,7 @@ class Promises(RuleBasedStateMachine):
         present = pins(raw)[package]
         changed = raw.replace(f"{package}=={present}".encode(), f"{package}=={version}".encode())
         self.world.repository.commit({path: changed})
-        self.set_by_hand[place] = Version(version), self._written().get(place, Version("0"))
+        self.set_by_hand[place] = Version(version), self._highest(path, package)
 
     @rule(broken=st.booleans())
     def the_rules_change(self, broken: bool) -> None:
@@ -272,16 +269,16 @@ class Promises(RuleBasedStateMachine):
         self._check_environments()
 
     def _check_pins(self) -> None:
-        """Every pin is at the highest version that there is, but where a person has set it back since."""
+        """Every pin is at the highest version that there is, or newer than all that a person has set it back from."""
         for place in PINNED:
             name, package = place
             pin = pins(self.world.file(f"{name}/context/requirements.txt"))[package]
             there = {Version(v) for p, v in self.published - self.deleted if p == package}
             gone = {Version(v) for p, v in self.deleted if p == package}
-            by_hand, written = self.set_by_hand.get(place, (Version("1.0"), Version("0")))
-            due = {version for version in there if version > max(by_hand, written)}
-            if not due and by_hand >= written:
-                due = {by_hand}
+            by_hand, highest = self.set_by_hand.get(place, (Version("1.0"), Version("1.0")))
+            due = {version for version in there if version > highest}
+            if by_hand == highest:
+                due |= {by_hand}
             if due:
                 assert pin >= max(due), f"I8: {place} stands at {pin}, and {max(due)} is there"
             assert pin in there | gone | {by_hand}, f"I8: nobody published {package} {pin}"
@@ -297,19 +294,9 @@ class Promises(RuleBasedStateMachine):
                 if found["state"] == EnvironmentState.REGISTERED:
                     assert found["workspaces"], f"{found['path']} is registered nowhere"
 
-    def _written(self) -> dict[tuple[str, str], Version]:
-        """The highest version that our commits have ever written, by environment and package."""
-        found: dict[tuple[str, str], Version] = {}
-        for commit in self.world.repository.all():
-            if "Rebuild-Id:" not in commit.message:
-                continue
-            before = self.world.repository.files(commit.parent)
-            for name, package in PINNED:
-                path = f"{name}/context/requirements.txt"
-                now = pins(commit.files[path])[package]
-                if now != pins(before[path])[package]:
-                    found[name, package] = max(now, found.get((name, package), now))
-        return found
+    def _highest(self, path: str, package: str) -> Version:
+        """The highest version that has ever stood in a file: a person who goes back means all that came before."""
+        return max(pins(commit.files[path])[package] for commit in self.world.repository.all())
 
 
 def _repair(app: App) -> None:

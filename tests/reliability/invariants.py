@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from packaging.version import Version
 
+from shared.domain.jobs import work_of
 from shared.domain.states import (
     ENVIRONMENT_MOVES,
     REBUILD_MOVES,
@@ -96,7 +97,7 @@ class Watch:
         effective: Counter[tuple[str, str]] = Counter()
         keys = set()
         for run in self._world.pipeline.runs:
-            key = tuple(run.parameters[name] for name in ("rebuild", "batch", "attempt"))
+            key = work_of(run.parameters)
             if key not in keys:
                 for path in run.parameters["environments"].split(","):
                     effective[run.parameters["rebuild"], f"{path} attempt {run.parameters['attempt']}"] += 1
@@ -107,9 +108,7 @@ class Watch:
     @property
     def doubled_runs(self) -> int:
         """How many runs are there that an older one of the same three makes superfluous."""
-        keys = [
-            tuple(run.parameters[name] for name in ("rebuild", "batch", "attempt")) for run in self._world.pipeline.runs
-        ]
+        keys = [work_of(run.parameters) for run in self._world.pipeline.runs]
         return len(keys) - len(set(keys))
 
     # I6

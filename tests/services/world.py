@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
-from shared.domain.jobs import STEPS
+from shared.domain.jobs import DUPLICATE, STEPS, work_of
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
@@ -129,6 +129,10 @@ class World:
     def build(self, run: FakeRun, failing: Mapping[str, str] | None = None) -> None:
         """The pipeline works a run off: every environment is registered but those that fail, with the reason."""
         problems = failing or {}
+        earlier = (one for one in self.pipeline.runs if one.id < run.id and one.result != "canceled")
+        older = next((one for one in earlier if work_of(one.parameters) == work_of(run.parameters)), None)
+        if older:
+            problems = dict.fromkeys(run.parameters["environments"].split(","), f"{DUPLICATE}{older.id}: it does this")
         for path in run.parameters["environments"].split(","):
             if path in problems:
                 run.jobs[path] = JobOutcome("completed", "failed", problem=problems[path])

@@ -268,10 +268,12 @@ class RebuildEntry:
             return self
         if all(run.id is None for run in self.runs):
             return self._ended(RebuildState.FAILED, EnvironmentState.FAILED, reason, at)
-        return self._to(
-            RebuildState.QUEUED,
-            at,
-            f"queued in part: {reason}",
+        # A later attempt that cannot be queued leaves the rebuild what it is.
+        queued = RebuildState.QUEUED
+        return replace(
+            self,
+            state=queued if self.state is queued else moved(REBUILD_MOVES, self.state, queued),
+            history=(*self.history, Step(at, f"queued in part: {reason}")),
             runs=tuple(run for run in self.runs if run.id is not None),
             environments=tuple(
                 e.to(EnvironmentState.FAILED, reason=reason) if e.run is None and not e.is_settled else e

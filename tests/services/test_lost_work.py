@@ -21,6 +21,17 @@ def give_up_the_turn(world: World) -> None:
     world.app.worker.turn(encode(Turn("main")), HOPELESS)
 
 
+def test_a_rerun_of_one_environment_takes_nothing_from_a_release_that_waits() -> None:
+    world = World()
+    world.publish()
+    world.app.worker.signal(world.signals.receive() or "")
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(TRAINING,))
+    world.work()
+
+    assert b"our-package==1.1" in world.file("training/context/requirements.txt")
+    assert b"our-package==1.1" in world.file("scoring/context/requirements.txt")
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_rerun_whose_signal_comes_twice_at_once_stays_done(when: Literal["before", "after"]) -> None:
     for call in count(1):

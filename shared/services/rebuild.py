@@ -152,9 +152,11 @@ class Rebuild:
         for release in releases:
             entry = self._ledger.get(release_key(target.name, release.id))
             rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
-            if rebuild and rebuild.state is RebuildState.PARKED and rebuild.commit:
-                self._change(rebuild, self._resumed)
-                return self._ledger.get(plan_key(target.name, rebuild.id))
+            if rebuild and rebuild.state is RebuildState.PARKED:
+                plan = self._ledger.get(plan_key(target.name, rebuild.id))
+                if rebuild.commit or self._pushed(target, plan):
+                    self._change(rebuild, self._resumed)
+                    return plan
         return None
 
     def _resumed(self, rebuild: RebuildEntry) -> RebuildEntry:
@@ -289,13 +291,16 @@ class Rebuild:
                 return self._committed(rebuild, commit, f"pushed {commit[:8]} to {target.branch}")
             except BranchMoved:
                 pass
-        # The branch has moved. Perhaps it was us: the answer to our push may have been lost.
-        for candidate in repository.commits_since(plan.commit):
-            if f"{TRAILER}: {plan.id}" in candidate.message.splitlines():
-                return self._committed(rebuild, candidate.id, f"found {candidate.id[:8]} on {target.branch}")
+        if commit := self._pushed(target, plan):
+            return self._committed(rebuild, commit, f"found {commit[:8]} on {target.branch}")
         why = f"{target.branch} moved away from {plan.commit[:8]} before the push"
         event("rebuild_superseded", target=target.name, rebuild=rebuild.id, why=why)
         return self._change(rebuild, lambda entry: entry.superseded(why, self._clock.now()))
+
+    def _pushed(self, target: Target, plan: Plan) -> str | None:
+        """Our commit, if the branch has moved because of us: the answer to our push may have been lost."""
+        since = self._services.repository(target).commits_since(plan.commit)
+        return next((found.id for found in since if f"{TRAILER}: {plan.id}" in found.message.splitlines()), None)
 
     def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
         event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)

@@ -233,6 +233,8 @@ class RebuildEntry:
         left = tuple(path for path in run.environments if path not in successors)
         runs = tuple(replace(r, environments=left) if r.key == run.key else r for r in self.runs)
         changed = replace(self, runs=tuple(r for r in runs if r.environments))
+        if self.state is RebuildState.COMMITTED and all(r.id is not None for r in changed.runs):
+            changed = replace(changed, state=moved(REBUILD_MOVES, self.state, RebuildState.QUEUED))
         return changed.seen(
             {
                 e.path: e.to(EnvironmentState.SUPERSEDED, reason=f"rebuild {successors[e.path]} carries it now")

@@ -42,10 +42,9 @@ class Queueing:
         return rebuild
 
     def _queue(self, target: Target, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
-        if run.attempt > 1:
-            rebuild = self._without_what_was_taken_over(rebuild, run)
-            if all(left.key != run.key for left in rebuild.runs):
-                return rebuild
+        rebuild = self._without_what_was_taken_over(rebuild, run)
+        if all(left.key != run.key for left in rebuild.runs):
+            return rebuild
         if run.claimed and (found := self._found(target, rebuild, run)):
             return self._recorded(rebuild, run, found, "found")
         rebuild = self._claim(rebuild, run)
@@ -101,7 +100,7 @@ class Queueing:
         )
 
     def _without_what_was_taken_over(self, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
-        """A later attempt leaves out what a later rebuild carries: it would register old content as the newest."""
+        """What comes late leaves out what a later rebuild carries: it would register old content as the newest."""
         successors = {}
         for path in run.environments:
             carried = self._ledger.read(carried_key(rebuild.target, path))

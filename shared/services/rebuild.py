@@ -7,6 +7,7 @@ whether our run is.
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import cache
 
 from shared import messages
 from shared.domain.carried import CarriedEntry
@@ -317,12 +318,19 @@ class Rebuild:
     # Recording
 
     def _remember_carried(self, plan: Plan, rebuild: RebuildEntry) -> None:
+        @cache
+        def is_later(other: str) -> bool:
+            """While a rebuild is parked, others go on, and it takes nothing back from them."""
+            found = self._ledger.read(rebuild_key(rebuild.target, other)) if other != rebuild.id else None
+            return found is not None and found.created - rebuild.created > CLOCK_TOLERANCE
+
         for environment in rebuild.environments:
             fresh = CarriedEntry(environment.path, environment.name, {}, rebuild.id, rebuild.commit or rebuild.base)
-            self._ledger.update(
-                carried_key(rebuild.target, environment.path),
-                lambda entry, fresh=fresh: (entry or fresh).with_rebuild(plan, rebuild),  # type: ignore[misc]
-            )
+
+            def carry(entry: CarriedEntry | None, fresh: CarriedEntry = fresh) -> CarriedEntry:
+                return entry if entry and is_later(entry.rebuild) else (entry or fresh).with_rebuild(plan, rebuild)
+
+            self._ledger.update(carried_key(rebuild.target, environment.path), carry)
 
     def _give_back(self, rebuild: RebuildEntry) -> None:
         """The releases of a superseded rebuild wait again; their settle time is over."""

@@ -209,7 +209,7 @@ class Rebuild:
             entry = self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
             if entry.waiting_since and entry.state is not ReleaseState.CONFIRMED:
                 self._ledger.delete(waiting_key(plan.target, WaitingEntry(entry.waiting_since, entry.id)))
-        if not plan.attempt:
+        if not plan.asked_for:  # a rerun of some environments says nothing of the others
             self._holding.mark(plan)
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:

@@ -130,16 +130,14 @@ def _check_move(key: str, before: dict[str, object], after: dict[str, object]) -
     elif kind == "rebuilds":
         one, other = RebuildState(str(before["state"])), RebuildState(str(after["state"]))
         # What is written at once may have passed a state in between: queued as a whole, and committed before.
-        assert one == other or other in REBUILD_MOVES[one], f"I6: {key} from {one} to {other}"
+        assert _legal(one, other, REBUILD_MOVES), f"I6: {key} from {one} to {other}"
         states = {e["path"]: EnvironmentState(e["state"]) for e in before["environments"]}  # type: ignore[attr-defined]
         for environment in after["environments"]:  # type: ignore[attr-defined]
             was, now = states[environment["path"]], EnvironmentState(environment["state"])
             assert was == now or now in ENVIRONMENT_MOVES[was], f"I6: {environment['path']} from {was} to {now}"
 
 
-def _legal(
-    present: ReleaseState, following: ReleaseState, moves: Mapping[ReleaseState, frozenset[ReleaseState]]
-) -> bool:
+def _legal[S: (ReleaseState, RebuildState)](present: S, following: S, moves: Mapping[S, frozenset[S]]) -> bool:
     """Whether one state leads to another, if need be over one that was passed within a single write."""
     if present == following or following in moves[present]:
         return True

@@ -5,8 +5,9 @@ from datetime import timedelta
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger import carried_key, rebuild_key
+from shared.limits import HELD_PERIOD
 from shared.messages import Turn, encode
-from tests.services.world import HOPELESS, World
+from tests.services.world import HOPELESS, RULES, World, environment
 
 TRAINING = "training/environment.yml"
 SCORING = "scoring/environment.yml"
@@ -63,3 +64,26 @@ def test_a_rebuild_parked_after_a_push_whose_answer_was_lost_builds_its_commit()
 
     assert len(world.commits) == 1
     assert [run.commit for run in world.pipeline.runs] == [world.repository.head]
+
+
+def test_what_a_first_rerun_holds_is_planned_again() -> None:
+    files = {
+        "rebuilder.yml": RULES + b'    environments: ["training"]\n',
+        **environment("training", b"our-package==1.0\n"),
+        **environment("scoring", b"our-package==1.0\n"),
+    }
+    world = World(files)
+    world.feed.publish("our-package", "1.1")
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1")
+    world.work()
+    assert b"our-package==1.0" in world.file("scoring/context/requirements.txt")
+    for run in world.pipeline.runs:
+        world.build(run)
+    world.app.repair.run()
+    world.work()
+    world.repository.commit({"rebuilder.yml": RULES})
+    for _ in range(3):
+        world.app.repair.run()
+        world.work()
+        world.clock.advance(HELD_PERIOD)
+    assert b"our-package==1.1" in world.file("scoring/context/requirements.txt")

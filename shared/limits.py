@@ -107,7 +107,8 @@ RETRY_PAUSE = timedelta(minutes=1)
 # What is held may go on for a reason that nobody tells of, such as a file that an index shows late: it is planned
 # again so often.
 HELD_PERIOD = timedelta(hours=1)
-# Releases of one package that are planned again while they are held: the newest. Each costs every plan a few requests.
+# Releases of one package that are planned again while they are held: the newest, of pre-releases and others, and of
+# each kind of hold. Each costs every plan a few requests.
 HELD_PER_PACKAGE = 10
 
 # Work that nobody has touched for so long is taken up by the timer: longer than the longest pause between tries.

@@ -5,6 +5,7 @@ Any hold may pass when the rules or the files of the repository change; a few al
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import product
 
 from shared.domain.plan import Plan
 from shared.domain.release_entry import ReleaseEntry
@@ -46,8 +47,10 @@ class Holding:
             wanted -= {HeldEntry(until, release.id) for until in Until}
             if until := _until(plan, release.id):
                 wanted.add(HeldEntry(until, release.id))
-        for package in {release.id.package for release in plan.releases}:
-            mine = [held for held in wanted if held.release.package == package]
+        for package, until, early in product({release.id.package for release in plan.releases}, Until, (True, False)):
+            # Each kind by itself: no stream of development versions pushes out a release.
+            mine = [held for held in wanted if held.release.package == package and held.until is until]
+            mine = [held for held in mine if version_of(held.release.version).is_prerelease == early]
             mine.sort(key=lambda held: version_of(held.release.version))
             wanted -= set(mine[:-HELD_PER_PACKAGE])
         for held in sorted(wanted - present):

@@ -1,21 +1,43 @@
 """Work that crosses other work on its way: nothing of it may be lost, done twice, or undone."""
 
 from datetime import timedelta
+from itertools import count
+from typing import Literal
 
-from shared.domain.states import RebuildState, ReleaseState
+import pytest
+
+from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.ledger import carried_key, rebuild_key
-from shared.limits import HELD_PERIOD
+from shared.ledger import carried_key, plan_key, rebuild_key
+from shared.limits import HELD_PER_PACKAGE, RETRY_PAUSE
 from shared.messages import Turn, encode
-from tests.services.world import HOPELESS, RULES, World, environment
+from tests.services.crashes import Crashes
+from tests.services.world import HOPELESS, RULES, World
 
 TRAINING = "training/environment.yml"
 SCORING = "scoring/environment.yml"
 DENIED = AccessDenied("the pipeline may not be queued")
 
 
+def decision(world: World, version: str) -> str:
+    """What the latest plan says of a release and its only environment."""
+    plan = world.app.ledger.get(plan_key("main", world.known(version=version).plan or ""))
+    return str(plan.verdicts[0].decision)
+
+
 def give_up_the_turn(world: World) -> None:
     world.app.worker.turn(encode(Turn("main")), HOPELESS)
+
+
+def test_a_rerun_of_one_environment_takes_nothing_from_a_release_that_waits() -> None:
+    world = World()
+    world.publish()
+    world.app.worker.signal(world.signals.receive() or "")
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(TRAINING,))
+    world.work()
+
+    assert b"our-package==1.1" in world.file("training/context/requirements.txt")
+    assert b"our-package==1.1" in world.file("scoring/context/requirements.txt")
 
 
 def test_a_parked_rebuild_registers_nothing_over_a_later_one() -> None:
@@ -66,24 +88,82 @@ def test_a_rebuild_parked_after_a_push_whose_answer_was_lost_builds_its_commit()
     assert [run.commit for run in world.pipeline.runs] == [world.repository.head]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_rerun_whose_signal_comes_twice_at_once_stays_done(when: Literal["before", "after"]) -> None:
+    for call in count(1):
+        world = World()
+        world.publish()
+        world.work()
+        for run in world.pipeline.runs:
+            world.build(run)
+        world.app.repair.run()
+        world.work()
+        world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=("nothing",))
+        text = world.signals.receive() or ""
+        crashes = Crashes(world)
+
+        def other_worker(world: World = world, text: str = text) -> None:
+            world.app.worker.signal(text)
+            world.work()
+
+        crashes.let_in(call, when, other_worker)
+        world.app.worker.signal(text)
+        calls = crashes.count
+        world.work()
+        world.app.repair.run()
+        world.work()
+        assert world.known().state is ReleaseState.SETTLED, call
+        if calls < call:
+            return
+
+
 def test_what_a_first_rerun_holds_is_planned_again() -> None:
-    files = {
-        "rebuilder.yml": RULES + b'    environments: ["training"]\n',
-        **environment("training", b"our-package==1.0\n"),
-        **environment("scoring", b"our-package==1.0\n"),
-    }
-    world = World(files)
+    world = World()
+    world.repository.commit({"rebuilder.yml": RULES + b'    environments: ["training"]\n'})
     world.feed.publish("our-package", "1.1")
     world.app.reruns.ask(feed=None, name="our-package", version="1.1")
     world.work()
-    assert b"our-package==1.0" in world.file("scoring/context/requirements.txt")
+    assert world.pipeline.runs[0].parameters["environments"] == TRAINING
     for run in world.pipeline.runs:
         world.build(run)
     world.app.repair.run()
     world.work()
     world.repository.commit({"rebuilder.yml": RULES})
-    for _ in range(3):
-        world.app.repair.run()
+
+    world.app.repair.run()
+    world.work()
+
+    assert world.pipeline.runs[1].parameters["environments"] == SCORING
+
+
+def test_development_versions_push_no_release_out_that_is_held() -> None:
+    world = World()
+    world.repository.commit({"rebuilder.yml": b"deliver: [\n"})
+    world.publish(version="1.1")
+    world.work()
+    for n in range(HELD_PER_PACKAGE + 1):
+        world.publish(version=f"1.2.dev{n}")
         world.work()
-        world.clock.advance(HELD_PERIOD)
-    assert b"our-package==1.1" in world.file("scoring/context/requirements.txt")
+    world.repository.commit({"rebuilder.yml": RULES})
+    world.app.repair.run()
+    world.work()
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_a_retry_that_the_pipeline_refuses_ends_the_turn() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    world.build(world.pipeline.runs[0], failing={TRAINING: "the disk is full"})
+    world.tell_of(world.pipeline.runs[0])
+    world.app.worker.signal(world.signals.receive() or "")
+    world.pipeline.fail("queue", "before", DENIED, times=1000)
+    world.clock.advance(RETRY_PAUSE * 2)
+    world.app.worker.turn(world.rebuilds.receive() or "")
+    assert world.rebuilds.waiting == []
+    world.app.repair.run()
+    world.work()
+    states = {e.path: (e.state, e.reason) for e in world.rebuild().environments}
+    assert states[TRAINING] == (EnvironmentState.FAILED, str(DENIED))
+    assert world.rebuild().state is RebuildState.FINISHED
+    assert world.known().state is ReleaseState.SETTLED

@@ -281,6 +281,7 @@ def _finished(
         [[str(release.id), release.spelling] for release in releases],
         [[edit.path, edit.span.start, edit.span.end, edit.new] for edit in edits],
         [environment.path for environment in environments],
+        [[verdict.path, str(verdict.release), str(verdict.decision)] for verdict in verdicts],
         attempt,
         list(asked_for),
     ]

@@ -12,7 +12,7 @@ from shared.ledger import carried_key, plan_key, rebuild_key
 from shared.limits import HELD_PER_PACKAGE, RETRY_PAUSE
 from shared.messages import Turn, encode
 from tests.services.crashes import Crashes
-from tests.services.world import HOPELESS, RULES, World
+from tests.services.world import HOPELESS, RULES, World, environment
 
 TRAINING = "training/environment.yml"
 SCORING = "scoring/environment.yml"
@@ -148,6 +148,20 @@ def test_development_versions_push_no_release_out_that_is_held() -> None:
     world.app.repair.run()
     world.work()
     assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_a_plan_says_why_a_release_is_held_now() -> None:
+    files = {"rebuilder.yml": RULES + b"    view: Release\n", **environment("training", b"our-package==1.0\n")}
+    world = World(files)
+    world.publish(version="1.1rc1")
+    world.work()
+    assert decision(world, "1.1rc1") == "held(not in view Release)"
+
+    world.feed.promote("our-package", "1.1rc1", "Release")
+    world.announce(version="1.1rc1")
+    world.work()
+
+    assert decision(world, "1.1rc1") == "held(pre-release)"
 
 
 def test_a_retry_that_the_pipeline_refuses_ends_the_turn() -> None:

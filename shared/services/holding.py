@@ -60,10 +60,12 @@ class Holding:
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
         """Whether a plan says something else of a release than its latest one."""
-        if plan.writes and plan.acts_on(entry.id):
-            return True
         latest = self._ledger.read(plan_key(plan.target, entry.plan)) if entry.plan else None
-        return latest is None or _said(latest, entry.id) != _said(plan, entry.id)
+        if latest is None or _said(latest, entry.id) != _said(plan, entry.id):
+            return True
+        # What could not be carried out at a commit is not tried there again and again.
+        same = (latest.commit, latest.writes) == (plan.commit, plan.writes)
+        return plan.writes and plan.acts_on(entry.id) and not same
 
     def looked(self, plan: Plan, at: datetime) -> None:
         """All that is held was planned."""

@@ -119,7 +119,7 @@ class Rebuild:
         self._note_what_arrives(target, draft)
         if held:
             self._holding.looked(plan, self._clock.now())
-        if not plan.writes and not any(self._is_due(target, plan, release) for release in plan.releases):
+        if not any(self._is_due(target, plan, release) for release in plan.releases):
             return None
         plan = self._unused(plan)
         self._ledger.create(plan_key(target.name, plan.id), plan)

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger import carried_key, plan_key, rebuild_key
-from shared.limits import HELD_PER_PACKAGE, RETRY_PAUSE
+from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE
 from shared.messages import Turn, encode
 from tests.services.crashes import Crashes
 from tests.services.world import HOPELESS, RULES, World, environment
@@ -181,3 +181,19 @@ def test_a_retry_that_the_pipeline_refuses_ends_the_turn() -> None:
     assert states[TRAINING] == (EnvironmentState.FAILED, str(DENIED))
     assert world.rebuild().state is RebuildState.FINISHED
     assert world.known().state is ReleaseState.SETTLED
+
+
+def test_a_push_that_is_refused_is_not_tried_again_and_again() -> None:
+    world = World()
+    world.repository.commit({"scoring/context/requirements.txt": b"our-package==1.0  # rebuilder: hold\n"})
+    world.repository.fail("push", "before", AccessDenied("no"), times=1000)
+    world.publish()
+    world.work()
+    world.feed.promote("our-package", "1.1", "Release")
+    world.announce()
+    world.work()
+    for _ in range(10):
+        world.clock.advance(HELD_PERIOD)
+        world.app.repair.run()
+        world.work()
+    assert world.repository.calls.count("push") <= 3

@@ -17,7 +17,7 @@ from shared.errors import Conflict, InvalidInput, RebuilderError, Transient
 from shared.ledger import Ledger, TurnEntry, rebuild_key, release_key, turn_key, waiting_key
 from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, MAX_DEQUEUE_COUNT, SHOWN_RELEASES, SUSPENDED_PAUSE, TRIES
 from shared.log import alert, event
-from shared.messages import Turn
+from shared.messages import Rerun, Turn
 from shared.ports import Clock, Queue
 from shared.services.confirm import Confirm
 from shared.services.follow import Follow
@@ -25,6 +25,7 @@ from shared.services.parking import NO_TARGET, Parking, wish
 from shared.services.quarantine import Quarantine
 from shared.services.rebuild import Rebuild
 from shared.services.repair import Repair
+from shared.services.rerun import is_planned
 
 
 class Worker:
@@ -197,13 +198,24 @@ class Worker:
             self._park_rebuild(target, held.rebuild, why)
             self._ledger.update(turn_key(target), lambda e: TurnEntry() if e == held else e)
         if turn.rerun:
-            self._park_confirmed(target, [turn.rerun.release], why, _as_signal(turn))
+            self._park_rerun(target, turn.rerun, why, _as_signal(turn))
         elif not turn.retry and not (held and held.rebuild):
             waiting = self._ledger.waiting(target)
             self._park_confirmed(target, sorted({mark.release for mark in waiting}), why)
             # Not before all are parked: whoever comes after a crash finds them, and the same entry.
             for mark in waiting:
                 self._ledger.delete(waiting_key(target, mark))
+
+    def _park_rerun(self, target: str, rerun: Rerun, why: str, signal: ReleaseSignal | None) -> None:
+        release = rerun.release
+        entry = self._ledger.read(release_key(target, release))
+        if entry and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED):
+            # Another plan has taken the release up: nothing is wrong with it, and the rerun is all that is given up.
+            if not is_planned(self._ledger, entry, rerun.attempt, rerun.environments):
+                what = f"rerun {rerun.attempt} of {release}"
+                self._parking.put(target, what, why, [wish(target, release, signal)])
+            return
+        self._park_confirmed(target, [release], why, signal)
 
     def _park_confirmed(
         self, target: str, releases: Sequence[ReleaseId], why: str, signal: ReleaseSignal | None = None

@@ -10,7 +10,7 @@ from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger import carried_key, plan_key, rebuild_key
 from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE
-from shared.messages import Turn, encode
+from shared.messages import Rerun, Turn, encode
 from tests.services.crashes import Crashes
 from tests.services.world import HOPELESS, RULES, World, environment
 
@@ -162,6 +162,24 @@ def test_a_plan_says_why_a_release_is_held_now() -> None:
     world.work()
 
     assert decision(world, "1.1rc1") == "held(pre-release)"
+
+
+def test_a_rerun_that_is_given_up_can_be_seen() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    for run in world.pipeline.runs:
+        world.build(run)
+    world.app.repair.run()
+    world.work()
+    release = world.known().id
+    world.app.worker.turn(encode(Turn("main", Rerun(release, 1, (TRAINING,)))), HOPELESS)
+    assert len(world.app.parked.all()) == 1
+    world.clock.advance(timedelta(minutes=30))
+    world.app.repair.run()
+    world.app.parked.release()
+    world.work()
+    assert len(world.pipeline.runs) == 2
 
 
 def test_a_retry_that_the_pipeline_refuses_ends_the_turn() -> None:

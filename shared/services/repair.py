@@ -139,12 +139,22 @@ class Repair:
                 return
 
     def _resume(self) -> None:
-        """Wake targets whose work stands still: a message was lost, or its target was not configured for a while."""
+        """Wake targets whose work stands still: a message was lost, or its target was not configured for a while.
+
+        Raises:
+            RebuilderError: the first target's problem; the others were looked at.
+        """
+        problems = []
         for target in self._targets:
-            held = self._holding_is_due(target)
-            if held or self._stands_still(target):
-                self._rebuilds.send(messages.encode(messages.Turn(target.name, held=held)))
-                event("target_woken", target=target.name, held=held)
+            try:
+                held = self._holding_is_due(target)
+                if held or self._stands_still(target):
+                    self._rebuilds.send(messages.encode(messages.Turn(target.name, held=held)))
+                    event("target_woken", target=target.name, held=held)
+            except RebuilderError as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
     def _holding_is_due(self, target: Target) -> bool:
         """Whether what is held may come out otherwise now: the rules, the files or something untold has changed."""

@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
-from shared.errors import AccessDenied, ServiceUnavailable
-from shared.ledger import carried_key, plan_key, rebuild_key
-from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE
+from shared.errors import AccessDenied, InvalidMessage, ServiceUnavailable
+from shared.ledger import TurnEntry, carried_key, plan_key, rebuild_key, turn_key
+from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE, STANDSTILL
 from shared.messages import Rerun, Turn, encode
 from tests.services.crashes import Crashes
 from tests.services.world import HOPELESS, RULES, World, environment
@@ -215,3 +215,19 @@ def test_a_push_that_is_refused_is_not_tried_again_and_again() -> None:
         world.app.repair.run()
         world.work()
     assert world.repository.calls.count("push") <= 3
+
+
+def test_a_target_that_cannot_be_looked_at_keeps_no_other_from_being_woken() -> None:
+    world = World(targets=2)
+    world.publish()
+    world.app.worker.signal(world.signals.receive() or "")
+    world.rebuilds.waiting.clear()
+    world.clock.advance(STANDSTILL * 2)
+    world.app.ledger.update(turn_key("main"), lambda _: TurnEntry("x"))
+    world.store.replace("main/turn.json", b"broken", world.store.read("main/turn.json").etag)  # type: ignore[union-attr]
+
+    with pytest.raises(InvalidMessage):
+        world.app.repair.run()
+    world.work()
+
+    assert world.known(target="second").state is ReleaseState.PLANNED

@@ -292,8 +292,8 @@ class Rebuild:
                 return self._committed(rebuild, commit, f"pushed {commit[:8]} to {target.branch}")
             except BranchMoved:
                 pass
-        if commit := self._pushed(target, plan):
-            return self._committed(rebuild, commit, f"found {commit[:8]} on {target.branch}")
+        if found := self._pushed(target, plan):
+            return self._committed(rebuild, found, f"found {found[:8]} on {target.branch}")
         why = f"{target.branch} moved away from {plan.commit[:8]} before the push"
         event("rebuild_superseded", target=target.name, rebuild=rebuild.id, why=why)
         return self._change(rebuild, lambda entry: entry.superseded(why, self._clock.now()))

@@ -61,6 +61,10 @@ class Watch:
             entry = world.release(name, version)
             assert entry is not None, f"I7: nobody knows of {name} {version}"
             assert entry.state in OVER, f"I7: {name} {version} is {entry.state}: {entry.history[-1].what}"
+        for key, stored in world.store.blobs.items():
+            if key.startswith("main/releases/"):
+                state = json.loads(stored.raw)["entry"]["state"]
+                assert state in OVER, f"I7: {key} is {state}"
 
     # I1, I2, I4, I5
 
@@ -96,11 +100,16 @@ class Watch:
         """A second run of the same three is ended by the pipeline's first step, and registers nothing."""
         effective: Counter[tuple[str, str]] = Counter()
         keys = set()
+        order = {commit.id: at for at, commit in enumerate(reversed(self._world.repository.all()))}
+        newest: dict[str, int] = {}
         for run in self._world.pipeline.runs:
             key = work_of(run.parameters)
             if key not in keys:
                 for path in run.parameters["environments"].split(","):
                     effective[run.parameters["rebuild"], f"{path} attempt {run.parameters['attempt']}"] += 1
+                    at = order[run.commit]
+                    assert at >= newest.get(path, 0), f"run {run.id} registers older content of {path} over newer"
+                    newest[path] = at
             keys.add(key)
         twice = [place for place, count in effective.items() if count > 1]
         assert not twice, f"I3: {twice[0]} is rebuilt twice"

@@ -16,9 +16,10 @@ from packaging.version import Version
 from shared.composition import App
 from shared.domain.states import EnvironmentState
 from shared.errors import RebuilderError, ServiceUnavailable, StateChanged, Throttled
+from shared.limits import MAX_DEQUEUE_COUNT
 from tests.fakes.faults import Faulty
 from tests.reliability.invariants import Watch, pins
-from tests.reliability.platform import Platform, Worker
+from tests.reliability.platform import LEASE, Platform, Worker
 from tests.services.world import World, environment
 
 PACKAGES = ("our-package", "our-library")
@@ -108,12 +109,12 @@ class Promises(RuleBasedStateMachine):
         self.deleted.add(self._some(at))
 
     @precondition(lambda self: self.published)
-    @rule(at=st.integers(0, 50))
-    def rerun(self, at: int) -> None:
-        """A person asks for a release again."""
+    @rule(at=st.integers(0, 50), environments=st.sampled_from(((), ("scoring",))))
+    def rerun(self, at: int, environments: tuple[str, ...]) -> None:
+        """A person asks for a release again, perhaps for one environment."""
         name, version = self._some(at)
         try:
-            self.world.app.reruns.ask(feed=None, name=name, version=version)
+            self.world.app.reruns.ask(feed=None, name=name, version=version, environments=environments)
         except RebuilderError:
             return
 
@@ -185,6 +186,26 @@ class Promises(RuleBasedStateMachine):
 
     def _worker(self, which: int) -> Worker:
         return self.platform.workers[which]
+
+    @precondition(lambda self: not any(worker.is_busy for worker in self.platform.workers))
+    @rule(name=st.sampled_from(("signals", "rebuilds")))
+    def a_message_is_given_up(self, name: str) -> None:
+        """The platform hands a message out for the last time: what it was about is parked."""
+        queue, app = getattr(self.world, name), self.world.app
+        if leased := queue.lease(LEASE):
+            try:
+                (app.worker.signal if name == "signals" else app.worker.turn)(leased.text, MAX_DEQUEUE_COUNT)
+            except RebuilderError:
+                return
+            queue.done(leased)
+
+    @rule()
+    def a_person_releases_what_is_parked(self) -> None:
+        """All of it is taken up again."""
+        try:
+            self.world.app.parked.release()
+        except RebuilderError:
+            return
 
     # The pipeline
 
@@ -264,6 +285,8 @@ class Promises(RuleBasedStateMachine):
             self.world.announce(name, version)
             self.accepted[name, version] = self.accepted.get((name, version), 0) + 1
         self.platform.recover()
+        if self.world.app.parked.release():
+            self.platform.recover()
         self.watch.check_end(heard_of=self.accepted)
         self._check_pins()
         self._check_environments()
@@ -286,9 +309,12 @@ class Promises(RuleBasedStateMachine):
     def _check_environments(self) -> None:
         """Nothing is left half done: every rebuild is over, and says of each environment what became of it."""
         world = self.world
+        messages = "".join(commit.message for commit in world.repository.all())
         for key in [key for key in world.store.blobs if key.startswith("main/rebuilds/")]:
             status = world.app.status.rebuild(key.removeprefix("main/rebuilds/").removesuffix(".json"))
-            over = status["state"] in ("finished", "failed", "superseded")
+            # One that was parked before it wrote anything is planned anew, under another identity.
+            unwritten = status["state"] == "parked" and f"Rebuild-Id: {status['id']}\n" not in messages
+            over = unwritten or status["state"] in ("finished", "failed", "superseded")
             assert over, f"I7: rebuild {status['id']} is {status['state']}"
             for found in status["environments"]:
                 if found["state"] == EnvironmentState.REGISTERED:

@@ -35,7 +35,7 @@ def verify(job: Job) -> Work:
     check_upload(job, work)
     with tempfile.TemporaryDirectory() as scratch:
         venv = Path(scratch) / "venv"
-        # The Python's own pip installs into it, as it did the download: to unpack another one takes longer than the rest.
+        # The Python's own pip installs into it, as it did the download: unpacking another one takes most of the time.
         empty = [str(python), "-I", "-m", "venv", "--without-pip", str(venv)]
         _run(empty, Path(scratch), "an empty virtual environment cannot be made")
         # -I: nothing that lies in the context can take pip's place. The proxy answers nothing: the way out is blocked.

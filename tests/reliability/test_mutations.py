@@ -133,9 +133,9 @@ def a_message_that_kills(kind: Kind) -> None:
         world.clock.advance(timedelta(minutes=11))
         if not worker.take("rebuilds"):
             break
-        while worker.job:
+        while worker.is_busy:
             worker.step()
-            if worker.job and "listing" in worker.job.actor.place:
+            if worker.job is not None and "listing" in worker.job.actor.place:
                 worker.kill()  # the repository does not fit into memory
     assert world.rebuilds.waiting == [], "it is tried for ever"
     assert world.known().state is ReleaseState.PARKED

@@ -149,7 +149,9 @@ class Confirm:
                 case ReleaseState.REFUSED | ReleaseState.PARKED:
                     return present.signalled_again(signal.source, now).confirmed(found, now)
                 case ReleaseState.SETTLED | ReleaseState.PLANNED if signal.attempt:
-                    return present.confirmed(found, now)
+                    # Another worker may have planned it meanwhile: no turn would take it from `confirmed` again.
+                    known = is_planned(self._ledger, present, signal.attempt, signal.environments)
+                    return present if known else present.confirmed(found, now)
                 case ReleaseState.CONFIRMED:
                     return present if present.release == found else present.reread(found, now)
                 case _ if present.release and _brings_nothing(present.release, found):

@@ -106,6 +106,8 @@ class Rebuild:
     def _plan_next(self, target: Target, rerun: Rerun | None, *, held: bool) -> Plan | None:
         """Plan what is due, and record the plan; None if there is nothing to do."""
         releases = self._rerun_in_hand(target, rerun) if rerun else self._due(target)
+        if rerun and rerun.environments and self._waits(target, rerun.release):
+            rerun = None  # it is planned for all of them first, or nobody would plan it for the others
         if not rerun and (parked := self._parked(target, releases)):
             return parked
         if not rerun and (releases or held):
@@ -189,6 +191,12 @@ class Rebuild:
             else:
                 self._ledger.delete(waiting_key(target.name, waiting))  # left over: it has been dealt with
         return releases
+
+    def _waits(self, target: Target, release: ReleaseId) -> bool:
+        entry = self._ledger.get(release_key(target.name, release))
+        if entry.state is not ReleaseState.CONFIRMED or entry.waiting_since is None:
+            return False
+        return self._ledger.read(waiting_key(target.name, WaitingEntry(entry.waiting_since, release))) is not None
 
     def _is_open(self, target: Target, rerun: Rerun) -> bool:
         """Whether a rerun has not led to a plan yet that stands."""

@@ -118,9 +118,10 @@ class Rebuild:
         plan = self._noted_what_arrives(target, draft)
         if held:
             self._holding.looked(plan, self._clock.now())
-        if not plan.writes and not any(self._is_due(target, plan, release) for release in plan.releases):
-            return None
         plan = self._unused(plan)
+        # Looked at last: another worker may have planned and carried out the same meanwhile.
+        if not any(self._is_due(target, plan, release) for release in plan.releases):
+            return None
         self._ledger.create(plan_key(target.name, plan.id), plan)
         event(
             "plan_made",

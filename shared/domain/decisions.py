@@ -47,6 +47,11 @@ class Decision:
         return self.kind in (Kind.BUMP, Kind.REBUILD)
 
     @property
+    def is_taken(self) -> bool:
+        """Whether an environment gets this version, or has it."""
+        return self.kind in (Kind.BUMP, Kind.REBUILD, Kind.CURRENT)
+
+    @property
     def may_change(self) -> bool:
         """Whether it holds for a reason that may pass: an older version never becomes newer."""
         return self.kind is Kind.HELD and not self.reason.startswith(("older", "taken from"))

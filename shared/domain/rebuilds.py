@@ -270,17 +270,16 @@ class RebuildEntry:
             return self
         if all(run.id is None for run in self.runs):
             return self._ended(RebuildState.FAILED, EnvironmentState.FAILED, reason, at)
-        # A later attempt that cannot be queued leaves the rebuild what it is.
-        queued = RebuildState.QUEUED
+        is_queued = self.state is RebuildState.QUEUED  # and a later attempt cannot be
         return replace(
             self,
-            state=queued if self.state is queued else moved(REBUILD_MOVES, self.state, queued),
-            history=(*self.history, Step(at, f"queued in part: {reason}")),
+            state=self.state if is_queued else moved(REBUILD_MOVES, self.state, RebuildState.QUEUED),
             runs=tuple(run for run in self.runs if run.id is not None),
             environments=tuple(
                 e.to(EnvironmentState.FAILED, reason=reason) if e.run is None and not e.is_settled else e
                 for e in self.environments
             ),
+            history=(*self.history, Step(at, f"queued in part: {reason}")),
         )
 
     def parked(self, reason: str, at: datetime) -> "RebuildEntry":

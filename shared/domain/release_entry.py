@@ -36,7 +36,7 @@ class ReleaseEntry:
         plan: the latest plan that dealt with it.
         rebuild: the rebuild that carries it out, if the plan led to one.
         reruns: the rebuilds that persons asked for, in order.
-        news: the feed said something else of it while it was being rebuilt: it is planned again afterwards.
+        news: something that may change its plan came while it was being rebuilt: it is planned again afterwards.
         history: what happened to it.
     """
 
@@ -104,10 +104,14 @@ class ReleaseEntry:
         reruns = self.reruns[:-1] if self.rebuild and self.reruns[-1:] == (self.rebuild,) else self.reruns
         return self._to(ReleaseState.CONFIRMED, at, why, waiting_since=since, rebuild=None, reruns=reruns)
 
+    def again(self) -> "ReleaseEntry":
+        """It is to be planned anew when its rebuild is over."""
+        return replace(self, news=True) if self.state is ReleaseState.PLANNED else self
+
     def settled(self, why: str, at: datetime) -> "ReleaseEntry":
         """Nothing is left to do, unless the feed has said something new meanwhile."""
         if self.news:
-            what = f"{why}; planned again, since the feed had news of it meanwhile"
+            what = f"{why}; planned again, since there was news of it meanwhile"
             return self._to(ReleaseState.CONFIRMED, at, what, waiting_since=at, news=False)
         return self._to(ReleaseState.SETTLED, at, why)
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.domain.knowledge import Knowledge
+from shared.domain.names import PackageName
 from shared.domain.plan import ByHand, Plan
 from shared.domain.planner import hold_everything, make_plan
 from shared.domain.releases import Release, ReleaseId
@@ -43,6 +45,9 @@ class Drafter:
     def plan(self, target: Target, releases: Iterable[Release], by_hand: ByHand | None = None) -> Draft:
         """Plan releases against the branch's tip.
 
+        Of many versions of a package most environments take the highest: the feed is asked about a lower one only if a
+        plan would take it, and then the plan is made again.
+
         Raises:
             Transient: a service does not answer.
         """
@@ -56,16 +61,23 @@ class Drafter:
             alert("rules_not_followed", target=target.name, commit=commit, why=problem)
             why = f"rules: {problem}"
             return Draft(hold_everything(target=target.name, catalog=catalog, releases=releases, reason=why))
-        knowledge = self._gatherer.gather(target, catalog, releases)
-        plan = make_plan(
-            target=target.name,
-            catalog=catalog,
-            rules=rules,
-            releases=releases,
-            by_hand=by_hand,
-            knowledge=knowledge,
-        )
-        return Draft(plan, {} if by_hand else knowledge.arriving)
+        considered = _highest(releases)
+        knowledge = Knowledge()
+        while True:
+            knowledge = self._gatherer.gather(target, catalog, considered, knowledge)
+            plan = make_plan(
+                target=target.name,
+                catalog=catalog,
+                rules=rules,
+                releases=releases,
+                by_hand=by_hand,
+                knowledge=knowledge,
+            )
+            known = {release.id for release in considered}
+            chosen = {verdict.release for verdict in plan.verdicts if verdict.decision.is_taken} - known
+            if not chosen:
+                return Draft(plan, {} if by_hand else knowledge.arriving)
+            considered += [release for release in releases if release.id in chosen]
 
     def _rules(self, target: Target, snapshot: Snapshot) -> Rules:
         rules = self._reader.rules(target, snapshot) or NO_RULES
@@ -74,3 +86,15 @@ class Drafter:
                 RULES_FILE, ["`deliver: pull-request` is not available yet; write push or report"]
             )
         return rules
+
+
+def _highest(releases: Iterable[Release]) -> list[Release]:
+    """The highest version of each package, from every feed that has it."""
+    highest: dict[PackageName, list[Release]] = {}
+    for release in releases:
+        known = highest.setdefault(release.id.package, [release])
+        if release.version > known[0].version:
+            highest[release.id.package] = [release]
+        elif release.version == known[0].version and release is not known[0]:
+            known.append(release)
+    return [release for found in highest.values() for release in found]

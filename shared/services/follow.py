@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from shared.domain.carried import CarriedEntry
+from shared.domain.credentials import masked
 from shared.domain.jobs import DUPLICATE, REBUILD_TAG, SUPERSEDED
 from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
 from shared.domain.release_entry import ReleaseEntry
@@ -264,7 +265,8 @@ def _failed(environment: RebuiltEnvironment, reason: str) -> RebuiltEnvironment:
 def _moved(environment: RebuiltEnvironment, state: EnvironmentState, reason: str | None) -> RebuiltEnvironment:
     if state == environment.state or state not in ENVIRONMENT_MOVES[environment.state]:
         return environment
-    return environment.to(state, reason=reason)
+    # A job's error may quote an address of one of its files, with the credential that somebody left there.
+    return environment.to(state, reason=masked(reason) if reason else None)
 
 
 def _later(rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment]) -> dict[str, RebuiltEnvironment]:

@@ -22,7 +22,7 @@ class Holding:
         self._ledger = ledger
 
     def releases(self, target: str, *, every: bool, besides: Iterable[Release] = ()) -> list[Release]:
-        """What is held and planned again.
+        """What is held and planned again; what is being rebuilt for other environments, when that is over.
 
         Args:
             target: the target.
@@ -34,7 +34,10 @@ class Holding:
         for held in self._ledger.held(target):
             if held.release in known or not (every or held.until is Until.RELEASES):
                 continue
-            entry = self._ledger.read(release_key(target, held.release))
+            key = release_key(target, held.release)
+            entry = self._ledger.read(key)
+            if entry and entry.state is ReleaseState.PLANNED and every:
+                self._ledger.update(key, lambda present: present.again() if present else None)
             if entry and entry.state is ReleaseState.SETTLED and entry.release:
                 found.append(entry.release)
         return found

@@ -49,8 +49,16 @@ class Gatherer:
         # Versions that are pinned and that their feed does not have: not asked for at every plan.
         self._unknown: set[tuple[str, ReleaseId]] = set()
 
-    def gather(self, target: Target, catalog: Catalog, releases: Iterable[Release]) -> Knowledge:
+    def gather(
+        self, target: Target, catalog: Catalog, releases: Iterable[Release], known: Knowledge | None = None
+    ) -> Knowledge:
         """Collect the facts for a plan.
+
+        Args:
+            target: the target.
+            catalog: the environments.
+            releases: those whose facts matter.
+            known: what was gathered for the same plan a moment ago: not asked again.
 
         Raises:
             Transient: the index does not say which files a release has whose hashes are needed, or the ledger does
@@ -58,10 +66,11 @@ class Gatherer:
         """
         relevant = [release for release in releases if catalog.naming(release.id.package)]
         gaps = _Gaps()
-        files: dict[ReleaseId, tuple[FeedFile, ...]] = {}
-        arriving: dict[ReleaseId, tuple[str, ...]] = {}
-        metadata: dict[tuple[PackageName, Version], Metadata] = {}
+        known = known or Knowledge()
+        files, arriving, metadata = dict(known.files), dict(known.arriving), dict(known.metadata)
         for release in relevant:
+            if release.id in files:
+                continue
             hashed = _hashed(catalog, release.id.package)
             found = self._files(target, release.id, gaps, patient=hashed)
             if found is None:
@@ -70,13 +79,15 @@ class Gatherer:
             if (hashed or not found) and self._may_grow(release, found):
                 arriving[release.id] = tuple(file.name for file in found)
         for release in relevant:
-            if known := self._required(target, release.id, gaps):
-                metadata[release.id.package, release.version] = known
+            if (release.id.package, release.version) in metadata:
+                continue
+            if required := self._required(target, release.id, gaps):
+                metadata[release.id.package, release.version] = required
         for identity, version in self._pinned(target, catalog, gaps):
             if (identity.package, version) in metadata or (target.name, identity) in self._unknown:
                 continue
-            if known := self._required(target, identity, gaps):
-                metadata[identity.package, version] = known
+            if required := self._required(target, identity, gaps):
+                metadata[identity.package, version] = required
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
         return Knowledge(files, metadata, arriving, self._carried(target, paths), gaps=tuple(gaps.found.values()))
 

@@ -93,7 +93,8 @@ class Queueing:
             raise
 
     def _recorded(self, rebuild: RebuildEntry, run: Run, queued: PipelineRun, how: str) -> RebuildEntry:
-        what = f"{how} run {queued.id} ({run})"
+        which = f" ({run})" if len(rebuild.runs) > 1 else ""
+        what = f"{how} run {queued.id}{which}"
         event("run_queued", target=rebuild.target, rebuild=rebuild.id, run=queued.id, how=what)
         return self._change(
             rebuild, lambda entry: entry.run_queued(run, queued.id, queued.url, what, self._clock.now())

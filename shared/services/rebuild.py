@@ -6,6 +6,7 @@ whether our run is.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
@@ -115,13 +116,13 @@ class Rebuild:
         if not releases:
             return None
         draft = self._drafter.plan(target, releases, self._by_hand(target, rerun))
-        plan = draft.plan
-        self._note_what_arrives(target, draft)
+        plan = self._noted_what_arrives(target, draft)
         if held:
             self._holding.looked(plan, self._clock.now())
+        plan = self._unused(plan)
+        # Looked at last: another worker may have planned and carried out the same meanwhile.
         if not any(self._is_due(target, plan, release) for release in plan.releases):
             return None
-        plan = self._unused(plan)
         self._ledger.create(plan_key(target.name, plan.id), plan)
         event(
             "plan_made",
@@ -134,13 +135,16 @@ class Rebuild:
         )
         return plan
 
-    def _note_what_arrives(self, target: Target, draft: Draft) -> None:
+    def _noted_what_arrives(self, target: Target, draft: Draft) -> Plan:
         """Look again at releases whose files may not be complete, once they have stood still for the settle time."""
+        noted = {}
         for release, files in draft.arriving.items():
             now = self._clock.now()
-            self._change_release(target.name, release, lambda entry, files=files, now=now: entry.has(files, now))  # type: ignore[misc]
-        if draft.arriving:
+            entry = self._change_release(target.name, release, lambda e, files=files, now=now: e.has(files, now))  # type: ignore[misc]
+            noted[release] = entry.release
+        if noted:
             self._rebuilds.send(messages.encode(Turn(target.name, held=True)), self._settle_time + CLOCK_TOLERANCE)
+        return replace(draft.plan, releases=tuple(noted.get(r.id) or r for r in draft.plan.releases))
 
     def _by_hand(self, target: Target, rerun: Rerun | None) -> ByHand | None:
         if rerun is None:

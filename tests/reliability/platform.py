@@ -33,8 +33,9 @@ class _Job:
 class Worker:
     """One process of the Function app: its memory is its own, and it works on one thing at a time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, most_calls: int = MOST_CALLS) -> None:
         self._world = world
+        self._most_calls = most_calls
         self.app: App = world.start()
         self.job: _Job | None = None
         self.failures: list[BaseException] = []
@@ -94,7 +95,7 @@ class Worker:
     def _ended(self) -> None:
         job, self.job = self.job, None
         assert job is not None
-        assert job.actor.calls <= MOST_CALLS, f"{job.actor.calls} calls in one function call"
+        assert job.actor.calls <= self._most_calls, f"{job.actor.calls} calls in one function call"
         problem = job.actor.problem
         if problem is not None and not isinstance(problem, Exception | Crash):
             raise problem
@@ -119,12 +120,12 @@ class Worker:
 class Platform:
     """A world with workers that can be moved step by step."""
 
-    def __init__(self, world: World, workers: int = 1) -> None:
+    def __init__(self, world: World, workers: int = 1, most_calls: int = MOST_CALLS) -> None:
         self.world = world
         self.parts = (world.store, world.signals, world.rebuilds, world.repository, world.feed, world.pipeline,
                       world.azure_ml)  # fmt: skip
         stop_at_every_call(*self.parts)
-        self.workers = [Worker(world) for _ in range(workers)]
+        self.workers = [Worker(world, most_calls) for _ in range(workers)]
         self.stops = 0
         self.crashes: list[str] = []
 

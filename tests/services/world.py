@@ -58,6 +58,12 @@ class World:
         crashes: messages that a function failed on, with the error; the platform gives them back.
     """
 
+    # What it is made of: a test may take other parts.
+    Store = MemoryLedgerStore
+    Repository = FakeRepository
+    Feed = FakeFeed
+    Pipeline = FakePipeline
+
     def __init__(
         self,
         files: Mapping[str, bytes] | None = None,
@@ -67,14 +73,14 @@ class World:
         **settings: str,
     ) -> None:
         self.clock = FakeClock()
-        self.store = MemoryLedgerStore()
+        self.store = self.Store()
         self.quarantine = MemoryLedgerStore()
         self.hooks = FakeHooks([])
         self.signals = MemoryQueue(self.clock)
         self.rebuilds = MemoryQueue(self.clock)
-        self.repository = FakeRepository(SAMPLE if files is None else files)
-        self.feed = FakeFeed()
-        self.pipeline = FakePipeline(self.clock, self.repository)
+        self.repository = self.Repository(SAMPLE if files is None else files)
+        self.feed = self.Feed()
+        self.pipeline = self.Pipeline(self.clock, self.repository)
         self.azure_ml = FakeAzureML()
         self.settings = settings
         self.target_count = targets

@@ -1,0 +1,279 @@
+"""What is held is planned again when that may come out otherwise, and what failed is tried again."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
+from shared.errors import PipelineRejected
+from shared.ledger import HeldEntry, Until
+from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
+from tests.services.world import RULES, SAMPLE, World, environment
+
+TRAINING = "training/environment.yml"
+VIEW = b'deliver: push\npackages:\n  - {match: "our-*", view: Release}\n'
+
+
+def held(world: World) -> list[tuple[str, str]]:
+    return [
+        (str(mark.until), f"{mark.release.package} {mark.release.version}") for mark in world.app.ledger.held("main")
+    ]
+
+
+def settled(files: dict[str, bytes] | None = None) -> World:
+    """A world whose release 1.1 is held everywhere."""
+    world = World({**SAMPLE, **(files or {"rebuilder.yml": VIEW})})
+    world.publish()
+    world.work()
+    assert world.known().state is ReleaseState.SETTLED
+    assert world.commits == []
+    return world
+
+
+def timer(world: World) -> None:
+    world.app.repair.run()
+    world.work()
+
+
+class TestHeldReleases:
+    def test_rules_that_change_let_them_go_on(self) -> None:
+        world = settled()
+        assert held(world) == [("repository", "our-package 1.1")]
+        world.repository.commit({"rebuilder.yml": RULES})
+
+        timer(world)
+
+        assert world.commits == ["Bump our-package 1.1"]
+        assert held(world) == []
+
+    def test_files_that_change_let_them_go_on(self) -> None:
+        comment = b"our-package==1.0  # rebuilder: hold\n"
+        world = settled({**environment("scoring", comment), **environment("training", comment)})
+        world.repository.commit({"scoring/context/requirements.txt": b"our-package==1.0\n"})
+
+        timer(world)
+
+        assert world.commits == ["Bump our-package 1.1"]
+        assert world.file("scoring/context/requirements.txt") == b"our-package==1.1\n"
+        assert world.file("training/context/requirements.txt") == comment
+
+    def test_what_could_not_be_read_is_planned_when_it_can(self) -> None:
+        world = World({**SAMPLE, "late/environment.yml": b"name: late\nbuild: [\n"})
+        world.publish()
+        world.work()
+        (run,) = world.pipeline.runs
+        world.build(run)
+        timer(world)
+        fresh = environment("late", b"our-package==1.0\n")
+        world.repository.commit({**fresh})
+
+        timer(world)
+
+        assert world.file("late/context/requirements.txt") == b"our-package==1.1\n"
+
+    def test_nothing_is_planned_while_nothing_has_changed(self) -> None:
+        world = settled()
+        timer(world)
+        before = {key: stored.raw for key, stored in world.store.blobs.items() if "look" not in key}
+        world.clock.advance(timedelta(minutes=5))
+
+        timer(world)
+
+        assert {key: stored.raw for key, stored in world.store.blobs.items() if "look" not in key} == before
+
+    def test_a_look_that_finds_nothing_new_leaves_no_trace(self) -> None:
+        world = settled()
+        timer(world)
+        entry, plans = world.known(), [key for key in world.store.blobs if "/plans/" in key]
+        world.clock.advance(HELD_PERIOD)
+
+        timer(world)
+
+        assert world.known() == entry
+        assert [key for key in world.store.blobs if "/plans/" in key] == plans
+
+    def test_another_release_lets_those_go_on_that_need_it(self) -> None:
+        files = environment("training", b"our-package==1.0\nour-library==1.0\n")
+        world = World({**files, "rebuilder.yml": RULES})
+        world.feed.publish("our-package", "1.1", requires=["our-library>=1.1"])
+        world.announce()
+        world.work()
+        assert held(world) == [("releases", "our-package 1.1")]
+        assert world.commits == []
+
+        world.publish("our-library", "1.1")
+        world.work()
+
+        assert world.commits == ["Bump 2 packages"]
+        assert world.file("training/context/requirements.txt") == b"our-package==1.1\nour-library==1.1\n"
+
+    def test_only_the_newest_of_many_are_remembered(self) -> None:
+        world = settled()
+        for minor in range(2, HELD_PER_PACKAGE + 5):
+            world.publish(version=f"1.{minor}")
+        world.work()
+
+        marks = world.app.ledger.held("main")
+
+        assert len(marks) == HELD_PER_PACKAGE
+        assert {mark.until for mark in marks} == {Until.REPOSITORY}
+        assert HeldEntry(Until.REPOSITORY, world.known(version="1.1").id) not in marks
+
+
+class TestFilesThatArriveOneByOne:
+    HASHED = environment("training", b"our-package==1.0 --hash=sha256:" + b"0" * 64 + b"\n")
+
+    def world(self) -> World:
+        return World({**self.HASHED, "rebuilder.yml": RULES})
+
+    def test_hashes_are_written_when_the_files_have_stood_still(self) -> None:
+        world = self.world()
+        world.publish()
+        world.step()
+        world.clock.advance(world.app.settings.settle_time - timedelta(seconds=1))
+        other = world.feed.publish("our-package", "1.1", file="our_package-1.1-cp310-cp310-manylinux_2_17_x86_64.whl")
+        world.step()
+
+        assert world.commits == []
+        assert "still arriving" in world.app.status.release(name="our-package", version="1.1")["targets"][0][
+            "environments"
+        ][0]["reason"]  # fmt: skip
+        world.work()
+
+        assert world.commits == ["Bump our-package 1.1"]
+        assert other.encode() in world.file("training/context/requirements.txt")
+
+    def test_other_environments_do_not_wait_for_them(self) -> None:
+        world = World({**self.HASHED, **environment("scoring", b"our-package==1.0\n"), "rebuilder.yml": RULES})
+        world.publish()
+        world.step()
+        world.clock.advance(world.app.settings.settle_time - timedelta(seconds=1))
+        world.feed.publish("our-package", "1.1", file="our_package-1.1-cp310-cp310-manylinux_2_17_x86_64.whl")
+        world.step()
+        assert world.file("scoring/context/requirements.txt") == b"our-package==1.1\n"
+        assert b"our-package==1.0" in world.file("training/context/requirements.txt")
+
+        world.work()
+        (run,) = world.pipeline.runs
+        world.build(run)
+        world.tell_of(run)
+        world.work()
+
+        assert b"our-package==1.1" in world.file("training/context/requirements.txt")
+
+    def test_a_later_file_opens_the_release_again(self) -> None:
+        world = self.world()
+        world.publish()
+        world.work()
+        (run,) = world.pipeline.runs
+        world.build(run)
+        world.tell_of(run)
+        world.work()
+        assert world.known().state is ReleaseState.SETTLED
+
+        other = world.feed.publish("our-package", "1.1", file="our_package-1.1-cp310-cp310-manylinux_2_17_x86_64.whl")
+        world.announce()
+        world.work()
+
+        assert world.commits == ["Bump our-package 1.1"] * 2
+        assert other.encode() in world.file("training/context/requirements.txt")
+
+    def test_a_release_without_any_file_is_held_until_one_is_there(self) -> None:
+        world = World()
+        world.feed.publish("our-package", "1.1")
+        world.feed._known("our-package", "1.1").files.clear()
+        world.announce()
+        world.work()
+        assert world.commits == []
+
+        world.feed.publish("our-package", "1.1")
+        world.announce()
+        world.work()
+
+        assert world.commits == ["Bump our-package 1.1"]
+
+
+class TestAttempts:
+    def queued(self, **settings: str) -> World:
+        world = World(None, **settings)  # type: ignore[arg-type]
+        world.publish()
+        world.work()
+        return world
+
+    def end(self, world: World, *failing: str) -> None:
+        run = world.pipeline.runs[-1]
+        world.build(run, dict.fromkeys(failing, "the disk is full"))
+        world.tell_of(run)
+        world.work()
+
+    def states(self, world: World) -> dict[str, tuple[EnvironmentState, str | None]]:
+        return {e.name: (e.state, e.reason) for e in world.rebuild().environments}
+
+    def test_only_what_failed_is_tried_again(self) -> None:
+        world = self.queued()
+
+        self.end(world, TRAINING)
+
+        assert [(run.parameters["attempt"], run.parameters["environments"]) for run in world.pipeline.runs] == [
+            ("1", f"scoring/environment.yml,{TRAINING}"),
+            ("2", TRAINING),
+        ]
+        assert self.states(world) == {
+            "scoring": (EnvironmentState.REGISTERED, None),
+            "training": (EnvironmentState.QUEUED, "attempt 1 failed: the disk is full"),
+        }
+        self.end(world)
+        assert self.states(world)["training"] == (EnvironmentState.REGISTERED, None)
+        assert world.rebuild().state is RebuildState.FINISHED
+
+    @pytest.mark.parametrize("attempts", [1, 2, 3])
+    def test_it_is_tried_as_often_as_the_setting_says(self, attempts: int) -> None:
+        world = self.queued(REBUILDER_ATTEMPTS=str(attempts))
+
+        for _ in range(attempts):
+            self.end(world, TRAINING)
+
+        assert len(world.pipeline.runs) == attempts
+        assert self.states(world)["training"] == (EnvironmentState.FAILED, "the disk is full")
+        assert world.rebuild().state is RebuildState.FINISHED
+        assert world.known().state is ReleaseState.SETTLED
+
+    def test_what_a_later_rebuild_carries_is_not_tried_again(self) -> None:
+        world = self.queued()
+        first = world.rebuild().id
+        run = world.pipeline.runs[-1]
+        world.publish(version="1.2")
+        world.work()
+        world.build(run, {TRAINING: "the disk is full"})
+        world.tell_of(run)
+        world.work()
+
+        second = world.rebuild(version="1.2").id
+        found = world.app.status.rebuild(first)
+        assert [run.parameters["rebuild"] for run in world.pipeline.runs] == [first, second]
+        states = {e["name"]: (e["state"], e["reason"]) for e in found["environments"]}
+        assert states["training"] == ("superseded", f"rebuild {second} carries it now")
+        assert found["state"] == "finished"
+
+    def test_a_pipeline_that_takes_no_more_runs_ends_it(self) -> None:
+        world = self.queued()
+        world.pipeline.fail("queue", "before", PipelineRejected("the pipeline is disabled"))
+
+        self.end(world, TRAINING)
+
+        assert self.states(world)["training"] == (EnvironmentState.FAILED, "the pipeline is disabled")
+        assert self.states(world)["scoring"] == (EnvironmentState.REGISTERED, None)
+        timer(world)
+        assert world.rebuild().state is RebuildState.FINISHED
+        assert world.app.ledger.following("main") == []
+
+    def test_a_lost_message_of_a_retry_is_healed_by_the_timer(self) -> None:
+        world = self.queued()
+        run = world.pipeline.runs[-1]
+        world.build(run, {TRAINING: "the disk is full"})
+        world.app.follow.all()
+        world.rebuilds.waiting.clear()
+
+        timer(world)
+
+        assert [run.parameters["attempt"] for run in world.pipeline.runs] == ["1", "2"]

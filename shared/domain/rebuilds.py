@@ -115,6 +115,7 @@ class RebuildEntry:
         commit: the commit that its runs build, once there is one.
         reason: why it failed or is parked.
         created: when it was planned.
+        was_parked: others may have gone on while it was parked.
         history: what happened to it.
     """
 
@@ -128,6 +129,7 @@ class RebuildEntry:
     created: datetime
     commit: str | None = None
     reason: str | None = None
+    was_parked: bool = False
     history: tuple[Step, ...] = ()
 
     @classmethod
@@ -286,7 +288,7 @@ class RebuildEntry:
         """Beyond what we can do by ourselves; nothing is known to be wrong with its environments."""
         if self.state is RebuildState.PARKED:
             return self
-        return self._to(RebuildState.PARKED, at, f"parked: {reason}", reason=reason)
+        return self._to(RebuildState.PARKED, at, f"parked: {reason}", reason=reason, was_parked=True)
 
     def resumed(self, at: datetime) -> "RebuildEntry":
         """It was parked, and somebody asks for it again."""

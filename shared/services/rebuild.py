@@ -325,7 +325,9 @@ class Rebuild:
         @cache
         def is_later(other: str) -> bool:
             """While a rebuild is parked, others go on, and it takes nothing back from them."""
-            found = self._ledger.read(rebuild_key(rebuild.target, other)) if other != rebuild.id else None
+            if other == rebuild.id or not rebuild.was_parked:
+                return False
+            found = self._ledger.read(rebuild_key(rebuild.target, other))
             return found is not None and found.created - rebuild.created > CLOCK_TOLERANCE
 
         for environment in rebuild.environments:

@@ -31,15 +31,18 @@ def test_a_version_without_a_file_for_the_python_is_held(line: str, names: list[
     [
         (None, (FeedFile("our_pkg-1.1-cp39-cp39-win32.whl"),)),
         ("3.10", None),
-        ("3.10", ()),
         ("3.9", (FeedFile("our_pkg-1.1-cp39-cp39-win32.whl"), FeedFile("our_pkg-1.1-py3-none-any.whl"))),
     ],
-    ids=["Python unknown", "feed not asked", "no file listed", "one of them fits"],
+    ids=["Python unknown", "feed not asked", "one of them fits"],
 )
 def test_whether_a_file_installs_is_asked_only_where_it_is_known(
     python: str | None, files: tuple[FeedFile, ...] | None
 ) -> None:
     assert decision("our-pkg==1.0", "1.1", python=python, files=files).kind is Kind.BUMP
+
+
+def test_a_release_without_any_file_is_held() -> None:
+    assert shown("our-pkg==1.0", "1.1", files=()) == "held(no file: the feed offers none of our-pkg 1.1 yet)"
 
 
 def test_a_pin_whose_variable_serves_something_else_is_held() -> None:

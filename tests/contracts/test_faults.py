@@ -1,5 +1,6 @@
 """What the adapters make of an Azure DevOps that does not answer as it should."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -286,6 +287,32 @@ def test_a_change_log_that_does_not_go_on_is_an_error(stand: Stand) -> None:
 def test_a_stale_branch_has_moved(stand: Stand) -> None:
     (push,) = (step for step in STEPS if step.operation == "push")
     assert type(stand.fail(push, Fault.CONFLICT)) is BranchMoved
+
+
+_FIELDS = ("id", "name", "normalizedName", "version", "versions", "objectId", "path", "gitObjectType", "commitId",
+           "commits", "comment", "queueTime", "templateParameters", "packageChanges", "nextPackageContinuationToken",
+           "url", "status", "publisherId")  # fmt: skip
+HOSTILE = {
+    **{text: text.encode() for text in ("null", "7", '"x"', "[]", "{}", '{"value": null}', '{"value": [null]}')},
+    "no list": b'{"value": {"value": []}, "count": -1}',
+    "fields that are lists": json.dumps({"count": 1, "value": [{name: [[]] for name in _FIELDS}]}).encode(),
+    "fields that are maps": json.dumps({name: {"x": {}} for name in (*_FIELDS, "value")}).encode(),
+    "a number beyond all": b'{"id": 1e999, "count": 1, "value": [{"id": 1e999, "timestamp": 1e999}]}',
+    "a number of 5,000 digits": b'{"count": 1, "value": [{"id": ' + b"9" * 5000 + b"}]}",
+    "a time that is none": b'{"value": [{"id": 1, "queueTime": "yesterday", "finishTime": "99999-13-45"}]}',
+    "too deep": b"[" * 100_000,
+    "no text": b"\xff\xfe\x00\xd8",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
+def test_whatever_is_answered_a_call_ends_well_or_with_an_error_of_ours(stand: Stand, step: Step, body: bytes) -> None:
+    before = stand.calls(step)
+    stand.organization.faults.spoil(step.operation, body, times=99)
+
+    assert stand.outcome(step) in ("done", "ServiceUnavailable", "AccessDenied", "NotThere", "PipelineRejected",
+                                   "Permanent")  # fmt: skip
+    assert stand.calls(step) - before <= 2
 
 
 def test_errors_say_in_one_line_what_was_done(stand: Stand, step: Step) -> None:

@@ -124,6 +124,33 @@ def test_a_deleted_version_is_refused() -> None:
     assert (world.known().state, world.known().reason) == (ReleaseState.REFUSED, "deleted from the feed")
 
 
+def test_a_version_that_is_deleted_before_the_plan_is_made_is_not_written() -> None:
+    world = World()
+    world.publish()
+    world.step()
+    assert world.known().state is ReleaseState.CONFIRMED
+
+    world.feed.delete("our-package", "1.1")
+    world.work()
+
+    assert (world.commits, world.pipeline.runs) == ([], [])
+    assert world.known().state is ReleaseState.SETTLED
+
+
+def test_a_version_that_is_deleted_after_its_commit_is_not_taken_back() -> None:
+    world = World()
+    world.publish()
+    world.work()
+
+    world.feed.delete("our-package", "1.1")
+    world.announce()
+    world.app.repair.run()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert world.file("training/context/requirements.txt") == b"pandas==2.0\nour-package==1.1\n"
+
+
 def test_a_duplicate_of_a_planned_release_changes_nothing() -> None:
     world = World()
     world.publish()

@@ -44,12 +44,13 @@ class Fault(StrEnum):
 
 @dataclass
 class Switch:
-    """One switch that is on."""
+    """One switch that is on; its body is that of an `odd` answer."""
 
     operation: str
     fault: Fault
     times: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b'{"value": "nothing"}'
 
 
 class Faults:
@@ -64,6 +65,11 @@ class Faults:
         """Let the next calls of an operation (`*`: of any) go wrong, with these headers in the answer."""
         with self._lock:
             self._switches.append(Switch(operation, Fault(fault), times, dict(headers or {})))
+
+    def spoil(self, operation: str, body: bytes, times: int = 1) -> None:
+        """Let the next calls of an operation have their effect, and this answer."""
+        with self._lock:
+            self._switches.append(Switch(operation, Fault.ODD, times, body=body))
 
     def clear(self) -> None:
         """Switch everything off."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from shared import limits
 
@@ -124,3 +125,56 @@ def test_each_trigger_is_one_call() -> None:
     for function in functions:
         statements = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
         assert len(statements) == 1, function.name
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    yield from (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+
+
+def test_whether_pre_releases_count_is_always_said() -> None:
+    """`packaging` has changed its mind about the default between its versions."""
+    asked = [
+        call
+        for path in SHARED
+        for call in calls(path)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "contains"
+    ]
+
+    assert asked
+    assert [ast.unparse(call) for call in asked if "prereleases" not in {word.arg for word in call.keywords}] == []
+
+
+def test_a_secret_is_compared_in_a_time_that_tells_nothing() -> None:
+    tree = ast.parse((ROOT / "shared" / "services" / "intake.py").read_text())
+    (check,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "authenticate")
+
+    assert "hmac.compare_digest" in {ast.unparse(n.func) for n in ast.walk(check) if isinstance(n, ast.Call)}
+    assert [ast.unparse(n) for n in ast.walk(check) if isinstance(n, ast.Compare)] == []
+
+
+def test_no_endpoint_but_the_hooks_is_open_without_a_key() -> None:
+    routes = {
+        str(ast.literal_eval(words["route"])): ast.unparse(words["auth_level"])
+        for call in calls(ROOT / "function_app.py")
+        if "route" in (words := {word.arg: word.value for word in call.keywords})
+    }
+
+    assert len(routes) >= 4
+    assert {route for route, level in routes.items() if level != "func.AuthLevel.FUNCTION"} == {"hooks"}
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_what_is_installed_is_locked_with_hashes(name: str) -> None:
+    text = "\n".join(line for line in (ROOT / name).read_text().splitlines() if not line.lstrip().startswith("#"))
+    entries = text.replace("\\\n", " ").splitlines()
+
+    assert len(entries) > 20
+    assert [entry for entry in entries if not re.match(r"[a-z0-9-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:", entry)] == []
+
+
+def test_only_the_app_starts_the_rebuild_pipeline() -> None:
+    """Its own commits would start it again."""
+    pipeline = yaml.safe_load((ROOT / "azure-pipelines.yml").read_text())
+
+    assert (pipeline["trigger"], pipeline["pr"]) == ("none", "none")
+    assert "schedules" not in pipeline

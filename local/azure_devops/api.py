@@ -240,7 +240,7 @@ def spoiled(response: Response, switch: Switch) -> Response:
             whole = bytes(response.body)
             response = Response(whole[: len(whole) // 2], response.status_code, media_type=kind)
         case Fault.ODD:
-            response = Response(b'{"value": "nothing"}', response.status_code, media_type=kind)
+            response = Response(switch.body, response.status_code, media_type=kind)
     response.headers.update(switch.headers)
     return response
 

@@ -1,5 +1,6 @@
 """What the adapters make of an Azure DevOps that does not answer as it should."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -286,6 +287,34 @@ def test_a_change_log_that_does_not_go_on_is_an_error(stand: Stand) -> None:
 def test_a_stale_branch_has_moved(stand: Stand) -> None:
     (push,) = (step for step in STEPS if step.operation == "push")
     assert type(stand.fail(push, Fault.CONFLICT)) is BranchMoved
+
+
+_FIELDS = ("id", "name", "normalizedName", "version", "versions", "objectId", "path", "gitObjectType", "commitId",
+           "commits", "comment", "queueTime", "templateParameters", "packageChanges", "nextPackageContinuationToken",
+           "url", "status", "publisherId")  # fmt: skip
+HOSTILE = {
+    "null": b"null",
+    "a list": b"[]",
+    "a list of nothing": b'{"value": [null]}',
+    "fields that are lists": json.dumps({"count": 1, "value": [{name: [[]] for name in _FIELDS}]}).encode(),
+    "fields that are maps": json.dumps({name: {"x": {}} for name in (*_FIELDS, "value")}).encode(),
+    "a number beyond all": b'{"id": 1e999, "count": 1, "value": [{"id": 1e999, "timestamp": 1e999}]}',
+    "nested without end": b"[" * 100_000,
+    "no text": b"\xff\xfe\x00\xd8",
+}
+
+
+@pytest.mark.parametrize(
+    "step", [step for step in STEPS if step.operation not in NOTHING], ids=lambda step: step.operation
+)
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
+def test_whatever_is_answered_a_call_ends_well_or_with_an_error_of_ours(stand: Stand, step: Step, body: bytes) -> None:
+    before = stand.calls(step)
+    stand.organization.faults.spoil(step.operation, body, times=9)
+
+    # Any error that is none of ours is the test's own end.
+    assert stand.outcome(step) != "Throttled"
+    assert stand.calls(step) - before <= 2
 
 
 def test_errors_say_in_one_line_what_was_done(stand: Stand, step: Step) -> None:

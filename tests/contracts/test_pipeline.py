@@ -1,10 +1,12 @@
 """What `Pipeline` promises, kept by the adapter (on the stand) and by the fake."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from local.azure_devops.server import Organization
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.targets import Target
 from shared.errors import NotThere, PipelineRejected, ServiceUnavailable
@@ -191,3 +193,16 @@ def test_a_broken_pipeline_tells_why(world: PipelineWorld) -> None:
 def test_a_run_that_is_not_there_is_not_there(world: PipelineWorld) -> None:
     with pytest.raises(NotThere):
         world.pipeline.outcome(4040)
+
+
+def test_a_run_is_given_template_parameters_and_nothing_else(
+    stand_pipeline: StandPipeline, organization: Organization
+) -> None:
+    """Variables would need a permission of their own, and reach scripts as environment variables."""
+    organization.api.recorded = []
+    stand_pipeline.pipeline.queue(stand_pipeline.commit, PARAMETERS)
+
+    (request,) = (one for one in organization.api.recorded if one.operation == "queue run")
+    body = json.loads(request.body)
+    assert body.keys() == {"resources", "templateParameters"}
+    assert body["templateParameters"] == PARAMETERS

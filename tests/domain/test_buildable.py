@@ -1,5 +1,12 @@
-import pytest
+import re
+from pathlib import PurePosixPath
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.buildable import name_obstacle
+from shared.domain.jobs import is_safe_path
 from shared.domain.plan import ByHand
 from tests.domain.repositories import DOCKERFILE, decisions, environment, plan_of
 
@@ -90,3 +97,36 @@ def test_a_rerun_that_asks_for_what_is_not_there_is_told() -> None:
 
     assert plan.environments == ()
     assert plan.warnings == ("the rerun asks for 'nope', which is neither an environment's path nor a name",)
+
+
+HOSTILE = [
+    "..",
+    ".",
+    "../x",
+    "a/../../b",
+    "C:\\x",
+    "-rf",
+    "a\nb",
+    "a\0b",
+    "\u202egnp",
+    "/etc",
+    "$(x)",
+    "a b",
+    "",
+    "\u212a",
+]
+
+
+@given(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)))
+def test_only_plain_names_of_environments_are_taken(name: str) -> None:
+    taken = name_obstacle(name) is None
+
+    assert taken is bool(re.fullmatch(r"(?!(?i:azureml))[A-Za-z0-9][A-Za-z0-9._-]*", name))
+
+
+@given(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20), st.text("ab.-_/\\:, \n", max_size=12)))
+def test_only_plain_paths_travel_and_they_lead_nowhere_else(path: str) -> None:
+    if is_safe_path(path):
+        assert re.fullmatch(r"[A-Za-z0-9._/-]+", path)
+        assert ".." not in PurePosixPath(path).parts
+        assert PurePosixPath("repository", path).is_relative_to("repository")

@@ -360,3 +360,13 @@ def test_verdicts_are_sorted_by_release_and_path() -> None:
         ("a/env.yml", "our-pkg 1.1"),
         ("z/env.yml", "our-pkg 1.1"),
     ]
+
+
+def test_where_else_packages_may_come_from_is_left_as_it_is_and_holds_nothing() -> None:
+    """The pipeline asks none of these places; what they say is for whoever installs by hand."""
+    options = "-i https://a.test/s\n--extra-index-url https://b.test/s\n--trusted-host b.test\n-f https://c.test\n"
+    files = one(f"{options}our-pkg==1.0\n".encode())
+    plan = plan_of(files, "our-pkg 1.1")
+
+    assert decisions(plan) == {"e/env.yml": "bump"}
+    assert edited(files, plan)["e/requirements.txt"] == f"{options}our-pkg==1.1\n".encode()

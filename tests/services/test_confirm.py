@@ -6,7 +6,7 @@ import pytest
 from shared.domain.states import ReleaseState
 from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.limits import FEED_PATIENCE
+from shared.limits import FEED_PATIENCE, FIRST_PAUSE, LONGEST_PAUSE, TRIES
 from tests.services.world import World
 
 
@@ -51,6 +51,21 @@ def test_a_release_that_never_comes_is_parked_in_the_end_and_says_why() -> None:
     assert (entry.state, entry.reason) == (ReleaseState.PARKED, "feed ml/packages did not show it within 30 minutes")
     assert timedelta() < world.clock.now() - began - FEED_PATIENCE < timedelta(minutes=15)
     assert world.commits == []
+
+
+def test_the_pauses_between_looks_at_a_feed_that_does_not_show_it_yet_grow() -> None:
+    world = World()
+    world.announce()
+    pauses = []
+
+    while world.signals.waiting:
+        assert len(world.signals.waiting) == 1
+        world.step()
+        pauses += [message.visible - world.clock.now() for message in world.signals.waiting]
+
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (FIRST_PAUSE, LONGEST_PAUSE)
+    assert len(pauses) < TRIES
 
 
 def test_a_parked_release_is_looked_for_again_when_it_is_signalled_again() -> None:
@@ -122,6 +137,33 @@ def test_a_deleted_version_is_refused() -> None:
     world.work()
 
     assert (world.known().state, world.known().reason) == (ReleaseState.REFUSED, "deleted from the feed")
+
+
+def test_a_version_that_is_deleted_before_the_plan_is_made_is_not_written() -> None:
+    world = World()
+    world.publish()
+    world.step()
+    assert world.known().state is ReleaseState.CONFIRMED
+
+    world.feed.delete("our-package", "1.1")
+    world.work()
+
+    assert (world.commits, world.pipeline.runs) == ([], [])
+    assert world.known().state is ReleaseState.SETTLED
+
+
+def test_a_version_that_is_deleted_after_its_commit_is_not_taken_back() -> None:
+    world = World()
+    world.publish()
+    world.work()
+
+    world.feed.delete("our-package", "1.1")
+    world.announce()
+    world.app.repair.run()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert world.file("training/context/requirements.txt") == b"pandas==2.0\nour-package==1.1\n"
 
 
 def test_a_duplicate_of_a_planned_release_changes_nothing() -> None:

@@ -254,3 +254,30 @@ def test_any_bytes_are_a_notification_or_refused(body: bytes) -> None:
     except InvalidNotification:
         return
     assert isinstance(found, Ignored)
+
+
+# As a sender has it: JSON itself knows neither NaN nor infinity.
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "id": st.uuids().map(str), "notificationId": st.integers(), "subscriptionId": st.uuids().map(str),
+            "createdDate": st.text(max_size=30), "resourceVersion": st.sampled_from(["1.0", "2.0-preview.1", "99", 7]),
+            "message": _VALUES, "detailedMessage": _VALUES, "whatever": _VALUES, "publisherId": st.text(max_size=5),
+        },
+    ),
+    st.dictionaries(st.text(min_size=1, max_size=8).map(lambda name: f"x{name}"), _VALUES, max_size=3),
+)  # fmt: skip
+def test_a_release_is_one_however_its_notifications_are_numbered_and_whatever_else_they_hold(
+    envelope: dict[str, object], fields: dict[str, object]
+) -> None:
+    payload = {**changed(**fields), **envelope}
+
+    assert read(payload) == ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK)

@@ -1,14 +1,30 @@
+import json
+import logging
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
-from shared.errors import AccessDenied, PipelineRejected, ServiceUnavailable, Throttled
+from shared.errors import (
+    AccessDenied,
+    NotThere,
+    Permanent,
+    PipelineRejected,
+    RejectedByPolicy,
+    ServiceUnavailable,
+    Throttled,
+)
 from shared.ledger import TurnEntry, carried_key, plan_key, turn_key
 from shared.limits import CLAIM_LIFETIME, ENVIRONMENTS_PER_RUN, PLANS_PER_MESSAGE, TRIES
 from shared.ports import PipelineRun
+from shared.services.rebuild import commit_message
+from tests.domain.repositories import DOCKERFILE, plan_of
+from tests.domain.repositories import environment as environment_yaml
 from tests.services.crashes import Crash, Crashes
 from tests.services.world import RULES, SAMPLE, World, environment
 
@@ -426,6 +442,94 @@ def test_an_access_that_is_denied_while_looking_for_runs_is_not_tried_for_ever()
 
     assert world.rebuild().state is RebuildState.FAILED
     assert world.rebuild().reason == "our identity may not read builds"
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        RejectedByPolicy("the branch is locked"),
+        AccessDenied("our identity may not push"),
+        NotThere("the repository is disabled"),
+        Permanent("the service does not take it"),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+@pytest.mark.parametrize("operation", ["push", "queue"])
+def test_what_a_service_refuses_for_good_fails_the_rebuild_and_is_not_tried_again(
+    operation: str, problem: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    part = world.repository if operation == "push" else world.pipeline
+    part.fail(operation, "before", problem, times=100)
+    world.publish()
+
+    with caplog.at_level(logging.ERROR):
+        world.work()
+
+    assert (world.rebuild().state, world.rebuild().reason) == (RebuildState.FAILED, str(problem))
+    assert part.calls.count(operation) == 1
+    assert "rebuild_failed" in caplog.text
+    assert world.app.ledger.read(turn_key("main")) == TurnEntry(None)
+
+
+def test_what_our_own_push_sets_off_changes_nothing() -> None:
+    """Pipelines of others run on our commit, and one of them publishes the same version again."""
+    world = World()
+    world.app.repair.run()
+    world.publish()
+    world.work()
+    before = world.repository.history()
+
+    for _ in range(3):
+        for definition in (3, 7):
+            resource = {"id": 99, "definition": {"id": definition}, "status": "completed", "result": "succeeded"}
+            world.app.intake.accept(json.dumps({"eventType": "build.complete", "resource": resource}).encode())
+        world.announce("Our.Package", "v1.1.0")
+        world.app.repair.run()
+        world.work()
+
+    assert world.repository.history() == before
+    assert len(world.pipeline.runs) == 1
+
+
+_LINE = re.compile(
+    r"|Rebuilds:|- [a-z0-9-]+ [0-9a-z.!+]+|- [A-Za-z0-9._/-]+\.yml|Rebuild-Id: [0-9a-f]+"
+    r"|Bump (?:\d+ packages|[a-z0-9-]+ [0-9a-z.!+]+)"
+)
+_FOLDERS = st.one_of(
+    st.sampled_from(["[skip ci]", "#123", "@everyone", "a\nRebuild-Id: 0", "***NO_CI***", "x\r\ny", "-rf", "a.b"]),
+    st.text(min_size=1, max_size=8).filter(lambda name: "/" not in name),
+)
+
+
+@given(st.lists(_FOLDERS, min_size=1, max_size=3, unique_by=str.casefold), st.booleans())
+def test_nothing_from_outside_can_say_anything_else_in_a_commits_message(folders: list[str], two: bool) -> None:
+    files: dict[str, str | bytes] = {"plain/env.yml": environment_yaml("plain"), "plain/Dockerfile": DOCKERFILE,
+                                     "plain/requirements.txt": "our-package==1.0\nour-other==1.0\n"}  # fmt: skip
+    for at, folder in enumerate(folders):
+        files[f"{folder}/env.yml"] = environment_yaml(f"e{at}")
+        files[f"{folder}/Dockerfile"] = DOCKERFILE
+        files[f"{folder}/requirements.txt"] = "our-package==1.0\n"
+    plan = plan_of(files, "our-package 1.1", *(["our-other 1!2.0rc1"] if two else []))
+
+    subject, blank, *body = commit_message(plan).removesuffix("\n").split("\n")
+
+    assert subject.startswith("Bump ")
+    assert blank == ""
+    assert [line for line in (subject, *body) if not _LINE.fullmatch(line)] == []
+    assert [line for line in body if line.startswith("Rebuild-Id")] == [f"Rebuild-Id: {plan.id}"]
+
+
+def test_a_release_costs_as_many_calls_of_the_services_however_many_environments_there_are() -> None:
+    costs = []
+    for count in (2, ENVIRONMENTS_PER_RUN):
+        world, _ = crowd(count)
+        world.publish()
+        world.work()
+        assert len(world.rebuild().environments) == count
+        costs.append([part.calls for part in (world.repository, world.feed, world.pipeline)])
+
+    assert costs[0] == costs[1]
 
 
 def test_killed_at_any_call_of_any_port_the_outcome_is_the_same() -> None:

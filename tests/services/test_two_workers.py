@@ -47,6 +47,20 @@ def test_another_worker_at_any_moment_changes_nothing(trouble: str) -> None:
         assert_done(world, f"{when} call {call}")
 
 
+def test_the_same_signal_at_another_worker_at_any_moment_changes_nothing() -> None:
+    """One notification that was delivered twice, at two instances at once."""
+    for call, when in product(range(1, calls_of_a_release() + 1), ("before", "after")):
+        world = World()
+        crashes = Crashes(world)
+        world.publish()
+        text = world.signals.waiting[0].text
+        crashes.let_in(call, when, lambda world=world, text=text: world.app.worker.signal(text))  # type: ignore[arg-type,misc]
+
+        world.work()
+
+        assert_done(world, f"{when} call {call}")
+
+
 @pytest.mark.parametrize("method", ["create", "replace"])
 def test_a_write_whose_answer_is_lost_and_that_the_sdk_repeats_changes_nothing(method: str) -> None:
     """The second try meets the effect of the first, and is told that the entry has changed."""

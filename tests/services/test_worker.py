@@ -218,18 +218,31 @@ def test_a_turn_of_a_target_that_is_gone_is_reported(caplog: pytest.LogCaptureFi
     assert world.rebuilds.waiting == []
 
 
-def test_a_damaged_ledger_entry_is_never_overwritten(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b'{"schema": 2, "entry": {}}', "has schema 2; this version reads 1"),
+        (b'{"entry": {}}', "has schema None; this version reads 1"),
+        (b'{"schema": 1, "entry": {}}', "is damaged: "),
+        (b'{"schema": 1, "ent', "is damaged: it is not an entry"),
+        (b"", "is damaged: it is not an entry"),
+        (b"[]", "is damaged: it is not an entry"),
+        (b"\xff\xfe\0", "is damaged: it is not an entry"),
+    ],
+    ids=["newer", "of no schema", "of another form", "cut off", "empty", "no map", "no text"],
+)
+def test_a_damaged_ledger_entry_is_never_overwritten(raw: bytes, why: str, caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     world.publish()
     world.step()
     (key,) = world.store.keys("main/releases/")
-    world.store.blobs[key] = type(world.store.blobs[key])(b'{"schema": 2, "entry": {}}', "x")
+    world.store.blobs[key] = type(world.store.blobs[key])(raw, "x")
 
     with caplog.at_level(logging.ERROR):
         world.work()
 
-    assert world.store.blobs[key].raw == b'{"schema": 2, "entry": {}}'
-    assert "has schema 2; this version reads 1" in caplog.text
+    assert world.store.blobs[key].raw == raw
+    assert f"the ledger's {key} {why}" in caplog.text
 
 
 def test_no_secret_is_ever_written_or_logged(caplog: pytest.LogCaptureFixture) -> None:

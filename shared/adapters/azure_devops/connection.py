@@ -199,8 +199,8 @@ def translated(what: str) -> Iterator[None]:
     except OSError as problem:
         # requests' own errors, for instance a connection that breaks while an answer is streamed.
         raise ServiceUnavailable(f"{what}: {type(problem).__name__}") from problem
-    except (ValueError, AttributeError, TypeError) as problem:
-        # The SDK takes an answer apart without looking: an empty one ends so.
+    except (ValueError, AttributeError, TypeError, LookupError, OverflowError, RecursionError) as problem:
+        # The SDK takes an answer apart without looking: an empty one ends so, and one that is nested without end.
         raise ServiceUnavailable(f"{what}: the answer cannot be understood") from problem
 
 

@@ -18,7 +18,7 @@ from shared.domain.releases import ReleaseId
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
-from shared.ledger import Ledger, carried_key, following_key, rebuild_key, release_key
+from shared.ledger import FollowingEntry, Ledger, carried_key, following_key, rebuild_key, release_key
 from shared.limits import REGISTRATION_PATIENCE, RETRY_PAUSE
 from shared.log import alert, event
 from shared.messages import Turn, encode
@@ -109,8 +109,11 @@ class Follow:
             self._finish(target, rebuild)
             if rebuild.environments != before:
                 _tell(rebuild, self._clock.now())
-        if not rebuild.is_underway and all(e.is_settled or e.run is None for e in rebuild.environments):
+        if _is_over(rebuild):
             self._ledger.delete(following_key(target.name, rebuild.id))
+            # Somebody may have resumed it meanwhile, and found the mark still there.
+            if not _is_over(self._ledger.read(rebuild_key(target.name, rebuild.id)) or rebuild):
+                self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
 
     def _followed_in_older_runs(self, rebuild: RebuildEntry, look: Look) -> RebuildEntry:
         older = older_runs([e for e in rebuild.environments if not e.is_settled], look)
@@ -220,6 +223,11 @@ class Follow:
         entry = self._ledger.update(release_key(target.name, release), settle)
         if entry and entry.state is ReleaseState.CONFIRMED and entry.rebuild == rebuild.id:
             self._waking.wake(entry)
+
+
+def _is_over(rebuild: RebuildEntry) -> bool:
+    """Whether there is nothing to follow (any more)."""
+    return not rebuild.is_underway and all(e.is_settled or e.run is None for e in rebuild.environments)
 
 
 def _tell(rebuild: RebuildEntry, now: datetime) -> None:

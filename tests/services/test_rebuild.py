@@ -433,6 +433,19 @@ def test_killed_after_the_first_of_three_runs_only_the_other_two_are_queued() ->
     assert [run.parameters["batch"] for run in world.pipeline.runs] == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_killed_while_queueing_any_of_three_runs_only_what_is_missing_is_queued(which: int, when: str) -> None:
+    world, _ = crowd(ENVIRONMENTS_PER_RUN * 2 + 1)
+    world.pipeline.faults["queue"] = [*[("never", None)] * which, (when, Crash())]  # type: ignore[list-item]
+    world.publish()
+
+    assert _work_through_crashes(world, Crashes(world))
+
+    assert [run.parameters["batch"] for run in world.pipeline.runs] == ["1", "2", "3"]
+    assert (len(world.commits), world.rebuild().state) == (1, RebuildState.QUEUED)
+
+
 def test_an_access_that_is_denied_while_looking_for_runs_is_not_tried_for_ever() -> None:
     world = World()
     world.pipeline.fail("runs_since", "before", AccessDenied("our identity may not read builds"))

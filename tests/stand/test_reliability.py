@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
@@ -182,13 +182,116 @@ def test_a_storage_that_is_restarted_loses_no_message(stand: Stand, ledger: Ledg
 
 def test_an_outage_of_azure_devops_only_delays(stand: Stand, ledger: Ledger, undisturbed: object) -> None:
     package, faults = "pkg-outage", stand.organization.faults
-    # The release is confirmed, and then nothing works: neither its turn, nor another signal of it.
     before = dict(faults.calls)
+    # The release is confirmed, and then nothing works: neither its turn, nor a signal of another one.
     faults.then("package version", lambda: faults.set("*", "503", times=1000))
     publish(stand, package, "1.1")
-    stand.post_hook({"feed": "ml/packages", "name": package, "version": "1.1"})
-    wait_for(lambda: all(faults.calls[o] - before[o] > DEVOPS_RETRIES for o in ("packages", "refs")), "both were refused")
+    wait_for(lambda: _release_state(ledger, package, "1.1") is ReleaseState.CONFIRMED, "the release is confirmed")
+    stand.post_hook({"feed": "ml/packages", "name": UNDISTURBED, "version": "1.1"})
+    refused = ("packages", "refs")
+    wait_for(lambda: all(faults.calls[name] - before[name] > DEVOPS_RETRIES for name in refused), "both were refused")
 
     faults.clear()
 
     assert _remains(stand, ledger, package) == undisturbed
+    assert _remains(stand, ledger, UNDISTURBED) == undisturbed
+
+
+# Flooded
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there before a storm."""
+
+    tip: str
+    rebuilds: frozenset[str]
+    runs: int
+    calls: Mapping[str, int]
+
+    @classmethod
+    def of(cls, stand: Stand, ledger: Ledger) -> "Before":
+        pipelines, faults = stand.organization.pipelines, stand.organization.faults
+        return cls(_tip(stand), _rebuilds(ledger), len(pipelines.builds), dict(faults.calls))
+
+
+def test_a_storm_of_hooks_is_few_rebuilds(stand: Stand, ledger: Ledger) -> None:
+    """1,000 hooks: 50 releases, each told of 20 times, in any order and by several senders at a time."""
+    for package in HOOKED:
+        publish(stand, package, "1.1", silent=True)
+    hooks = [{"feed": "ml/packages", "name": package, "version": "1.1"} for package in HOOKED * 20]
+    random.Random(7).shuffle(hooks)
+    before = Before.of(stand, ledger)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as senders:
+        answers = list(senders.map(lambda hook: stand.post_hook(hook).status_code, hooks))
+
+    assert Counter(answers) == {202: len(hooks)}
+    _check_storm(stand, ledger, before, began, [(package, "1.1") for package in HOOKED])
+    assert _pins(stand, HOOKED) == {package: {"1.1"} for package in HOOKED}
+
+
+def test_a_storm_of_releases_is_few_rebuilds(stand: Stand, ledger: Ledger) -> None:
+    """1,000 releases: 20 versions of each of 50 packages, which nobody tells of; the feed's change log does."""
+    releases = [(package, f"1.{number}") for number in range(1, 21) for package in STORMY]
+    for package, version in releases:
+        publish(stand, package, version, silent=True)
+    before = Before.of(stand, ledger)
+
+    began = time.monotonic()
+    assert stand.fire_timer().status_code == 202
+
+    _check_storm(stand, ledger, before, began, releases)
+    assert _pins(stand, STORMY) == {package: {"1.20"} for package in STORMY}
+
+
+def _check_storm(
+    stand: Stand, ledger: Ledger, before: Before, began: float, releases: Collection[tuple[str, str]]
+) -> None:
+    """Wait until the storm is over, and check what holds whatever its releases are."""
+    wait_for(lambda: ledger.waiting("main"), "a release is confirmed")
+    sent = time.monotonic()
+    wait_for(lambda: all(_is_over(ledger, *release) for release in releases[-1:]), "the last one is planned", seconds=200)
+    quiet(stand)
+    lasted = time.monotonic() - began
+    calls = stand.organization.faults.calls
+    print("LASTED", sent-began, lasted, {k: v - before.calls.get(k, 0) for k, v in calls.items()})
+    rebuilds = _rebuilds(ledger) - before.rebuilds
+    made = [ledger.get(rebuild_key("main", rebuild)) for rebuild in rebuilds]
+    commits = _trailers(stand, before.tip)
+    print(len(rebuilds), commits, [ (r.created, r.state, len(r.releases)) for r in made])
+    with ThreadPoolExecutor(8) as readers:
+        entries = list(readers.map(lambda release: _release(ledger, *release), releases))
+    print(Counter(str(entry and entry.state) for entry in entries))
+    assert len(rebuilds) <= ceil(lasted / SETTLE_SECONDS) + 1
+
+
+def _tip(stand: Stand) -> str:
+    return git("rev-parse", "main", at=stand.organization.repository.path).decode().strip()
+
+
+def _rebuilds(ledger: Ledger) -> frozenset[str]:
+    """The rebuilds that the ledger knows."""
+    return frozenset(parts[0] for parts in ledger._parts("main", "rebuilds"))
+
+
+def _trailers(stand: Stand, since: str) -> list[str]:
+    """The rebuilds that commits say they belong to, one for each commit."""
+    shown = "--format=%(trailers:key=Rebuild-Id,valueonly,separator=%x2C)"
+    return git("log", shown, f"{since}..main", at=stand.organization.repository.path).decode().split()
+
+
+def _pins(stand: Stand, packages: Iterable[str]) -> dict[str, set[str]]:
+    """The versions that environments pin."""
+    files = [_file(stand, f"storm-{number}/docker-context/requirements.txt") for number in range(STORM_ENVIRONMENTS)]
+    return {package: set(re.findall(rf"^{package}==(.*)$", "".join(files), re.MULTILINE)) for package in packages}
+
+
+def _release_state(ledger: Ledger, package: str, version: str) -> ReleaseState | None:
+    entry = _release(ledger, package, version)
+    return entry.state if entry else None
+
+
+def _is_over(ledger: Ledger, package: str, version: str) -> bool:
+    return _release_state(ledger, package, version) in (ReleaseState.PLANNED, ReleaseState.SETTLED)

@@ -9,22 +9,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 import pytest
 
 from local.azure_devops.repository import git
 from local.stand import Stand, StandSettings
 from shared.adapters.blob_ledger import BlobLedgerStore
-from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
-from shared.domain.states import RebuildState, ReleaseState
+from shared.domain.states import ReleaseState
 from shared.ledger import Ledger, rebuild_key, release_key, turn_key
 from shared.limits import DEVOPS_RETRIES
 from tests.environments import write_environment
 from tests.fakes.credential import StubCredential
-from tests.stand.conftest import RULES, commits_about, publish, queued, quiet, runs_about, state_of
+from tests.stand.conftest import RULES, commits_about, publish, queued, quiet, runs_about
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.stand
@@ -88,7 +86,6 @@ def _remains(stand: Stand, ledger: Ledger, package: str) -> object:
     """Commits, file, runs, and what the ledger says, without what is another for every release."""
     found = queued(stand, package, "1.1")
     quiet(stand)
-    repository = stand.organization.repository.path
     commits, runs = commits_about(stand, package), runs_about(stand, package)
     builds = [stand.organization.pipelines.build(run) for run in runs]
     entry = _release(ledger, package, "1.1")

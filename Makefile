@@ -15,7 +15,7 @@ test: setup ## all tests, on two processors
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: setup ## the tests of decisions and readers with many more drawn examples
-	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 3600 tests/domain tests/commandline $(ARGS)
+	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 3600 tests/domain tests/commandline tests/stand/test_reliability.py $(ARGS)
 
 bench: setup ## how the cost of an edit grows with the file
 	@PYTHONPATH=. $(PYTHON) benchmarks/reading.py

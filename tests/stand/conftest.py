@@ -89,19 +89,14 @@ def runs_about(stand: Stand, package: str) -> list[int]:
     return [build.id for build in builds if f"env-{package}/" in build.parameters["environments"]]
 
 
-def quiet(stand: Stand) -> None:
+def quiet(stand: Stand, *, seconds: float = 60) -> None:
     """Wait until both queues are empty: nothing is on its way any more."""
+    credential = StubCredential("https://storage.azure.com")
+    queues = [QueueClient(stand.azurite.queues, name, credential=credential) for name in ("signals", "rebuilds")]
 
     def empty() -> bool:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("REQUESTS_CA_BUNDLE", str(stand.certificates.bundle))
-            credential = StubCredential("https://storage.azure.com")
-            return all(
-                QueueClient(stand.azurite.queues, name, credential=credential)
-                .get_queue_properties()
-                .approximate_message_count
-                == 0
-                for name in ("signals", "rebuilds")
-            )
+        return all(queue.get_queue_properties().approximate_message_count == 0 for queue in queues)
 
-    wait_for(empty, "the queues are empty", seconds=120)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(stand.certificates.bundle))
+        wait_for(empty, "the queues are empty", seconds=seconds)

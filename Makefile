@@ -14,7 +14,7 @@ run: setup ## the whole story on this machine, without Azure: make run ARGS=--on
 test: setup ## all tests, on two processors
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: setup ## the tests of decisions and readers with many more drawn examples
+test-long: setup ## decisions and readers with many more drawn examples, storms of a thousand
 	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 3600 tests/domain tests/commandline tests/stand/test_reliability.py $(ARGS)
 
 bench: setup ## how the cost of an edit grows with the file

@@ -87,9 +87,10 @@ def finished(stand: Stand, version: str, before: str | None = None) -> dict[str,
     def look() -> dict[str, Any] | None:
         found = state_of(stand, "my-tool", version)
         rebuild = found["rebuild"] if found else None
+        if not found or not rebuild or rebuild["id"] == before:
+            return None
         # The rebuild finishes first, and settles its releases then.
-        over = rebuild and rebuild["state"] == "finished" and found["state"] == "settled"
-        return found if over and rebuild["id"] != before else None
+        return found if (found["state"], rebuild["state"]) == ("settled", "finished") else None
 
     return wait_for(look, f"my-tool {version} is rebuilt", seconds=240)
 

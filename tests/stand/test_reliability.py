@@ -33,7 +33,7 @@ DISTURBED = ("pkg-dies-after-push", "pkg-dies-after-run", "pkg-storage-restarts"
 HOOKED = tuple(f"pkg-hooked-{number:02}" for number in range(50))
 STORMY = tuple(f"pkg-stormy-{number:02}" for number in range(50))
 STORM_ENVIRONMENTS = 10
-# 1,000 hooks and 1,000 releases in the long run of the tests, a few hundred otherwise: what matters is that they overlap.
+# 1,000 hooks and 1,000 releases in the long run of the tests, otherwise as many as overlap.
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 DELIVERIES, STORMY_VERSIONS = (20, 20) if LONG else (5, 2)
 STORM_SECONDS = 1200 if LONG else 240

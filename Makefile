@@ -14,8 +14,9 @@ run: setup ## the whole story on this machine, without Azure: make run ARGS=--on
 test: setup ## all tests, on two processors
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: setup ## the tests of decisions, readers and promises with many more drawn examples
-	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 14400 tests/reliability tests/domain tests/commandline $(ARGS)
+test-long: setup ## decisions, readers and promises with many more drawn examples, storms of a thousand
+	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 14400 \
+		tests/reliability tests/domain tests/commandline tests/stand/test_reliability.py $(ARGS)
 
 bench: setup ## how the cost of an edit grows with the file
 	@PYTHONPATH=. $(PYTHON) benchmarks/reading.py

@@ -4,7 +4,7 @@ For tests and for a developer at work: `POST /_stand/faults` with `{"operation":
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -59,6 +59,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._switches: list[Switch] = []
+        self._actions: dict[str, Callable[[], None]] = {}
         self.calls: dict[str, int] = {}
 
     def set(self, operation: str, fault: Fault | str, times: int = 1, headers: Mapping[str, str] | None = None) -> None:
@@ -75,6 +76,19 @@ class Faults:
         """Switch everything off."""
         with self._lock:
             self._switches.clear()
+            self._actions.clear()
+
+    def then(self, operation: str, action: Callable[[], None]) -> None:
+        """Do something once: when the next call of an operation has taken effect, and before its answer goes out."""
+        with self._lock:
+            self._actions[operation] = action
+
+    def took_effect(self, operation: str) -> None:
+        """Do what was wished for this moment; the answer goes out after it."""
+        with self._lock:
+            action = self._actions.pop(operation, None)
+        if action:
+            action()
 
     def next(self, operation: str) -> Switch | None:
         """Count a call and tell what goes wrong with it."""

@@ -207,9 +207,10 @@ class Stand:
             self.app_url + path, params=query, headers={"x-functions-key": self.function_key}, timeout=60
         )
 
-    def post(self, path: str, body: object) -> requests.Response:
+    def post(self, path: str, body: object, *, seconds: float = 60) -> requests.Response:
         """Ask the app to do something."""
-        return requests.post(self.app_url + path, json=body, headers={"x-functions-key": self.function_key}, timeout=60)
+        headers = {"x-functions-key": self.function_key}
+        return requests.post(self.app_url + path, json=body, headers=headers, timeout=seconds)
 
     def post_hook(self, body: object) -> requests.Response:
         """Send something to the hook endpoint, with the secret."""
@@ -229,7 +230,7 @@ class Stand:
 
     def fire_timer(self) -> requests.Response:
         """Let the repair timer fire now, with the host's admin call."""
-        return self.post("/admin/functions/repair", {})
+        return self.post("/admin/functions/repair", {}, seconds=300)  # as long as a function may take
 
     def _make_agent(self) -> Agent:
         organization, names = self.organization, self.organization.names

@@ -182,6 +182,7 @@ class Api:
             base=f"{request.url.scheme}://{request.url.netloc}/{self.organization}",
         )
         response = await self._answer(operation, call)
+        await run_in_threadpool(self.faults.took_effect, operation.name)
         if self.recorded is not None:
             self.recorded.append(
                 Recorded(

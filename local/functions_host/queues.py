@@ -65,17 +65,20 @@ class QueueListener:
         await asyncio.to_thread(_create, self._queue)
         pause = 0.1
         while not self._stopping.is_set():
-            messages = []
-            if len(self._running) <= self._settings.new_batch_threshold:
-                messages = await self._receive()
+            if len(self._running) > self._settings.new_batch_threshold:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            messages = await self._receive()
             for message in messages:
                 task = asyncio.create_task(self._handle(message))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
+            if messages:
+                pause = 0.1
+                continue
             # Empty queues are asked less and less often, as the platform does.
-            longest = self._settings.max_polling_interval.total_seconds()
-            pause = 0.1 if messages else min(pause * 2, longest)
             await self._pause(pause)
+            pause = min(pause * 2, self._settings.max_polling_interval.total_seconds())
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def stop(self) -> None:

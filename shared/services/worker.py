@@ -26,6 +26,7 @@ from shared.services.quarantine import Quarantine
 from shared.services.rebuild import Rebuild
 from shared.services.repair import Repair
 from shared.services.rerun import is_planned
+from shared.services.turns import Turns
 
 
 class Worker:
@@ -59,6 +60,7 @@ class Worker:
         self._quarantine = quarantine
         self._clock = clock
         self._suspended = suspended
+        self._turns = Turns()
 
     def signal(self, text: str, dequeue_count: int = 1) -> None:
         """Do what a message of the queue `signals` asks for."""
@@ -85,6 +87,17 @@ class Worker:
         except InvalidInput as problem:
             self._set_aside(text, str(problem))
             return
+        if turn != Turn(turn.target, tries=turn.tries):
+            self._take(turn)  # it is about something of its own
+        elif self._turns.begin(turn):
+            try:
+                self._take(turn)
+            finally:
+                # The message of this turn is still there. Whatever happens before the next one is sent, it comes again.
+                if following := self._turns.end(turn):
+                    self._rebuilds.send(messages.encode(following))
+
+    def _take(self, turn: Turn) -> None:
         try:
             self._rebuild().turn(turn)
         except (Transient, Conflict) as problem:

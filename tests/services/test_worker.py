@@ -11,6 +11,7 @@ from shared.errors import ServiceUnavailable, Throttled
 from shared.ledger import TurnEntry, turn_key
 from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, TRIES
 from shared.messages import Turn, decode_turn, encode
+from tests.reliability.actors import Actor, stop_at_every_call
 from tests.services.world import FEED, HOPELESS, World
 
 
@@ -258,3 +259,48 @@ def test_no_secret_is_ever_written_or_logged(caplog: pytest.LogCaptureFixture) -
     assert canary.encode() not in written
     assert canary not in caplog.text
     assert canary not in "".join(commit.message for commit in world.repository.history())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_turns_that_come_while_one_is_under_way_in_this_process_ask_nothing_and_are_one_after_it(fails: bool) -> None:
+    world = World()
+    world.publish()
+    world.step()
+    world.clock.advance(timedelta(minutes=3))
+    stop_at_every_call(world.repository)
+    text = world.rebuilds.receive()
+    assert text
+    first = Actor(lambda: world.app.worker.turn(text))
+    first.step()
+    asked = len(world.store.calls)
+
+    for tries in (0, 7, 3):
+        world.app.worker.turn(encode(Turn("main", tries=tries)))
+
+    assert len(world.store.calls) == asked
+    assert not world.rebuilds.waiting
+    if fails:
+        world.repository.fail("tip", "before", ServiceUnavailable("away"))
+    first.finish()
+    assert first.problem is None
+    following = [decode_turn(message.text) for message in world.rebuilds.waiting]
+    assert sorted(turn.tries for turn in following) == ([1, 7] if fails else [7])
+    world.work()
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+def test_a_turn_about_something_of_its_own_waits_for_no_other() -> None:
+    world = World()
+    world.publish()
+    world.work()
+    wish = Turn("main", held=True)
+    stop_at_every_call(world.store)
+    first = Actor(lambda: world.app.worker.turn(encode(Turn("main"))))
+    first.step()
+    asked = len(world.store.calls)
+
+    world.app.worker.turn(encode(wish))
+
+    assert len(world.store.calls) > asked
+    first.finish()
+    assert not world.rebuilds.waiting

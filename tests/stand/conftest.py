@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from azure.storage.queue import QueueClient
 
 from local.azure_devops.repository import git
 from local.stand import Stand, StandSettings
 from local.wheels import empty_wheel
 from tests.environments import write_environment
+from tests.fakes.credential import StubCredential
 from tests.waiting import wait_for
 
 PACKAGES = (
@@ -85,3 +87,16 @@ def runs_about(stand: Stand, package: str) -> list[int]:
     """The runs that rebuild a package's environment."""
     builds = stand.organization.pipelines.builds
     return [build.id for build in builds if f"env-{package}/" in build.parameters["environments"]]
+
+
+def quiet(stand: Stand, *, seconds: float = 60) -> None:
+    """Wait until both queues are empty: nothing is on its way any more."""
+    credential = StubCredential("https://storage.azure.com")
+    queues = [QueueClient(stand.azurite.queues, name, credential=credential) for name in ("signals", "rebuilds")]
+
+    def empty() -> bool:
+        return all(queue.get_queue_properties().approximate_message_count == 0 for queue in queues)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(stand.certificates.bundle))
+        wait_for(empty, "the queues are empty", seconds=seconds)

@@ -82,12 +82,15 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 
 
 def finished(stand: Stand, version: str, before: str | None = None) -> dict[str, Any]:
-    """Wait until a release's rebuild is finished, and is another one than before."""
+    """Wait until a release is settled by a rebuild that is finished, and is another one than before."""
 
     def look() -> dict[str, Any] | None:
         found = state_of(stand, "my-tool", version)
         rebuild = found["rebuild"] if found else None
-        return found if rebuild and rebuild["state"] == "finished" and rebuild["id"] != before else None
+        if not found or not rebuild or rebuild["id"] == before:
+            return None
+        # The rebuild finishes first, and settles its releases then.
+        return found if (found["state"], rebuild["state"]) == ("settled", "finished") else None
 
     return wait_for(look, f"my-tool {version} is rebuilt", seconds=240)
 

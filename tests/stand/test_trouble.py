@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from local.stand import Stand
-from tests.stand.conftest import commits_about, publish, queued, runs_about, state_of
+from tests.stand.conftest import commits_about, publish, queued, quiet, runs_about, state_of
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.stand
@@ -21,7 +21,7 @@ def test_doubled_hooks_change_nothing(stand: Stand) -> None:
     for _ in range(2):
         stand.post_hook({"feed": "ml/packages", "name": "pkg-twice", "version": "1.1.0"})
     stand.fire_timer()
-    _quiet(stand)
+    quiet(stand)
     assert len(commits_about(stand, "pkg-twice")) == 1
     assert len(runs_about(stand, "pkg-twice")) == 1
 
@@ -192,24 +192,3 @@ def test_what_is_not_known_is_404(stand: Stand) -> None:
 def _post(stand: Stand, body: bytes) -> requests.Response:
     headers = {"X-Rebuilder-Secret": stand.hook_secret, "Content-Type": "application/json"}
     return requests.post(f"{stand.app_url}/api/hooks", data=body, headers=headers, timeout=30)
-
-
-def _quiet(stand: Stand) -> None:
-    """Wait until both queues are empty: nothing is on its way any more."""
-    from azure.storage.queue import QueueClient
-
-    from tests.fakes.credential import StubCredential
-
-    def empty() -> bool:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("REQUESTS_CA_BUNDLE", str(stand.certificates.bundle))
-            credential = StubCredential("https://storage.azure.com")
-            return all(
-                QueueClient(stand.azurite.queues, name, credential=credential)
-                .get_queue_properties()
-                .approximate_message_count
-                == 0
-                for name in ("signals", "rebuilds")
-            )
-
-    wait_for(empty, "the queues are empty")

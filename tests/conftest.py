@@ -14,7 +14,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 # Whole files go to one of two processors: the longest ones begin first, so that none is left over at the end.
-_LONGEST_FIRST = ("test_pipeline.py", "test_sample.py", "test_run.py", "test_trouble.py", "test_sources.py", "steps/")
+_LONGEST_FIRST = (
+    "stand/test_pipeline.py", "local/test_sample.py", "stand/test_reliability.py", "local/test_run.py",
+    "reliability/test_model.py", "reliability/test_crashes.py", "stand/test_trouble.py", "stand/test_sources.py",
+    "tests/steps/",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,8 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item.get_closest_marker("long") is None]
 
     def rank(item: pytest.Item) -> int:
-        stand = "/stand/" in str(item.path) or "/local/" in str(item.path) or "/steps/" in str(item.path)
-        found = [at for at, name in enumerate(_LONGEST_FIRST) if stand and name in str(item.path)]
+        found = [at for at, name in enumerate(_LONGEST_FIRST) if name in item.path.as_posix()]
         return found[0] if found else len(_LONGEST_FIRST)
 
     items.sort(key=rank)

@@ -103,8 +103,8 @@ class Confirm:
         entry = self._ledger.read(key)
         if entry is None:
             entry = ReleaseEntry.new(target.name, release, signal.source, self._clock.now())
-            self._ledger.create(key, entry)
-            entry = self._ledger.get(key)
+            if not self._ledger.create(key, entry):
+                entry = self._ledger.get(key)
             event("release_signalled", target=target.name, release=release, source=signal.source)
         if signal.attempt and is_planned(self._ledger, entry, signal.attempt, signal.environments):
             event("rerun_known", target=target.name, release=release, attempt=signal.attempt)

@@ -106,10 +106,11 @@ class Rebuild:
 
     def _plan_next(self, target: Target, rerun: Rerun | None, *, held: bool) -> Plan | None:
         """Plan what is due, and record the plan; None if there is nothing to do."""
-        releases = self._rerun_in_hand(target, rerun) if rerun else self._due(target)
+        entries = self._rerun_in_hand(target, rerun) if rerun else self._due(target)
+        releases = [entry.release for entry in entries if entry.release]
         if rerun and rerun.environments and self._waits(target, rerun.release):
             rerun = None  # it is planned for all of them first, or nobody would plan it for the others
-        if not rerun and (parked := self._parked(target, releases)):
+        if not rerun and (parked := self._parked(target, entries)):
             return parked
         if not rerun and (releases or held):
             releases = [*releases, *self._holding.releases(target.name, every=held, besides=releases)]
@@ -152,10 +153,9 @@ class Rebuild:
         done = self._ledger.get(release_key(target.name, rerun.release)).reruns
         return ByHand(len(done) + 1, rerun.environments)
 
-    def _parked(self, target: Target, releases: Iterable[Release]) -> Plan | None:
+    def _parked(self, target: Target, entries: Iterable[ReleaseEntry]) -> Plan | None:
         """The plan of a parked rebuild whose commit is on the branch: it is resumed, since nothing is left to edit."""
-        for release in releases:
-            entry = self._ledger.get(release_key(target.name, release.id))
+        for entry in entries:
             rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
             if rebuild and rebuild.state is RebuildState.PARKED:
                 plan = self._ledger.get(plan_key(target.name, rebuild.id))
@@ -173,14 +173,14 @@ class Rebuild:
             plan = plan.again()
         return plan
 
-    def _rerun_in_hand(self, target: Target, rerun: Rerun) -> list[Release]:
+    def _rerun_in_hand(self, target: Target, rerun: Rerun) -> list[ReleaseEntry]:
         entry = self._ledger.get(release_key(target.name, rerun.release))
         seen = entry.state in (ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED)
-        return [entry.release] if seen and entry.release and self._is_open(target, rerun) else []
+        return [entry] if seen and entry.release and self._is_open(target, rerun) else []
 
-    def _due(self, target: Target) -> list[Release]:
+    def _due(self, target: Target) -> list[ReleaseEntry]:
         """What waits, once the first of it has waited for the settle time: nothing that follows makes that longer."""
-        now, releases, oldest = self._clock.now(), [], None
+        now, entries, oldest = self._clock.now(), [], None
         for waiting in self._ledger.waiting(target.name):
             left = (oldest or waiting.since) + self._settle_time - now
             if left > timedelta():
@@ -190,11 +190,11 @@ class Rebuild:
             entry = self._ledger.read(release_key(target.name, waiting.release))
             waits = entry is not None and entry.state is ReleaseState.CONFIRMED
             if entry and entry.release and waits and entry.waiting_since == waiting.since:
-                releases.append(entry.release)
+                entries.append(entry)
                 oldest = oldest or waiting.since
             else:
                 self._ledger.delete(waiting_key(target.name, waiting))  # left over: it has been dealt with
-        return releases
+        return entries
 
     def _waits(self, target: Target, release: ReleaseId) -> bool:
         entry = self._ledger.get(release_key(target.name, release))
@@ -209,12 +209,13 @@ class Rebuild:
 
     def _take_up(self, plan: Plan) -> None:
         """Write into the releases that a plan deals with them: they are planned, or settled by it."""
+        # What is held is marked first: a release that is settled without its mark would never be looked at again.
+        if not plan.asked_for:  # a rerun of some environments says nothing of the others
+            self._holding.mark(plan)
         for release in plan.releases:
             entry = self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
             if entry.waiting_since and entry.state is not ReleaseState.CONFIRMED:
                 self._ledger.delete(waiting_key(plan.target, WaitingEntry(entry.waiting_since, entry.id)))
-        if not plan.asked_for:  # a rerun of some environments says nothing of the others
-            self._holding.mark(plan)
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
         return entry.planned(plan, self._clock.now()) if self._takes(plan, entry) else entry
@@ -378,8 +379,8 @@ class Rebuild:
         self, target: str, release: ReleaseId, change: Callable[[ReleaseEntry], ReleaseEntry]
     ) -> ReleaseEntry:
         key = release_key(target, release)
-        entry = self._ledger.get(key)
-        return self._ledger.update(key, lambda present: change(present or entry)) or entry
+        entry = self._ledger.update(key, lambda present: change(present) if present else None)
+        return entry or self._ledger.get(key)
 
 
 def commit_message(plan: Plan) -> str:

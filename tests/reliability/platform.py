@@ -175,14 +175,14 @@ class Platform:
         worker.begin(lambda app: app.repair.run())
         worker.finish()
 
-    def recover(self) -> None:
+    def recover(self, rounds: int = 4) -> None:
         """What heals everything: the workers go on, the timer fires a few times, every queue is worked off."""
         for part in self.parts:
             part.faults.clear()
             part.lost.clear()
         for worker in self.workers:
             worker.finish()
-        for _ in range(4):
+        for _ in range(rounds):
             self.run()
             self.pipeline_works()
             self.run()

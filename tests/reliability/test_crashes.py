@@ -8,7 +8,7 @@ import pytest
 
 from tests.reliability.invariants import Watch
 from tests.reliability.platform import Platform
-from tests.services.world import World
+from tests.services.world import RULES, SAMPLE, World
 
 TRAINING = "training/environment.yml"
 PAIRS = 500
@@ -85,6 +85,35 @@ def test_killed_at_any_two_stops_the_outcome_is_the_same(undisturbed: tuple[dict
 
     for pair in random.Random(7).sample(pairs, PAIRS):
         assert_same(pair, expected)
+
+
+def held(crashes: Iterable[int] = ()) -> Platform:
+    """A release that is held by rules that cannot be followed, and goes on when they are mended."""
+    world = World({**SAMPLE, "rebuilder.yml": b"deliver: [\n"})
+    platform = Platform(world)
+    watch = Watch(world)
+    platform.timer()
+    platform.crash_at(*crashes)
+    world.feed.publish("our-package", "1.1")
+    platform.hook({"feed": "ml/packages", "name": "our-package", "version": "1.1"})
+    platform.run()
+    assert world.commits == []
+    world.repository.commit({"rebuilder.yml": RULES})
+    platform.recover(rounds=2)
+    watch.check_end(heard_of={("our-package", "1.1"): 1})
+    return platform
+
+
+def test_what_is_held_when_somebody_dies_is_not_forgotten() -> None:
+    undisturbed = held()
+    files = undisturbed.world.repository.files()
+    assert files["training/context/requirements.txt"] == b"pandas==2.0\nour-package==1.1\n"
+
+    for stop in range(1, undisturbed.stops + 1):
+        platform = held((stop,))
+        assert platform.crashes, f"nobody died at {stop}"
+        assert platform.world.repository.files() == files, platform.crashes
+        assert platform.world.commits == undisturbed.world.commits, platform.crashes
 
 
 @pytest.mark.long

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,8 +60,9 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(organization: Organization, checkout: Checkout) -> Pipeline:
-    return Pipeline(organization, checkout.job)
+def pipeline(organization: Organization, checkout: Checkout) -> Iterator[Pipeline]:
+    yield Pipeline(organization, checkout.job)
+    organization.faults.clear()
 
 
 def test_the_second_run_of_the_same_work_ends_and_names_the_first(pipeline: Pipeline) -> None:

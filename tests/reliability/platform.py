@@ -175,20 +175,26 @@ class Platform:
         worker.begin(lambda app: app.repair.run())
         worker.finish()
 
-    def recover(self, rounds: int = 4) -> None:
-        """What heals everything: the workers go on, the timer fires a few times, every queue is worked off."""
+    def recover(self, least: int = 3, most: int = 10) -> None:
+        """What heals everything: the workers go on, the timer fires a few times, every queue is worked off.
+
+        What was parked takes some rounds: a rebuild goes on, its runs are worked off, and those that follow them.
+        """
         for part in self.parts:
             part.faults.clear()
             part.lost.clear()
         for worker in self.workers:
             worker.finish()
-        for _ in range(rounds):
+        for done in range(1, most + 1):
             self.run()
             self.pipeline_works()
             self.run()
             self.world.clock.advance(timedelta(minutes=20))
             self.timer()
-        self.run()
+            self.run()
+            going = any(run.result is None for run in self.world.pipeline.runs)
+            if done >= least and not going and not self.world.app.ledger.following("main"):
+                return
 
     def pipeline_works(self) -> None:
         """Every run that is not over is worked off; nobody tells."""

@@ -99,7 +99,7 @@ def held(crashes: Iterable[int] = ()) -> Platform:
     platform.run()
     assert world.commits == []
     world.repository.commit({"rebuilder.yml": RULES})
-    platform.recover(rounds=2)
+    platform.recover(least=2)
     watch.check_end(heard_of={("our-package", "1.1"): 1})
     return platform
 

@@ -157,7 +157,8 @@ class Rebuild:
         """The plan of a parked rebuild whose commit is on the branch: it is resumed, since nothing is left to edit."""
         for entry in entries:
             rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
-            if rebuild and rebuild.state is RebuildState.PARKED:
+            # One that is underway was resumed by a worker that died before it had taken the turn for it.
+            if rebuild and (rebuild.state is RebuildState.PARKED or rebuild.is_underway):
                 plan = self._ledger.get(plan_key(target.name, rebuild.id))
                 if rebuild.commit or self._pushed(target, plan):
                     self._change(rebuild, self._resumed)

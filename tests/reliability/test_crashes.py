@@ -6,6 +6,9 @@ from itertools import combinations
 
 import pytest
 
+from shared.domain.states import EnvironmentState, RebuildState
+from shared.errors import ServiceUnavailable
+from shared.ledger import rebuild_key
 from tests.reliability.invariants import Watch
 from tests.reliability.platform import Platform
 from tests.services.world import RULES, SAMPLE, World
@@ -114,6 +117,40 @@ def test_what_is_held_when_somebody_dies_is_not_forgotten() -> None:
         assert platform.crashes, f"nobody died at {stop}"
         assert platform.world.repository.files() == files, platform.crashes
         assert platform.world.commits == undisturbed.world.commits, platform.crashes
+
+
+def parked(crashes: Iterable[int] = ()) -> tuple[Platform, int]:
+    """A rebuild that is parked after its commit, and goes on when its release is told of again."""
+    world = World()
+    platform = Platform(world)
+    watch = Watch(world)
+    platform.timer()
+    world.pipeline.fail("queue", "before", ServiceUnavailable("away"))
+    world.publish()
+    assert world.step()
+    assert world.step()
+    (message,) = world.rebuilds.waiting
+    world.rebuilds.waiting.clear()
+    world.fail_for_good(message.text, "rebuilds")
+    assert world.rebuild().state is RebuildState.PARKED
+    platform.crash_at(*crashes)
+    platform.hook({"feed": "ml/packages", "name": "our-package", "version": "1.1"})
+    platform.run()
+    stops = platform.stops
+    platform.recover(least=2)
+    watch.check_end(heard_of={("our-package", "1.1"): 1})
+    return platform, stops
+
+
+def test_a_parked_rebuild_goes_on_whenever_somebody_dies() -> None:
+    undisturbed, stops = parked()
+    assert undisturbed.world.rebuild().state is RebuildState.FINISHED
+
+    for stop in range(1, stops + 1):
+        world = parked((stop,))[0].world
+        rebuild = world.app.ledger.get(rebuild_key("main", undisturbed.world.rebuild().id))
+        states = [e.state for e in rebuild.environments]
+        assert states == [EnvironmentState.REGISTERED] * 2, f"stop {stop}"
 
 
 @pytest.mark.long

@@ -233,7 +233,10 @@ class Rebuild:
         if entry.state is ReleaseState.CONFIRMED:
             return entry.release in plan.releases  # or the feed had news of it since
         # A worker that planned while another one carried out what waits comes too late: that plan stands.
-        return entry.state is ReleaseState.SETTLED and self._holding.says_more(plan, entry)
+        if entry.state is not ReleaseState.SETTLED or not self._holding.says_more(plan, entry):
+            return False
+        # A release that was rebuilt goes on showing by which rebuild, until there is another one.
+        return entry.rebuild is None or (plan.writes and plan.acts_on(entry.id))
 
     # Carrying out
 

@@ -92,6 +92,23 @@ class TestHeldReleases:
         assert world.known() == entry
         assert [key for key in world.store.blobs if "/plans/" in key] == plans
 
+    def test_a_look_at_what_is_held_for_one_leaves_what_was_rebuilt_for_others(self) -> None:
+        comment = b"our-package==1.0  # rebuilder: hold\n"
+        world = World({**SAMPLE, **environment("scoring", comment)})
+        world.publish()
+        world.work()
+        (run,) = world.pipeline.runs
+        world.build(run)
+        world.tell_of(run)
+        world.work()
+        before = world.known()
+        assert held(world) == [("repository", "our-package 1.1")]
+
+        timer(world)
+
+        assert world.known() == before
+        assert world.rebuild().state is RebuildState.FINISHED
+
     def test_another_release_lets_those_go_on_that_need_it(self) -> None:
         files = environment("training", b"our-package==1.0\nour-library==1.0\n")
         world = World({**files, "rebuilder.yml": RULES})

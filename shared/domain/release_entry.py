@@ -95,6 +95,9 @@ class ReleaseEntry:
         acts = plan.writes and plan.acts_on(self.id)
         state = ReleaseState.PLANNED if acts else ReleaseState.SETTLED
         what = f"planned at {plan.commit[:8]} as rebuild {plan.id}" if acts else f"settled by plan {plan.id}"
+        if self.rebuild and not acts and not plan.attempt:
+            # It goes on showing by which rebuild it was rebuilt, until there is another one.
+            return self._to(state, at, f"nothing new to do by plan {plan.id}", news=False)
         reruns = (*self.reruns, plan.id) if plan.attempt == len(self.reruns) + 1 else self.reruns
         rebuild = plan.id if acts else None
         return self._to(state, at, what, plan=plan.id, rebuild=rebuild, reruns=reruns, news=False)

@@ -109,6 +109,24 @@ class TestHeldReleases:
         assert world.known() == before
         assert world.rebuild().state is RebuildState.FINISHED
 
+    def test_a_look_during_a_rebuild_leaves_that_rebuild_in_sight_when_it_is_over(self) -> None:
+        world = World({**SAMPLE, **environment("scoring", b"our-package==1.0  # rebuilder: hold\n")})
+        world.publish()
+        world.work()
+        rebuild = world.rebuild().id
+
+        timer(world)  # what is held waits for the end of the rebuild
+        (run,) = world.pipeline.runs
+        world.build(run)
+        world.tell_of(run)
+        world.work()
+
+        found = world.app.status.release(name="our-package", version="1.1")["targets"][0]
+        assert (found["state"], found["rebuild"]["id"]) == ("settled", rebuild)
+        states = {row["path"]: row["state"] for row in found["environments"]}
+        assert states == {TRAINING: "registered", "scoring/environment.yml": None}
+        assert any("planned again" in step.what for step in world.known().history)
+
     def test_another_release_lets_those_go_on_that_need_it(self) -> None:
         files = environment("training", b"our-package==1.0\nour-library==1.0\n")
         world = World({**files, "rebuilder.yml": RULES})

@@ -62,7 +62,7 @@ class TestRequirements:
             ('RUN ["bash", "-c", "pip install our-pkg==1.0"]', 2),
             ("RUN <<EOF\nset -e\npip install our-pkg==1.0\nEOF", 4),
             ("RUN <<-'END' bash\n\tpip install \\\n\t  our-pkg==1.0\n\tEND", 4),
-            ("RUN --mount=type=cache,target=/root/.cache pip install our-pkg==1.0", 2),
+            ("RUN --mount=type=cache,target=/var/cache/pip pip install our-pkg==1.0", 2),
             ("ONBUILD RUN pip install our-pkg==1.0", 2),
             ("RUN cat <<EOF > r.txt\n# our-pkg==9\nour-pkg==1.0\nEOF", 4),
             ("COPY <<EOF /r.txt\nour-pkg==1.0\nEOF", 3),

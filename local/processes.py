@@ -13,16 +13,21 @@ class StandError(Exception):
     """The stand cannot do what it was asked to; one line tells why."""
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+# Bound and never listening: so the system gives their ports to nobody else, neither between the choice and the server's
+# start, nor while a server is being restarted. Who names such a port and sets SO_REUSEADDR, as servers do, can have it.
+_held: list[socket.socket] = []
+
+
+def hold_ports(count: int) -> list[int]:
+    """Ports of the loopback address for servers to be started: nobody gets them by chance while this process lives."""
+    chosen = []
+    for _ in range(count):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("127.0.0.1", 0))
+        _held.append(one)
+        chosen.append(int(one.getsockname()[1]))
+    return chosen
 
 
 def check_free(port: int, what: str) -> int:
@@ -73,12 +78,13 @@ class Process:
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self._process is None or self._process.poll() is not None:
-                raise StandError(f"{self.name} did not start: {self.last_line()}")
             with socket.socket() as probe:
                 probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
+                is_served = probe.connect_ex(("127.0.0.1", port)) == 0
+            if not self.is_running:  # whoever serves the port then is somebody else
+                raise StandError(f"{self.name} did not start: {self.last_line()}")
+            if is_served:
+                return
             time.sleep(0.05)
         raise StandError(f"{self.name} does not listen on port {port} after {seconds:.0f} s; see {self.log}")
 

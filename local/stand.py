@@ -13,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
+from azure.core.exceptions import AzureError
 from azure.storage.blob import ContainerClient
 
 from local.agent.agent import Agent, Place
@@ -27,7 +28,7 @@ from local.certificates import make_certificates
 from local.environments import PROJECT, SAMPLE, Served, serve_repository
 from local.identity import PATH as IDENTITY_PATH
 from local.identity import make_token
-from local.processes import Process, StandError, free_ports
+from local.processes import Process, StandError, hold_ports
 from local.pythons import find_python
 from local.upstream import Upstream
 
@@ -119,7 +120,7 @@ class Stand:
         self.token_lifetime = 600
         folder = settings.folder
         _take_over(folder, settings.repository)
-        devops_port, blob_port, queue_port, functions_port, ml_port, proxy_port = free_ports(6)
+        devops_port, blob_port, queue_port, functions_port, ml_port, proxy_port = hold_ports(6)
         self.functions_port = settings.port or functions_port
         self.served: Served = serve_repository(settings.repository, folder / "azure-devops" / "repository.git")
         self.organization = Organization(
@@ -255,7 +256,10 @@ class Stand:
 
     def _create_container(self) -> None:
         """What Azure ML makes with a workspace: the container of its default datastore."""
-        self._container(CONTAINER).create_container()
+        try:
+            self._container(CONTAINER).create_container()
+        except AzureError as problem:
+            raise StandError(f"Azurite does not answer: {self.azurite.process.last_line()}") from problem
 
     def _container(self, name: str) -> ContainerClient:
         return ContainerClient(
@@ -263,6 +267,7 @@ class Stand:
             name,
             credential={"account_name": ACCOUNT, "account_key": ACCOUNT_KEY},
             connection_verify=str(self.certificates.bundle),
+            retry_total=0,  # it is on this machine, and it listens
         )
 
     def _subscribe(self) -> None:

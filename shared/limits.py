@@ -152,8 +152,8 @@ DEVOPS_FIRST_PAUSE = 0.8
 # is the list of a repository's files, some 500 bytes for each.
 ANSWER_BYTES = 64 * 1024 * 1024
 
-# How long one call to Azure DevOps may stay silent, in seconds: to connect, and between two reads. The SDK's own default
-# of 100 s is most of a function's life.
+# How long one call to Azure DevOps may stay silent, in seconds: to connect, and between two reads. The SDK's own
+# default of 100 s is most of a function's life.
 REQUEST_SECONDS = 60
 
 # host.json's maxDequeueCount: a message that is handed out for this time is parked by ourselves, before the platform

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import free_ports
+from local.processes import hold_ports
 from shared.adapters.azure_devops.connection import IdentityAuthentication
 from shared.adapters.azure_devops.downloads import Downloads
 from shared.adapters.wheel import Unusable
@@ -114,7 +114,7 @@ def test_a_storage_that_refuses_is_unavailable_and_says_nothing_secret(
 
 
 def test_a_storage_that_does_not_answer_leaves_nothing_secret_behind(service: Host, downloads: Downloads) -> None:
-    service.answers["/w"] = redirect(f"http://127.0.0.1:{free_ports(1)[0]}/w?{SECRET}")
+    service.answers["/w"] = redirect(f"http://127.0.0.1:{hold_ports(1)[0]}/w?{SECRET}")
     with pytest.raises(ServiceUnavailable) as raised:
         fetch(downloads, f"{service.url}/w")
     assert str(raised.value) == "downloading: ConnectionError"

@@ -21,7 +21,7 @@ from local.azure_devops.server import Organization
 from local.azurite import Azurite
 from local.certificates import make_certificates
 from local.environments import SAMPLE, serve_repository
-from local.processes import free_ports
+from local.processes import hold_ports
 from local.upstream import Upstream, UpstreamFile
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
@@ -67,7 +67,7 @@ def _running(served: Path, folder: Path) -> Iterator[Organization]:
         cache.clear()
     Client._locations_cache.clear()
     shutil.copytree(served, folder / "repository.git")
-    made = Organization(port=free_ports(1)[0], folder=folder, upstream=OnePackageUpstream(folder / "public"))
+    made = Organization(port=hold_ports(1)[0], folder=folder, upstream=OnePackageUpstream(folder / "public"))
     made.start()
     try:
         yield made
@@ -159,7 +159,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     """The storage emulator."""
     folder = tmp_path_factory.mktemp("azurite")
     certificates = make_certificates(folder / "certificates")
-    blob_port, queue_port = free_ports(2)
+    blob_port, queue_port = hold_ports(2)
     made = Azurite(
         node_modules=PROJECT / "node_modules",
         folder=folder,

@@ -15,7 +15,7 @@ from local.azure_ml.server import AzureML as StandIn
 from local.certificates import make_certificates
 from local.faults import Fault
 from local.identity import make_token
-from local.processes import free_ports
+from local.processes import hold_ports
 from shared.adapters.azure_ml import AzureMLWorkspaces
 from shared.domain.targets import Workspace
 from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable, Throttled
@@ -65,7 +65,7 @@ class StandWorld:
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     folder = tmp_path_factory.mktemp("azure-ml")
     certificates = make_certificates(folder, ("localhost", *HOSTS))
-    port, proxy_port = free_ports(2)
+    port, proxy_port = hold_ports(2)
     made = StandIn(port=port, certificates=certificates, workspaces=("training",))
     proxy = Proxy(proxy_port, dict.fromkeys(HOSTS, port))
     made.start()

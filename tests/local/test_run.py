@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.azure_devops.repository import git
-from local.processes import free_ports
+from local.processes import hold_ports
 from tests.environments import write_environment
 from tests.local.index import Index
 from tests.local.running import run, run_here
@@ -147,7 +147,7 @@ def test_what_is_never_rebuilt_is_said_in_one_line(tmp_path: Path) -> None:
         return run(tmp_path / f"of-{folder.name}", *arguments, PIP_NO_INDEX="1")
 
     with ThreadPoolExecutor() as pool:
-        done = list(pool.map(run_on, (empty, broken, held), free_ports(3)))
+        done = list(pool.map(run_on, (empty, broken, held), hold_ports(3)))
 
     assert [one.returncode for one in done] == [1, 1, 0]
     assert "has no Azure ML environment" in done[0].stderr

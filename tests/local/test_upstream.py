@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from local.azure_devops.server import Organization
-from local.processes import free_ports
+from local.processes import hold_ports
 from local.upstream import Upstream, UpstreamDown
 from tests.local.index import Index
 
@@ -64,11 +64,11 @@ def test_a_failing_index_is_no_answer(index: Index, status: int) -> None:
 
 def test_an_index_that_is_not_there_is_no_answer() -> None:
     with pytest.raises(UpstreamDown, match="does not answer"):
-        Upstream(f"http://127.0.0.1:{free_ports(1)[0]}/simple/").files("left-pad")
+        Upstream(f"http://127.0.0.1:{hold_ports(1)[0]}/simple/").files("left-pad")
 
 
 def test_the_feed_says_so_instead_of_having_no_such_package(index: Index, tmp_path: Path) -> None:
-    organization = Organization(port=free_ports(1)[0], folder=tmp_path, upstream=Upstream(index.url))
+    organization = Organization(port=hold_ports(1)[0], folder=tmp_path, upstream=Upstream(index.url))
     organization.start()
     page = f"{organization.feed_index(organization.feed_password)}left-pad/"
     try:

@@ -15,7 +15,7 @@ from local.azure_devops.api import AUDIENCE
 from local.azure_devops.server import Organization
 from local.environments import SAMPLE, serve_repository
 from local.identity import make_token
-from local.processes import free_ports
+from local.processes import hold_ports
 from local.wheels import empty_wheel
 from shared.domain.targets import Workspace
 from shared.steps.work import Job
@@ -35,7 +35,7 @@ def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organizat
     """A feed without upstream."""
     folder = tmp_path_factory.mktemp("feed")
     serve_repository(SAMPLE, folder / "repository.git")
-    made = Organization(port=free_ports(1)[0], folder=folder)
+    made = Organization(port=hold_ports(1)[0], folder=folder)
     for name, version, requires in (
         ("our-package", "1.0", ()),
         ("our-package", "1.1", ("our-helper>=2",)),

@@ -12,6 +12,7 @@ from functools import cache
 
 from shared import messages
 from shared.domain.carried import CarriedEntry
+from shared.domain.commit_message import commit_message, is_commit_of
 from shared.domain.plan import ByHand, Plan
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
@@ -41,8 +42,6 @@ from shared.services.queueing import Queueing
 from shared.services.reading import Reader
 from shared.services.rerun import is_planned
 from shared.services.waking import Waking
-
-TRAILER = "Rebuild-Id"
 
 
 class Rebuild:
@@ -219,7 +218,11 @@ class Rebuild:
                 self._ledger.delete(waiting_key(plan.target, WaitingEntry(entry.waiting_since, entry.id)))
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
-        return entry.planned(plan, self._clock.now()) if self._takes(plan, entry) else entry
+        if not self._takes(plan, entry):
+            return entry
+        # Looked at after the release was read: who was held up meanwhile does not bring back what is over.
+        rebuild = self._ledger.read(rebuild_key(plan.target, plan.id))
+        return entry.planned(plan, self._clock.now()) if rebuild is None or rebuild.is_underway else entry
 
     def _is_due(self, target: Target, plan: Plan, release: Release) -> bool:
         return self._takes(plan, self._ledger.get(release_key(target.name, release.id)))
@@ -229,7 +232,7 @@ class Rebuild:
         if entry.plan == plan.id and entry.state is not ReleaseState.CONFIRMED:
             return False
         if plan.attempt:
-            return True
+            return plan.attempt == len(entry.reruns) + 1 or plan.id in entry.reruns
         if entry.state is ReleaseState.CONFIRMED:
             return entry.release in plan.releases  # or the feed had news of it since
         # A worker that planned while another one carried out what waits comes too late: that plan stands.
@@ -290,11 +293,11 @@ class Rebuild:
         return rebuild
 
     def _commit(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> RebuildEntry:
-        if not plan.edits:
-            what = f"nothing to write: builds {plan.commit[:8]}"
-            return self._change(rebuild, lambda entry: entry.committed(plan.commit, what, self._clock.now()))
         repository = self._services.repository(target)
         tip = repository.tip()
+        if tip == plan.commit and not plan.edits:
+            what = f"nothing to write: builds {plan.commit[:8]}"
+            return self._change(rebuild, lambda entry: entry.committed(plan.commit, what, self._clock.now()))
         if tip == plan.commit:
             try:
                 commit = repository.push(plan.commit, commit_message(plan), self._edited(target, plan))
@@ -310,7 +313,7 @@ class Rebuild:
     def _pushed(self, target: Target, plan: Plan) -> str | None:
         """Our commit, if the branch has moved because of us: the answer to our push may have been lost."""
         since = self._services.repository(target).commits_since(plan.commit)
-        return next((found.id for found in since if f"{TRAILER}: {plan.id}" in found.message.splitlines()), None)
+        return next((found.id for found in since if is_commit_of(plan, found.message)), None)
 
     def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
         event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)
@@ -338,8 +341,14 @@ class Rebuild:
         for environment in rebuild.environments:
             fresh = CarriedEntry(environment.path, environment.name, {}, rebuild.id, rebuild.commit or rebuild.base)
 
-            def carry(entry: CarriedEntry | None, fresh: CarriedEntry = fresh) -> CarriedEntry:
-                return entry if entry and is_later(entry.rebuild) else (entry or fresh).with_rebuild(plan, rebuild)
+            def carry(entry: CarriedEntry | None, fresh: CarriedEntry = fresh) -> CarriedEntry | None:
+                if entry and is_later(entry.rebuild):
+                    return entry
+                present = self._ledger.get(rebuild_key(rebuild.target, rebuild.id))
+                # Another worker has gone on with it meanwhile: later rebuilds may have been here already.
+                return (
+                    (entry or fresh).with_rebuild(plan, rebuild) if present.state is RebuildState.COMMITTED else entry
+                )
 
             self._ledger.update(carried_key(rebuild.target, environment.path), carry)
 
@@ -385,13 +394,3 @@ class Rebuild:
         key = release_key(target, release)
         entry = self._ledger.update(key, lambda present: change(present) if present else None)
         return entry or self._ledger.get(key)
-
-
-def commit_message(plan: Plan) -> str:
-    """The message of a plan's commit, made of checked values only, with the trailer that finds it again."""
-    spelled = [str(release) for release in plan.releases if plan.acts_on(release.id)]
-    subject = f"Bump {spelled[0]}" if len(spelled) == 1 else f"Bump {len(spelled)} packages"
-    body = [f"- {release}" for release in spelled] if len(spelled) > 1 else []
-    names = [f"- {environment.path}" for environment in plan.environments]
-    lines = [subject, "", *body, *([""] if body else []), "Rebuilds:", *names, "", f"{TRAILER}: {plan.id}"]
-    return "\n".join(lines) + "\n"

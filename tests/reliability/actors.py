@@ -31,8 +31,10 @@ class Actor:
         self.problem: BaseException | None = None
         self.place = "begin"
         self._killed = False
-        self._mine = threading.Semaphore(0)
-        self._theirs = threading.Semaphore(0)
+        self._mine = threading.Lock()  # who may go on: each is released by the other side, in turns
+        self._theirs = threading.Lock()
+        self._mine.acquire()
+        self._theirs.acquire()
         self._work = work
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

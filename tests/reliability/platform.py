@@ -155,15 +155,16 @@ class Platform:
             worker.begin(lambda app: answers.append(app.intake.accept(raw).outcome))
             worker.finish()
 
-    def run(self, worker: Worker | None = None) -> None:
-        """Work until no message is left, moving the clock to where the next one becomes visible."""
+    def run(self, worker: Worker | None = None, within: timedelta = timedelta.max) -> None:
+        """Work until no message is left, or none becomes visible in time; the clock moves to the next one."""
         worker = worker or self.workers[0]
+        began = self.world.clock.now()
         for _ in range(3000):
             worker.finish()
             if worker.take("signals") or worker.take("rebuilds"):
                 continue
             moments = [m for m in (self.world.signals.next_visible(), self.world.rebuilds.next_visible()) if m]
-            if not moments:
+            if not moments or min(moments) - began > within:
                 return
             self.world.clock.advance(max(min(moments) - self.world.clock.now(), timedelta()))
         raise AssertionError("the queues are never empty")

@@ -1,14 +1,15 @@
 """The crash-point sweep: die before or after every call of every port, once or twice, and come to the same end."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from itertools import combinations
 
 import pytest
 
-from shared.domain.states import EnvironmentState, RebuildState
+from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable
-from shared.ledger import rebuild_key
+from shared.ledger import carried_key, rebuild_key
 from tests.reliability.invariants import Watch
 from tests.reliability.platform import Platform
 from tests.services.world import RULES, SAMPLE, World
@@ -151,6 +152,63 @@ def test_a_parked_rebuild_goes_on_whenever_somebody_dies() -> None:
         rebuild = world.app.ledger.get(rebuild_key("main", undisturbed.world.rebuild().id))
         states = [e.state for e in rebuild.environments]
         assert states == [EnvironmentState.REGISTERED] * 2, f"stop {stop}"
+
+
+def held_up(meanwhile: Sequence[str], how_long: timedelta, pause: int, steps: int) -> tuple[Platform, bool]:
+    """A rerun at a worker that is held up; the world goes on without it, and then it goes on and dies.
+
+    Returns:
+        What remains, and whether it was still at it when it was held up.
+    """
+    world = World()
+    platform = Platform(world, workers=2)
+    slow, other = platform.workers
+    watch = Watch(world)
+    world.publish()
+    platform.recover(least=1)
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1")
+    assert slow.take("signals")
+    slow.finish()
+    assert slow.take("rebuilds")
+    slow.step(pause)
+    was_at_it = slow.is_busy
+    heard_of = {("our-package", "1.1"): 2}
+    if "commit" in meanwhile:
+        world.repository.commit({"README.md": b"somebody else was here\n"})
+    if "release" in meanwhile:
+        world.publish(version="1.2")
+        heard_of["our-package", "1.2"] = 1
+    platform.run(other, within=how_long)
+    slow.step(steps)
+    slow.kill()
+    platform.recover(least=2)
+    watch.check_end(heard_of=heard_of)
+    return platform, was_at_it
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "how_long"),
+    [
+        (("commit",), timedelta(days=1)),
+        (("release",), timedelta(days=1)),
+        (("commit", "release"), timedelta(minutes=5)),  # its own message has not come again yet
+    ],
+)
+def test_who_was_held_up_and_then_dies_spoils_nothing(meanwhile: Sequence[str], how_long: timedelta) -> None:
+    newest = "1.2" if "release" in meanwhile else "1.1"
+    pause, is_going = 0, True
+    while is_going:
+        pause += 2  # behind one call is before the next one
+        for steps in (2, 4, 6, 8):
+            platform, is_going = held_up(meanwhile, how_long, pause, steps)
+            world, where = platform.world, f"{steps} steps after {pause}"
+            entry = world.known(version=newest)
+            assert entry.state is ReleaseState.SETTLED, where
+            assert entry.rebuild
+            assert world.app.ledger.get(rebuild_key("main", entry.rebuild)).state is RebuildState.FINISHED, where
+            carried = world.app.ledger.get(carried_key("main", TRAINING))
+            assert (carried.rebuild, carried.versions) == (entry.rebuild, {"our-package": newest}), where
+    assert pause > 50
 
 
 @pytest.mark.long

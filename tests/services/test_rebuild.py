@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.commit_message import commit_message
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import (
     AccessDenied,
@@ -22,7 +23,6 @@ from shared.errors import (
 from shared.ledger import TurnEntry, carried_key, plan_key, turn_key
 from shared.limits import CLAIM_LIFETIME, ENVIRONMENTS_PER_RUN, PLANS_PER_MESSAGE, TRIES
 from shared.ports import PipelineRun
-from shared.services.rebuild import commit_message
 from tests.domain.repositories import DOCKERFILE, plan_of
 from tests.domain.repositories import environment as environment_yaml
 from tests.services.crashes import Crash, Crashes

@@ -1,0 +1,20 @@
+"""What a rebuild's commit says, and how it is known again."""
+
+from shared.domain.plan import Plan
+
+TRAILER = "Rebuild-Id"
+
+
+def commit_message(plan: Plan) -> str:
+    """The message of a plan's commit, made of checked values only, with the trailer that finds it again."""
+    spelled = [str(release) for release in plan.releases if plan.acts_on(release.id)]
+    subject = f"Bump {spelled[0]}" if len(spelled) == 1 else f"Bump {len(spelled)} packages"
+    body = [f"- {release}" for release in spelled] if len(spelled) > 1 else []
+    names = [f"- {environment.path}" for environment in plan.environments]
+    lines = [subject, "", *body, *([""] if body else []), "Rebuilds:", *names, "", f"{TRAILER}: {plan.id}"]
+    return "\n".join(lines) + "\n"
+
+
+def is_commit_of(plan: Plan, message: str) -> bool:
+    """Whether a commit with this message is a plan's."""
+    return f"{TRAILER}: {plan.id}" in message.splitlines()

@@ -36,6 +36,7 @@ class ReleaseEntry:
         plan: the latest plan that dealt with it.
         rebuild: the rebuild that carries it out, if the plan led to one.
         reruns: the rebuilds that persons asked for, in order.
+        whole: it has been planned for all environments, and not only for those that a person named.
         news: something that may change its plan came while it was being rebuilt: it is planned again afterwards.
         history: what happened to it.
     """
@@ -51,6 +52,7 @@ class ReleaseEntry:
     plan: str | None = None
     rebuild: str | None = None
     reruns: tuple[str, ...] = ()
+    whole: bool = False
     news: bool = False
     history: tuple[Step, ...] = ()
 
@@ -97,10 +99,18 @@ class ReleaseEntry:
         what = f"planned at {plan.commit[:8]} as rebuild {plan.id}" if acts else f"settled by plan {plan.id}"
         if self.rebuild and not acts and not plan.attempt:
             # It goes on showing by which rebuild it was rebuilt, until there is another one.
-            return self._to(state, at, f"nothing new to do by plan {plan.id}", news=False)
+            return self._to(state, at, f"nothing new to do by plan {plan.id}", whole=True, news=False)
         reruns = (*self.reruns, plan.id) if plan.attempt == len(self.reruns) + 1 else self.reruns
-        rebuild = plan.id if acts else None
-        return self._to(state, at, what, plan=plan.id, rebuild=rebuild, reruns=reruns, news=False)
+        return self._to(
+            state,
+            at,
+            what,
+            plan=plan.id,
+            rebuild=plan.id if acts else None,
+            reruns=reruns,
+            whole=self.whole or not plan.asked_for,
+            news=False,
+        )
 
     def unplanned(self, why: str, since: datetime, at: datetime) -> "ReleaseEntry":
         """Its rebuild was overtaken before it changed anything: it waits as if since then to be planned again."""

@@ -154,10 +154,12 @@ class Confirm:
                     return present if known else present.confirmed(found, now)
                 case ReleaseState.CONFIRMED:
                     return present if present.release == found else present.reread(found, now)
-                case _ if present.release and _brings_nothing(present.release, found):
+                case _ if present.whole and present.release and _brings_nothing(present.release, found):
                     return present
                 case ReleaseState.SETTLED:
-                    return present.confirmed(found, now)  # a view or a file came: it may go on where it was held
+                    # A view or a file came: it may go on where it was held. Or a person was quicker than who tells of
+                    # it, and it was rebuilt for some environments alone: now it is the others' turn.
+                    return present.confirmed(found, now)
                 case _:
                     return present.reread(found, now)
 

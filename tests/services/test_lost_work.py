@@ -40,6 +40,35 @@ def test_a_rerun_of_one_environment_takes_nothing_from_a_release_that_waits() ->
     assert b"our-package==1.1" in world.file("scoring/context/requirements.txt")
 
 
+@pytest.mark.parametrize("when", ["at once", "while it is rebuilt", "afterwards"])
+def test_a_release_that_was_rerun_for_one_environment_before_anybody_told_of_it_is_not_lost_for_the_others(
+    when: str,
+) -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(TRAINING,))
+    if when != "at once":
+        world.work()
+        assert b"our-package==1.0" in world.file("scoring/context/requirements.txt")
+    if when == "afterwards":
+        world.build(world.pipeline.runs[0])
+        world.tell_of(world.pipeline.runs[0])
+        world.work()
+    world.announce("our-package", "1.1")
+    world.work()
+    for run in world.pipeline.runs:
+        if run.result is None:
+            world.build(run)
+            world.tell_of(run)
+            world.work()
+
+    assert b"our-package==1.1" in world.file("scoring/context/requirements.txt")
+    known = world.known()
+    world.announce("our-package", "1.1")
+    world.work()
+    assert world.known() == known, "told of it again, nothing is done again"
+
+
 def test_a_parked_rebuild_registers_nothing_over_a_later_one() -> None:
     world = World()
     world.publish()

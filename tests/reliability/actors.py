@@ -1,12 +1,13 @@
 """Lets several workers run in turns: each stops before and after every call of a port until it is told to go on.
 
-Real code on real threads, one at a time: whoever holds the test decides who moves next, so every race can be tried and
-every run can be repeated.
+Real code, one worker at a time: whoever holds the test decides who moves next, so every race can be tried and every run
+can be repeated. Workers are greenlets and not threads: a sweep changes between them some hundred thousand times.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+
+from greenlet import getcurrent, greenlet
 
 from tests.fakes.faults import Faulty
 
@@ -31,22 +32,17 @@ class Actor:
         self.problem: BaseException | None = None
         self.place = "begin"
         self._killed = False
-        self._mine = threading.Lock()  # who may go on: each is released by the other side, in turns
-        self._theirs = threading.Lock()
-        self._mine.acquire()
-        self._theirs.acquire()
         self._work = work
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._worker = greenlet(self._run)
+        self._caller = getcurrent()
 
     def step(self) -> bool:
         """Go on to the next stop; False once it is over."""
-        if self.over:
-            return False
-        self._mine.release()
-        self._theirs.acquire()
-        if self.over:
-            self._thread.join()
+        if not self.over:
+            self._caller = self._worker.parent = getcurrent()  # where it goes when it stops, or is over
+            before, _current.actor = _current.actor, self
+            self._worker.switch()
+            _current.actor = before
         return not self.over
 
     def finish(self) -> None:
@@ -60,29 +56,25 @@ class Actor:
         self.finish()
 
     def pause(self, place: str) -> None:
-        """Called by the worker's own thread: stop here."""
+        """Called by the worker itself: stop here."""
         self.place = place
+        if not self._killed:
+            self._caller.switch()
         if self._killed:
             raise Crash(place)  # whatever the dying process would still like to do
-        self._theirs.release()
-        self._mine.acquire()
-        if self._killed:
-            raise Crash(place)
 
     def _run(self) -> None:
-        _current.actor = self
-        self._mine.acquire()
         try:
-            if not self._killed:
-                self._work()
+            if self._killed:
+                raise Crash(self.place)
+            self._work()
         except BaseException as problem:  # noqa: BLE001 (it is told to whoever holds the test)
             self.problem = problem
         finally:
             self.over = True
-            self._theirs.release()
 
 
-class _Current(threading.local):
+class _Current:
     actor: Actor | None = None
 
 

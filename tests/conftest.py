@@ -13,7 +13,7 @@ settings.register_profile("long", max_examples=3000, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-# Whole files go to one of two processors: the longest ones begin first, so that none is left over at the end.
+# Whole files go to one of three processes: the longest ones begin first, so that none is left over at the end.
 _LONGEST_FIRST = (
     "stand/test_pipeline.py", "local/test_sample.py", "stand/test_reliability.py", "local/test_run.py",
     "reliability/test_model.py", "reliability/test_crashes.py", "stand/test_trouble.py", "stand/test_sources.py",

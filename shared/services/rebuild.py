@@ -109,7 +109,7 @@ class Rebuild:
         releases = [entry.release for entry in entries if entry.release]
         if rerun and rerun.environments and self._waits(target, rerun.release):
             rerun = None  # it is planned for all of them first, or nobody would plan it for the others
-        if not rerun and (parked := self._parked(target, entries)):
+        if parked := self._parked(target, entries):
             return parked
         if not rerun and (releases or held):
             releases = [*releases, *self._holding.releases(target.name, every=held, besides=releases)]

@@ -143,6 +143,27 @@ def test_a_parked_rebuild_goes_on_where_it_was() -> None:
     assert world.app.parked.all() == []
 
 
+@pytest.mark.parametrize("environments", [(), ("scoring/environment.yml",)])
+def test_a_rerun_of_a_release_whose_rebuild_is_parked_takes_that_one_up_first(environments: tuple[str, ...]) -> None:
+    """Its commit is on the branch: an environment that the rerun does not name would pin what nobody has built."""
+    world = World()
+    world.publish()
+    world.pipeline.fail("queue", "before", ServiceUnavailable("away"))
+    while not world.commits:
+        world.step()
+    give_up_the_turn(world)
+    world.rebuilds.waiting.clear()
+    assert world.rebuild().state is RebuildState.PARKED
+
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=environments)
+    world.work()
+
+    built = [run.parameters["environments"] for run in world.pipeline.runs]
+    named = ",".join(environments) or "scoring/environment.yml,training/environment.yml"
+    assert built == ["scoring/environment.yml,training/environment.yml", named]
+    assert len(world.known().reruns) == 1
+
+
 def test_a_rerun_that_is_given_up_is_released_as_the_same_rerun() -> None:
     world = World()
     world.feed.publish("our-package", "1.1")

@@ -43,6 +43,7 @@ from shared.domain.plan import Plan
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
+from shared.domain.states import ReleaseState
 from shared.errors import InvalidMessage, NotKnown, StateChanged
 from shared.limits import SWAP_ATTEMPTS
 from shared.ports import LedgerStore
@@ -90,7 +91,8 @@ class ParkedEntry:
         why: what was in the way.
         what: what it concerns, for a person.
         messages: what takes it up again.
-        releases: the releases that are `parked` because of it; once none of them is, the entry is out of date.
+        releases: the releases that are `parked` because of it.
+        rebuild: the rebuild that is. Once nothing of this waits to be taken up, the entry is out of date.
     """
 
     at: datetime
@@ -98,6 +100,7 @@ class ParkedEntry:
     what: str
     messages: tuple[ParkedMessage, ...]
     releases: tuple[ReleaseId, ...] = ()
+    rebuild: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +298,19 @@ class Ledger:
             return wanted
         raise StateChanged(f"{key.path} is changed by others all the time; it is tried again later")
 
+    def change[E](self, key: Key[E], known: E, change: Callable[[E], E]) -> E:
+        """Change an entry that is there.
+
+        Args:
+            key: the entry.
+            known: how it was read; where somebody has deleted it since, this is changed and written.
+            change: as for `update`.
+
+        Raises:
+            StateChanged: others were faster again and again.
+        """
+        return self.update(key, lambda present: change(present or known)) or known
+
     def delete(self, key: Key[Any]) -> None:
         """Delete an entry, if it is there."""
         self._store.delete(key.path)
@@ -316,6 +332,12 @@ class Ledger:
             WaitingEntry(datetime.strptime(since, _MOMENT).replace(tzinfo=UTC), ReleaseId(*release))  # type: ignore[arg-type]
             for since, *release in self._parts(target, "waiting")
         ]
+
+    def waits(self, entry: ReleaseEntry) -> bool:
+        """Whether a release waits to be planned for all environments, whatever else a person asks for."""
+        if entry.state is not ReleaseState.CONFIRMED or entry.waiting_since is None:
+            return False
+        return self.read(waiting_key(entry.target, WaitingEntry(entry.waiting_since, entry.id))) is not None
 
     def held(self, target: str) -> list[HeldEntry]:
         """The releases of a target that are planned again."""

@@ -36,7 +36,7 @@ class ReleaseEntry:
         plan: the latest plan that dealt with it.
         rebuild: the rebuild that carries it out, if the plan led to one.
         reruns: the rebuilds that persons asked for, in order.
-        whole: it has been planned for all environments, and not only for those that a person named.
+        whole: what was heard of it has been planned for all environments, and not only for those that a person named.
         news: something that may change its plan came while it was being rebuilt: it is planned again afterwards.
         history: what happened to it.
     """
@@ -61,10 +61,13 @@ class ReleaseEntry:
         """The entry of a release that was just heard of."""
         return cls(target, release, ReleaseState.SIGNALLED, source, at, history=(Step(at, f"signalled by {source}"),))
 
-    def confirmed(self, release: Release, at: datetime) -> "ReleaseEntry":
-        """The feed has it."""
+    def confirmed(self, release: Release, at: datetime, *, by_hand: bool = False) -> "ReleaseEntry":
+        """The feed has it; somebody told of it, or (`by_hand`) a person asked for it."""
         release = self._dated(release, at)
-        return self._to(ReleaseState.CONFIRMED, at, "confirmed on the feed", release=release, waiting_since=at)
+        whole = self.whole and by_hand
+        return self._to(
+            ReleaseState.CONFIRMED, at, "confirmed on the feed", release=release, waiting_since=at, whole=whole
+        )
 
     def reread(self, release: Release, at: datetime) -> "ReleaseEntry":
         """The feed says something else of it than before: another view, or another file."""
@@ -115,7 +118,8 @@ class ReleaseEntry:
     def unplanned(self, why: str, since: datetime, at: datetime) -> "ReleaseEntry":
         """Its rebuild was overtaken before it changed anything: it waits as if since then to be planned again."""
         reruns = self.reruns[:-1] if self.rebuild and self.reruns[-1:] == (self.rebuild,) else self.reruns
-        return self._to(ReleaseState.CONFIRMED, at, why, waiting_since=since, rebuild=None, reruns=reruns)
+        changes = {"waiting_since": since, "rebuild": None, "reruns": reruns, "whole": False}
+        return self._to(ReleaseState.CONFIRMED, at, why, **changes)
 
     def again(self) -> "ReleaseEntry":
         """It is to be planned anew when its rebuild is over."""
@@ -125,7 +129,7 @@ class ReleaseEntry:
         """Nothing is left to do, unless the feed has said something new meanwhile."""
         if self.news:
             what = f"{why}; planned again, since there was news of it meanwhile"
-            return self._to(ReleaseState.CONFIRMED, at, what, waiting_since=at, news=False)
+            return self._to(ReleaseState.CONFIRMED, at, what, waiting_since=at, news=False, whole=False)
         return self._to(ReleaseState.SETTLED, at, why)
 
     def noted(self, what: str, at: datetime) -> "ReleaseEntry":

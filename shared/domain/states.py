@@ -77,7 +77,7 @@ REBUILD_MOVES: Mapping[RebuildState, frozenset[RebuildState]] = {
     _B.FINISHED: frozenset(),
     _B.SUPERSEDED: frozenset(),
     _B.FAILED: frozenset(),
-    _B.PARKED: frozenset({_B.PLANNED, _B.PROPOSED, _B.COMMITTED, _B.QUEUED}),
+    _B.PARKED: frozenset({_B.PLANNED, _B.PROPOSED, _B.COMMITTED, _B.QUEUED, _B.SUPERSEDED}),
 }
 
 _ENDS = frozenset({_E.FAILED, _E.CANCELLED, _E.SUPERSEDED, _E.DUPLICATE})

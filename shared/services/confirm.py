@@ -133,6 +133,7 @@ class Confirm:
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
         now = self._clock.now()
+        by_hand = bool(signal.attempt)
 
         def change(present: ReleaseEntry) -> ReleaseEntry:
             if isinstance(found, _Refusal):
@@ -145,13 +146,13 @@ class Confirm:
                 return present
             match present.state:
                 case ReleaseState.SIGNALLED:
-                    return present.confirmed(found, now)
+                    return present.confirmed(found, now, by_hand=by_hand)
                 case ReleaseState.REFUSED | ReleaseState.PARKED:
-                    return present.signalled_again(signal.source, now).confirmed(found, now)
+                    return present.signalled_again(signal.source, now).confirmed(found, now, by_hand=by_hand)
                 case ReleaseState.SETTLED | ReleaseState.PLANNED if signal.attempt:
                     # Another worker may have planned it meanwhile: no turn would take it from `confirmed` again.
                     known = is_planned(self._ledger, present, signal.attempt, signal.environments)
-                    return present if known else present.confirmed(found, now)
+                    return present if known else present.confirmed(found, now, by_hand=True)
                 case ReleaseState.CONFIRMED:
                     return present if present.release == found else present.reread(found, now)
                 case _ if present.whole and present.release and _brings_nothing(present.release, found):
@@ -159,7 +160,7 @@ class Confirm:
                 case ReleaseState.SETTLED:
                     # A view or a file came: it may go on where it was held. Or a person was quicker than who tells of
                     # it, and it was rebuilt for some environments alone: now it is the others' turn.
-                    return present.confirmed(found, now)
+                    return present.confirmed(found, now, by_hand=False)
                 case _:
                     return present.reread(found, now)
 
@@ -197,8 +198,7 @@ class Confirm:
         self._waking.wake(entry)
 
     def _change(self, entry: ReleaseEntry, change: Callable[[ReleaseEntry], ReleaseEntry]) -> ReleaseEntry:
-        key = release_key(entry.target, entry.id)
-        return self._ledger.update(key, lambda present: change(present or entry)) or entry
+        return self._ledger.change(release_key(entry.target, entry.id), entry, change)
 
 
 def _judged(release: ReleaseId, found: FeedVersion, *, ours: bool) -> Release | _Refusal:

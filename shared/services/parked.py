@@ -4,14 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.domain.states import ReleaseState
+from shared.domain.release_entry import ReleaseEntry
+from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.errors import Busy, InvalidMessage, NotKnown
-from shared.ledger import Key, Ledger, ParkedEntry, parked_key, release_key
+from shared.ledger import Key, Ledger, ParkedEntry, parked_key, rebuild_key, release_key
 from shared.limits import STANDSTILL
 from shared.log import alert, event
 from shared.ports import Clock, Queue
 from shared.services.parking import NO_TARGET
+
+# A release that somebody has to take up first.
+_WAITS = {ReleaseState.PARKED, ReleaseState.SIGNALLED, ReleaseState.CONFIRMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +93,9 @@ class Parked:
         return things
 
     def clear(self) -> None:
-        """Remove entries whose releases have all left `parked` by themselves."""
+        """Remove entries of what has gone on by itself."""
         for thing in self._things():
-            if thing.entry.releases and self._is_over(thing) and self._ledger.discard(thing.key, thing.entry):
+            if self._is_over(thing) and self._ledger.discard(thing.key, thing.entry):
                 event("parked_cleared", target=thing.target, id=thing.id, what=thing.entry.what)
 
     def count(self) -> int:
@@ -99,11 +103,16 @@ class Parked:
         return sum(len(self._ledger.parked(target)) for target in self._targets)
 
     def _is_over(self, thing: ParkedThing) -> bool:
+        entry = thing.entry
         # A young entry may belong to a worker that is about to park its releases.
-        if thing.target is None or self._clock.now() - thing.entry.at < STANDSTILL:
+        if thing.target is None or self._clock.now() - entry.at < STANDSTILL:
             return False
-        found = [self._ledger.read(release_key(thing.target, release)) for release in thing.entry.releases]
-        return all(entry is not None and entry.state is not ReleaseState.PARKED for entry in found)
+        if not entry.releases and entry.rebuild is None:
+            return False
+        rebuild = self._ledger.read(rebuild_key(thing.target, entry.rebuild)) if entry.rebuild else None
+        if rebuild and (rebuild.state is RebuildState.PARKED or rebuild.is_underway):
+            return False
+        return all(_is_done(self._ledger.read(release_key(thing.target, release))) for release in entry.releases)
 
     def _things(self) -> Iterator[ParkedThing]:
         for target in self._targets:
@@ -115,3 +124,8 @@ class Parked:
                     continue
                 if entry:
                     yield ParkedThing(found, None if target == NO_TARGET else target, entry)
+
+
+def _is_done(entry: ReleaseEntry | None) -> bool:
+    """Whether nothing of a release waits to be taken up: it is refused, or planned for whoever may need it."""
+    return entry is not None and (entry.state is ReleaseState.REFUSED or (entry.whole and entry.state not in _WAITS))

@@ -65,10 +65,11 @@ class Parking:
         why: str,
         taken_up_by: Iterable[Signal | Turn],
         releases: Iterable[ReleaseId] = (),
+        rebuild: str | None = None,
     ) -> None:
         """Write the entry. The same thing parked twice is one entry, which says what was in the way the last time."""
         sent = tuple(_untried(message) for message in taken_up_by)
-        entry = ParkedEntry(self._clock.now(), why, one_line(what), sent, tuple(releases))
+        entry = ParkedEntry(self._clock.now(), why, one_line(what), sent, tuple(releases), rebuild)
         key = key_of(target, sent)
         self._ledger.update(key, lambda _: entry)
         event("parked", target=target, entry=key.path, what=what, why=why)

@@ -112,8 +112,7 @@ class Queueing:
         return self._change(rebuild, lambda entry: entry.given_over(run, successors, self._clock.now()))
 
     def _change(self, rebuild: RebuildEntry, change: Callable[[RebuildEntry], RebuildEntry]) -> RebuildEntry:
-        key = rebuild_key(rebuild.target, rebuild.id)
-        return self._ledger.update(key, lambda present: change(present or rebuild)) or rebuild
+        return self._ledger.change(rebuild_key(rebuild.target, rebuild.id), rebuild, change)
 
 
 def run_parameters(rebuild: RebuildEntry, run: Run) -> dict[str, str]:

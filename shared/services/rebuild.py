@@ -12,15 +12,13 @@ from functools import cache
 
 from shared import messages
 from shared.domain.carried import CarriedEntry
-from shared.domain.commit_message import commit_message, is_commit_of
 from shared.domain.plan import ByHand, Plan
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
-from shared.domain.text import apply
-from shared.errors import BranchMoved, NotKnown, Permanent, Transient
+from shared.errors import NotKnown, Permanent, Transient
 from shared.ledger import (
     Ledger,
     TurnEntry,
@@ -36,6 +34,7 @@ from shared.limits import CLOCK_TOLERANCE, PLANS_PER_MESSAGE
 from shared.log import alert, event
 from shared.messages import Rerun, Turn
 from shared.ports import Clock, Queue, Services
+from shared.services.committing import Committing
 from shared.services.drafting import Draft, Drafter
 from shared.services.holding import Holding
 from shared.services.queueing import Queueing
@@ -64,6 +63,7 @@ class Rebuild:
         self._targets = {target.name: target for target in targets}
         self._reader = reader
         self._drafter = Drafter(ledger=ledger, services=services, reader=reader, clock=clock, settle_time=settle_time)
+        self._committing = Committing(ledger=ledger, services=services, reader=reader, clock=clock)
         self._queueing = Queueing(ledger=ledger, services=services, clock=clock)
         self._holding = Holding(ledger)
         self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
@@ -107,7 +107,11 @@ class Rebuild:
         """Plan what is due, and record the plan; None if there is nothing to do."""
         entries = self._rerun_in_hand(target, rerun) if rerun else self._due(target)
         releases = [entry.release for entry in entries if entry.release]
-        if rerun and rerun.environments and self._waits(target, rerun.release):
+        if (
+            rerun
+            and rerun.environments
+            and self._ledger.waits(self._ledger.get(release_key(target.name, rerun.release)))
+        ):
             rerun = None  # it is planned for all of them first, or nobody would plan it for the others
         if parked := self._parked(target, entries):
             return parked
@@ -158,14 +162,23 @@ class Rebuild:
             rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
             # One that is underway was resumed by a worker that died before it had taken the turn for it.
             if rebuild and (rebuild.state is RebuildState.PARKED or rebuild.is_underway):
-                plan = self._ledger.get(plan_key(target.name, rebuild.id))
-                if rebuild.commit or self._pushed(target, plan):
-                    self._change(rebuild, self._resumed)
-                    return plan
+                rebuild = self._unparked(target, rebuild)
+                if rebuild.is_underway:
+                    return self._ledger.get(plan_key(target.name, rebuild.id))
         return None
 
-    def _resumed(self, rebuild: RebuildEntry) -> RebuildEntry:
-        return rebuild.resumed(self._clock.now()) if rebuild.state is RebuildState.PARKED else rebuild
+    def _unparked(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
+        """A rebuild goes on if its commit is on the branch. If not, it changed nothing, and its releases are free."""
+        plan = self._ledger.get(plan_key(target.name, rebuild.id))
+        commit = rebuild.commit or self._committing.pushed(target, plan)
+
+        def unpark(present: RebuildEntry) -> RebuildEntry:
+            if present.state is not RebuildState.PARKED:
+                return present
+            now = self._clock.now()
+            return present.resumed(now) if commit else present.superseded("parked before it wrote anything", now)
+
+        return self._change(rebuild, unpark)
 
     def _unused(self, plan: Plan) -> Plan:
         """A plan that equals one whose rebuild is over gets an identity of its own."""
@@ -195,12 +208,6 @@ class Rebuild:
             else:
                 self._ledger.delete(waiting_key(target.name, waiting))  # left over: it has been dealt with
         return entries
-
-    def _waits(self, target: Target, release: ReleaseId) -> bool:
-        entry = self._ledger.get(release_key(target.name, release))
-        if entry.state is not ReleaseState.CONFIRMED or entry.waiting_since is None:
-            return False
-        return self._ledger.read(waiting_key(target.name, WaitingEntry(entry.waiting_since, release))) is not None
 
     def _is_open(self, target: Target, rerun: Rerun) -> bool:
         """Whether a rerun has not led to a plan yet that stands."""
@@ -261,6 +268,8 @@ class Rebuild:
     def _retry(self, target: Target, rebuild_id: str) -> None:
         """Queue the next attempts of a rebuild, in a turn of its own: no later rebuild begins meanwhile."""
         rebuild = self._ledger.read(rebuild_key(target.name, rebuild_id))
+        if rebuild and rebuild.state is RebuildState.PARKED:
+            rebuild = self._unparked(target, rebuild)
         if rebuild and rebuild.is_underway:
             self._open(target, rebuild_id)
             self._carry_out(target, rebuild_id)
@@ -275,7 +284,7 @@ class Rebuild:
             if rebuild.state in (RebuildState.PLANNED, RebuildState.COMMITTED):
                 self._take_up(plan)
             if rebuild.state is RebuildState.PLANNED:
-                rebuild = self._commit(target, plan, rebuild)
+                rebuild = self._committing.commit(target, plan, rebuild)
             if rebuild.state is RebuildState.COMMITTED:
                 self._remember_carried(plan, rebuild)
             if rebuild.is_underway:
@@ -291,41 +300,6 @@ class Rebuild:
         if not rebuild.is_underway:
             self._end_turn(target, rebuild.id)
         return rebuild
-
-    def _commit(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> RebuildEntry:
-        repository = self._services.repository(target)
-        tip = repository.tip()
-        if tip == plan.commit and not plan.edits:
-            what = f"nothing to write: builds {plan.commit[:8]}"
-            return self._change(rebuild, lambda entry: entry.committed(plan.commit, what, self._clock.now()))
-        if tip == plan.commit:
-            try:
-                commit = repository.push(plan.commit, commit_message(plan), self._edited(target, plan))
-                return self._committed(rebuild, commit, f"pushed {commit[:8]} to {target.branch}")
-            except BranchMoved:
-                pass
-        if found := self._pushed(target, plan):
-            return self._committed(rebuild, found, f"found {found[:8]} on {target.branch}")
-        why = f"{target.branch} moved away from {plan.commit[:8]} before the push"
-        event("rebuild_superseded", target=target.name, rebuild=rebuild.id, why=why)
-        return self._change(rebuild, lambda entry: entry.superseded(why, self._clock.now()))
-
-    def _pushed(self, target: Target, plan: Plan) -> str | None:
-        """Our commit, if the branch has moved because of us: the answer to our push may have been lost."""
-        since = self._services.repository(target).commits_since(plan.commit)
-        return next((found.id for found in since if is_commit_of(plan, found.message)), None)
-
-    def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
-        event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)
-        return self._change(rebuild, lambda entry: entry.committed(commit, what, self._clock.now()))
-
-    def _edited(self, target: Target, plan: Plan) -> dict[str, bytes]:
-        snapshot = self._reader.snapshot(target, plan.commit)
-        paths = sorted({edit.path for edit in plan.edits})
-        return {
-            path: apply(self._reader.raw(target, snapshot, path), (edit for edit in plan.edits if edit.path == path))
-            for path in paths
-        }
 
     # Recording
 
@@ -385,8 +359,7 @@ class Rebuild:
         self._ledger.update(turn_key(target.name), release)
 
     def _change(self, rebuild: RebuildEntry, change: Callable[[RebuildEntry], RebuildEntry]) -> RebuildEntry:
-        key = rebuild_key(rebuild.target, rebuild.id)
-        return self._ledger.update(key, lambda present: change(present or rebuild)) or rebuild
+        return self._ledger.change(rebuild_key(rebuild.target, rebuild.id), rebuild, change)
 
     def _change_release(
         self, target: str, release: ReleaseId, change: Callable[[ReleaseEntry], ReleaseEntry]

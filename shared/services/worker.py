@@ -205,7 +205,7 @@ class Worker:
         """Park the rebuild that holds the turn, or, if nobody does, the releases that wait for one."""
         target = turn.target
         if turn.retry:
-            self._parking.put(target, f"the next attempt of rebuild {turn.retry}", why, [turn])
+            self._parking.put(target, f"the next attempt of rebuild {turn.retry}", why, [turn], rebuild=turn.retry)
         held = self._ledger.read(turn_key(target))
         if held and held.rebuild:
             self._park_rebuild(target, held.rebuild, why)
@@ -222,8 +222,8 @@ class Worker:
     def _park_rerun(self, target: str, rerun: Rerun, why: str, signal: ReleaseSignal | None) -> None:
         release = rerun.release
         entry = self._ledger.read(release_key(target, release))
-        if entry and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED):
-            # Another plan has taken the release up: nothing is wrong with it, and the rerun is all that is given up.
+        if entry and (entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED) or self._ledger.waits(entry)):
+            # Another plan has taken the release up, or will: the rerun is all that is given up.
             if not is_planned(self._ledger, entry, rerun.attempt, rerun.environments):
                 what = f"rerun {rerun.attempt} of {release}"
                 self._parking.put(target, what, why, [wish(target, release, signal)])
@@ -243,9 +243,11 @@ class Worker:
     def _park_rebuild(self, target: str, held: str, why: str) -> None:
         rebuild = self._ledger.read(rebuild_key(target, held))
         if rebuild and (rebuild.is_underway or rebuild.state is RebuildState.PARKED):
-            wishes = [wish(target, release) for release in rebuild.releases]
+            # It goes on by itself, whatever became of its releases; they are planned anew if it has written nothing.
+            sent: list[Signal | Turn] = [wish(target, release) for release in rebuild.releases]
+            sent.append(Turn(target, retry=held))
             what = f"rebuild {held} of {_named(rebuild.releases)}"
-            self._parking.put(target, what, why, wishes, rebuild.releases)
+            self._parking.put(target, what, why, sent, rebuild.releases, held)
         now = self._clock.now()
         parked = self._ledger.update(
             rebuild_key(target, held), lambda e: e.parked(why, now) if e and e.is_underway else e

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import timedelta
 from itertools import count
 from typing import Literal
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Source
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import AccessDenied, Busy, NotKnown, ServiceUnavailable
-from shared.ledger import parked_key
+from shared.ledger import parked_key, rebuild_key
 from shared.limits import STANDSTILL, TRIES
-from shared.messages import SIGNALS, Turn, decode_signal, decode_turn, encode
+from shared.messages import SIGNALS, Rerun, Turn, decode_signal, decode_turn, encode
 from shared.services.parked import ParkedThing
 from tests.services.crashes import Crash, Crashes
 from tests.services.world import FEED, HOPELESS, World
@@ -162,6 +163,95 @@ def test_a_rerun_of_a_release_whose_rebuild_is_parked_takes_that_one_up_first(en
     named = ",".join(environments) or "scoring/environment.yml,training/environment.yml"
     assert built == ["scoring/environment.yml,training/environment.yml", named]
     assert len(world.known().reruns) == 1
+
+
+def test_a_rerun_of_one_environment_takes_nothing_from_a_release_that_is_parked() -> None:
+    world = World()
+    world.publish()
+    world.step()
+    give_up_the_turn(world)
+    world.rebuilds.waiting.clear()
+    assert world.known().state is ReleaseState.PARKED
+
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=("training/environment.yml",))
+    world.work()
+    world.clock.advance(timedelta(hours=1))
+    world.app.repair.run()
+    assert b"our-package==1.0" in world.file("scoring/context/requirements.txt")
+    world.app.parked.release(parked(world).id)
+    world.work()
+    world.build(world.pipeline.runs[0])
+    world.tell_of(world.pipeline.runs[0])
+    world.work()
+
+    assert b"our-package==1.1" in world.file("scoring/context/requirements.txt")
+
+
+def test_a_rerun_of_one_environment_that_is_given_up_leaves_a_release_waiting_for_the_others() -> None:
+    world = World()
+    world.publish()
+    world.step()
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=("training/environment.yml",))
+    world.step()
+    rerun = Rerun(world.known().id, 1, ("training/environment.yml",))
+    world.rebuilds.waiting = [m for m in world.rebuilds.waiting if decode_turn(m.text).rerun is None]
+    world.app.worker.turn(encode(Turn("main", rerun)), HOPELESS)
+    assert parked(world).entry.what.startswith("rerun 1 of our-package 1.1")
+    world.work()
+
+    for name in ("scoring", "training"):
+        assert b"our-package==1.1" in world.file(f"{name}/context/requirements.txt")
+
+
+def test_a_parked_rebuild_goes_on_though_its_release_is_gone() -> None:
+    """Its commit is on the branch: that nobody can install it any more has to be said, and not to be left."""
+    world = World()
+    world.publish()
+    world.pipeline.fail("queue", "before", ServiceUnavailable("away"))
+    while not world.commits:
+        world.step()
+    give_up_the_turn(world)
+    world.rebuilds.waiting.clear()
+    rebuild = world.rebuild().id
+    world.feed.delete("our-package", "1.1")
+    world.announce()
+    world.work()
+    assert world.known().state is ReleaseState.REFUSED
+    world.clock.advance(timedelta(hours=1))
+    world.app.repair.run()
+
+    world.app.parked.release(parked(world).id)
+    world.work()
+
+    assert [run.parameters["rebuild"] for run in world.pipeline.runs] == [rebuild]
+    world.build(
+        world.pipeline.runs[0],
+        failing=dict.fromkeys(("scoring/environment.yml", "training/environment.yml"), "no file of our-package==1.1"),
+    )
+    world.tell_of(world.pipeline.runs[0])
+    world.work()
+    world.clock.advance(timedelta(hours=1))
+    world.app.repair.run()
+    assert world.app.parked.all() == []
+
+
+def test_a_rebuild_that_was_parked_before_it_wrote_anything_is_superseded_by_the_next_plan() -> None:
+    world = World()
+    world.publish()
+    world.repository.fail("push", "before", ServiceUnavailable("away"))
+    world.step()
+    world.step()
+    give_up_the_turn(world)
+    world.rebuilds.waiting.clear()
+    first = world.rebuild()
+    assert first.state is RebuildState.PARKED
+
+    world.app.parked.release(parked(world).id)
+    world.work()
+
+    assert world.app.ledger.get(rebuild_key("main", first.id)).state is RebuildState.SUPERSEDED
+    assert world.commits == ["Bump our-package 1.1"]
+    assert world.rebuild().id != first.id
 
 
 def test_a_rerun_that_is_given_up_is_released_as_the_same_rerun() -> None:

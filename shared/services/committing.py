@@ -1,0 +1,70 @@
+"""Brings the edits of a rebuild onto the branch, in one commit, once.
+
+The push names the commit that was planned against as the old tip, so nobody's work is overwritten. After a lost answer
+the branch shows whether our commit is there: it carries the rebuild's id.
+"""
+
+from collections.abc import Callable
+
+from shared.domain.commit_message import commit_message, is_commit_of
+from shared.domain.plan import Plan
+from shared.domain.rebuilds import RebuildEntry
+from shared.domain.targets import Target
+from shared.domain.text import apply
+from shared.errors import BranchMoved
+from shared.ledger import Ledger, rebuild_key
+from shared.log import event
+from shared.ports import Clock, Services
+from shared.services.reading import Reader
+
+
+class Committing:
+    """Brings a rebuild from `planned` to `committed`, or to `superseded` if somebody else was faster."""
+
+    def __init__(self, *, ledger: Ledger, services: Services, reader: Reader, clock: Clock) -> None:
+        self._ledger = ledger
+        self._services = services
+        self._reader = reader
+        self._clock = clock
+
+    def commit(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> RebuildEntry:
+        """Push, unless there is nothing to write: then the planned commit itself is built, as long as it is the tip.
+
+        Raises:
+            Transient: the service does not answer.
+            Permanent: it takes no push.
+        """
+        repository = self._services.repository(target)
+        if repository.tip() == plan.commit:
+            if not plan.edits:
+                return self._committed(rebuild, plan.commit, f"nothing to write: builds {plan.commit[:8]}")
+            try:
+                commit = repository.push(plan.commit, commit_message(plan), self._edited(target, plan))
+                return self._committed(rebuild, commit, f"pushed {commit[:8]} to {target.branch}")
+            except BranchMoved:
+                pass
+        if found := self.pushed(target, plan):
+            return self._committed(rebuild, found, f"found {found[:8]} on {target.branch}")
+        why = f"{target.branch} moved away from {plan.commit[:8]} before the push"
+        event("rebuild_superseded", target=target.name, rebuild=rebuild.id, why=why)
+        return self._change(rebuild, lambda entry: entry.superseded(why, self._clock.now()))
+
+    def pushed(self, target: Target, plan: Plan) -> str | None:
+        """Our commit, if the branch has moved because of us: the answer to our push may have been lost."""
+        since = self._services.repository(target).commits_since(plan.commit)
+        return next((found.id for found in since if is_commit_of(plan, found.message)), None)
+
+    def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
+        event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)
+        return self._change(rebuild, lambda entry: entry.committed(commit, what, self._clock.now()))
+
+    def _edited(self, target: Target, plan: Plan) -> dict[str, bytes]:
+        snapshot = self._reader.snapshot(target, plan.commit)
+        paths = sorted({edit.path for edit in plan.edits})
+        return {
+            path: apply(self._reader.raw(target, snapshot, path), (edit for edit in plan.edits if edit.path == path))
+            for path in paths
+        }
+
+    def _change(self, rebuild: RebuildEntry, change: Callable[[RebuildEntry], RebuildEntry]) -> RebuildEntry:
+        return self._ledger.change(rebuild_key(rebuild.target, rebuild.id), rebuild, change)

@@ -13,6 +13,7 @@ from shared.domain.targets import Target
 from shared.domain.text import apply
 from shared.errors import BranchMoved
 from shared.ledger import Ledger, rebuild_key
+from shared.limits import CLOCK_TOLERANCE
 from shared.log import event
 from shared.ports import Clock, Services
 from shared.services.reading import Reader
@@ -53,6 +54,13 @@ class Committing:
         """Our commit, if the branch has moved because of us: the answer to our push may have been lost."""
         since = self._services.repository(target).commits_since(plan.commit)
         return next((found.id for found in since if is_commit_of(plan, found.message)), None)
+
+    def is_later(self, target: Target, rebuild: RebuildEntry, other: RebuildEntry) -> bool:
+        """Whether one rebuild builds what came after the commit of another: by their times, or else by the branch."""
+        if rebuild.created - other.created > CLOCK_TOLERANCE:
+            return True
+        since = self._services.repository(target).commits_since(other.commit or other.base)
+        return any(found.id == rebuild.commit for found in since)
 
     def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
         event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)

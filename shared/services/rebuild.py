@@ -286,7 +286,7 @@ class Rebuild:
             if rebuild.state is RebuildState.PLANNED:
                 rebuild = self._committing.commit(target, plan, rebuild)
             if rebuild.state is RebuildState.COMMITTED:
-                self._remember_carried(plan, rebuild)
+                self._remember_carried(target, plan, rebuild)
             if rebuild.is_underway:
                 rebuild = self._queueing.queue(target, rebuild)
         except Permanent as problem:
@@ -303,14 +303,14 @@ class Rebuild:
 
     # Recording
 
-    def _remember_carried(self, plan: Plan, rebuild: RebuildEntry) -> None:
+    def _remember_carried(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> None:
         @cache
         def is_later(other: str) -> bool:
             """While a rebuild is parked, others go on, and it takes nothing back from them."""
             if other == rebuild.id or not rebuild.was_parked:
                 return False
             found = self._ledger.read(rebuild_key(rebuild.target, other))
-            return found is not None and found.created - rebuild.created > CLOCK_TOLERANCE
+            return found is not None and self._committing.is_later(target, found, rebuild)
 
         for environment in rebuild.environments:
             fresh = CarriedEntry(environment.path, environment.name, {}, rebuild.id, rebuild.commit or rebuild.base)

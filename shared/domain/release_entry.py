@@ -116,9 +116,10 @@ class ReleaseEntry:
         )
 
     def unplanned(self, why: str, since: datetime, at: datetime) -> "ReleaseEntry":
-        """Its rebuild was overtaken before it changed anything: it waits as if since then to be planned again."""
-        reruns = self.reruns[:-1] if self.rebuild and self.reruns[-1:] == (self.rebuild,) else self.reruns
-        changes = {"waiting_since": since, "rebuild": None, "reruns": reruns, "whole": False}
+        """Its plan was overtaken before it changed anything: it waits as if since then to be planned again."""
+        reruns = self.reruns[:-1] if self.plan and self.reruns[-1:] == (self.plan,) else self.reruns
+        rebuild = None if self.rebuild == self.plan else self.rebuild
+        changes = {"waiting_since": since, "rebuild": rebuild, "reruns": reruns, "whole": False}
         return self._to(ReleaseState.CONFIRMED, at, why, **changes)
 
     def again(self) -> "ReleaseEntry":

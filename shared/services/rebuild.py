@@ -171,6 +171,8 @@ class Rebuild:
         """A rebuild goes on if its commit is on the branch. If not, it changed nothing, and its releases are free."""
         plan = self._ledger.get(plan_key(target.name, rebuild.id))
         commit = rebuild.commit or self._committing.pushed(target, plan)
+        if not commit and rebuild.state is RebuildState.PARKED:
+            self._give_back(plan)
 
         def unpark(present: RebuildEntry) -> RebuildEntry:
             if present.state is not RebuildState.PARKED:
@@ -294,7 +296,7 @@ class Rebuild:
             rebuild = self._change(rebuild, lambda entry: entry.failed(why, self._clock.now()))
             alert("rebuild_failed", target=target.name, rebuild=rebuild.id, why=why)
         if rebuild.state is RebuildState.SUPERSEDED:
-            self._give_back(rebuild)
+            self._give_back(plan)
         elif rebuild.state is RebuildState.FAILED:
             self._settle(rebuild)
         if not rebuild.is_underway:
@@ -326,17 +328,20 @@ class Rebuild:
 
             self._ledger.update(carried_key(rebuild.target, environment.path), carry)
 
-    def _give_back(self, rebuild: RebuildEntry) -> None:
-        """The releases of a superseded rebuild wait again; their settle time is over."""
-        for release in rebuild.releases:
+    def _give_back(self, plan: Plan) -> None:
+        """What a plan dealt with waits again, since it was not carried out; the settle time is over.
+
+        What it settled too: a version that was held as older than another one may be the newest in the next plan.
+        """
+        for release in plan.releases:
 
             def unplan(entry: ReleaseEntry) -> ReleaseEntry:
-                if entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:
+                if entry.plan != plan.id or entry.state not in (ReleaseState.PLANNED, ReleaseState.SETTLED):
                     return entry
                 now = self._clock.now()
-                return entry.unplanned(f"rebuild {rebuild.id} superseded", now - self._settle_time, now)
+                return entry.unplanned(f"rebuild {plan.id} superseded", now - self._settle_time, now)
 
-            entry = self._change_release(rebuild.target, release, unplan)
+            entry = self._change_release(plan.target, release.id, unplan)
             if entry.state is ReleaseState.CONFIRMED:
                 self._waking.wake(entry)
 

@@ -99,6 +99,23 @@ def test_a_parked_rebuild_registers_nothing_over_a_later_one() -> None:
     assert world.known().state is ReleaseState.SETTLED
 
 
+def test_a_version_that_gave_way_to_another_one_is_looked_at_again_if_that_one_is_gone() -> None:
+    """Both are planned, somebody else is faster than the push, and the newer version is deleted meanwhile."""
+    world = World()
+    world.publish(version="1.1")
+    world.publish(version="1.2")
+    world.repository.fail("push", "before", ServiceUnavailable("away"))
+    while world.release("our-package", "1.2") is None or world.known(version="1.2").state is not ReleaseState.PLANNED:
+        assert world.step()
+    assert world.known(version="1.1").state is ReleaseState.SETTLED
+
+    world.repository.commit({"README.md": b"somebody else was here\n"})
+    world.feed.delete("our-package", "1.2")
+    world.work()
+
+    assert b"our-package==1.1" in world.file("training/context/requirements.txt")
+
+
 def test_a_parked_rebuild_registers_nothing_over_one_that_a_person_asked_for_at_once() -> None:
     """Both begin in the same second: which is the later one, the branch says."""
     world = World({"rebuilder.yml": RULES, **environment("training", b"our-package==1.0\nour-library==1.0\n")})

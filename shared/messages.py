@@ -37,13 +37,14 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A target has something to do: releases that wait, a rebuild that stands still, a retry, or a person's rerun.
+    """A target has something to do: what waits, a rebuild that stands still, a retry, or what a person asks for.
 
     Attributes:
         target: the target's name.
         rerun: set for a person's rerun, which is planned by itself.
         held: what is held is planned again, whether anything else waits or not.
         retry: a rebuild whose next attempts are to be queued.
+        resume: a parked rebuild that a person has released.
         tries: how often a service was in the way.
     """
 
@@ -51,6 +52,7 @@ class Turn:
     rerun: Rerun | None = None
     held: bool = False
     retry: str | None = None
+    resume: str | None = None
     tries: int = 0
     kind: Literal["turn"] = "turn"
 
@@ -132,8 +134,8 @@ def _contradiction(message: Signal | Turn) -> str | None:
                 return "a rerun has an attempt from 1, a target, and a person as its source"
         case RunSignal() if message.run < 1:
             return f"run {message.run}"
-        case Turn() if (message.rerun is not None) + message.held + (message.retry is not None) > 1:
-            return "a turn is a rerun, a retry or a look at what is held, not several of them"
+        case Turn() if sum(map(bool, (message.rerun, message.held, message.retry, message.resume))) > 1:
+            return "a turn is a rerun, a retry, a resumption or a look at what is held, not several of them"
         case Turn(rerun=Rerun() as rerun):
             named = rerun.release
             if ReleaseId.of(named.feed, named.package, named.version) != named:

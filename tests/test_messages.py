@@ -84,6 +84,7 @@ def test_what_one_notification_makes_is_far_smaller() -> None:
         (decode_turn, {"kind": "feeds", "source": "timer"}),
         (decode_turn, {"kind": "turn", "target": "main", "tries": -1}),
         (decode_turn, {"kind": "turn", "target": "main", "held": True, "retry": "x"}),
+        (decode_turn, {"kind": "turn", "target": "main", "retry": "x", "resume": "x"}),
         (decode_turn, {"kind": "turn", "target": "main",
                        "rerun": {"release": {"feed": "f", "package": "p", "version": "1"}, "attempt": 0}}),
         (decode_turn, {"kind": "turn", "target": "main",

@@ -83,8 +83,8 @@ class Rebuild:
         held = message.held
         for _ in range(PLANS_PER_MESSAGE):
             self._finish_what_is_underway(target)
-            if message.retry:
-                self._retry(target, message.retry)
+            if own := message.retry or message.resume:
+                self._go_on(target, own, is_released=message.resume is not None)
                 return
             plan = self._plan_next(target, message.rerun, held=held)
             if plan is None:
@@ -267,10 +267,10 @@ class Rebuild:
         if turn and turn.rebuild:
             self._carry_out(target, turn.rebuild)
 
-    def _retry(self, target: Target, rebuild_id: str) -> None:
-        """Queue the next attempts of a rebuild, in a turn of its own: no later rebuild begins meanwhile."""
+    def _go_on(self, target: Target, rebuild_id: str, *, is_released: bool) -> None:
+        """Queue what is left of a rebuild, in a turn of its own: no later rebuild begins meanwhile."""
         rebuild = self._ledger.read(rebuild_key(target.name, rebuild_id))
-        if rebuild and rebuild.state is RebuildState.PARKED:
+        if rebuild and rebuild.state is RebuildState.PARKED and is_released:
             rebuild = self._unparked(target, rebuild)
         if rebuild and rebuild.is_underway:
             self._open(target, rebuild_id)

@@ -207,12 +207,14 @@ class Worker:
         if turn.retry:
             self._parking.put(target, f"the next attempt of rebuild {turn.retry}", why, [turn], rebuild=turn.retry)
         held = self._ledger.read(turn_key(target))
+        if turn.resume and not (held and held.rebuild == turn.resume):
+            self._parking.put(target, f"rebuild {turn.resume}", why, [turn], rebuild=turn.resume)
         if held and held.rebuild:
             self._park_rebuild(target, held.rebuild, why)
             self._ledger.update(turn_key(target), lambda e: TurnEntry() if e == held else e)
         if turn.rerun:
             self._park_rerun(target, turn.rerun, why, _as_signal(turn))
-        elif not turn.retry and not (held and held.rebuild):
+        elif not (turn.retry or turn.resume or (held and held.rebuild)):
             waiting = self._ledger.waiting(target)
             self._park_confirmed(target, sorted({mark.release for mark in waiting}), why)
             # Not before all are parked: whoever comes after a crash finds them, and the same entry.
@@ -245,7 +247,7 @@ class Worker:
         if rebuild and (rebuild.is_underway or rebuild.state is RebuildState.PARKED):
             # It goes on by itself, whatever became of its releases; they are planned anew if it has written nothing.
             sent: list[Signal | Turn] = [wish(target, release) for release in rebuild.releases]
-            sent.append(Turn(target, retry=held))
+            sent.append(Turn(target, resume=held))
             what = f"rebuild {held} of {_named(rebuild.releases)}"
             self._parking.put(target, what, why, sent, rebuild.releases, held)
         now = self._clock.now()

@@ -235,6 +235,22 @@ def test_a_parked_rebuild_goes_on_though_its_release_is_gone() -> None:
     assert world.app.parked.all() == []
 
 
+def test_what_is_parked_stays_so_when_a_retry_of_it_comes_late() -> None:
+    world = World()
+    world.publish()
+    world.pipeline.fail("queue", "before", ServiceUnavailable("away"))
+    while not world.commits:
+        world.step()
+    give_up_the_turn(world)
+    world.rebuilds.waiting.clear()
+
+    world.app.worker.turn(encode(Turn("main", retry=world.rebuild().id)))
+    assert (world.rebuild().state, world.pipeline.runs) == (RebuildState.PARKED, [])
+    world.app.worker.turn(encode(Turn("main", resume=world.rebuild().id)))
+    world.work()
+    assert (world.rebuild().state, len(world.pipeline.runs)) == (RebuildState.QUEUED, 1)
+
+
 def test_a_rebuild_that_was_parked_before_it_wrote_anything_is_superseded_by_the_next_plan() -> None:
     world = World()
     world.publish()
@@ -352,16 +368,23 @@ def test_a_turn_of_a_target_that_is_gone_is_kept() -> None:
     assert (thing.target, thing.entry.what) == (None, "a turn of target gone")
 
 
-def test_a_retry_that_is_given_up_is_kept_and_parks_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("turn", "what"),
+    [
+        (Turn("main", retry="0123"), "the next attempt of rebuild 0123"),
+        (Turn("main", resume="0123"), "rebuild 0123"),
+    ],
+)
+def test_a_turn_of_one_rebuild_that_is_given_up_is_kept_and_parks_nothing_else(turn: Turn, what: str) -> None:
     world = World()
     world.publish()
     world.step()
 
-    world.app.worker.turn(encode(Turn("main", retry="0123")), HOPELESS)
+    world.app.worker.turn(encode(turn), HOPELESS)
 
     thing = parked(world)
-    assert thing.entry.what == "the next attempt of rebuild 0123"
-    assert decode_turn(thing.entry.messages[0].text) == Turn("main", retry="0123")
+    assert (thing.entry.what, thing.entry.rebuild) == (what, "0123")
+    assert decode_turn(thing.entry.messages[0].text) == turn
     assert world.known().state is ReleaseState.CONFIRMED
 
 

@@ -152,7 +152,7 @@ class Confirm:
                 case ReleaseState.SETTLED | ReleaseState.PLANNED if signal.attempt:
                     # Another worker may have planned it meanwhile: no turn would take it from `confirmed` again.
                     known = is_planned(self._ledger, present, signal.attempt, signal.environments)
-                    return present if known else present.confirmed(found, now, by_hand=True)
+                    return present if known else present.confirmed(found, now, by_hand=by_hand)
                 case ReleaseState.CONFIRMED:
                     return present if present.release == found else present.reread(found, now)
                 case _ if present.whole and present.release and _brings_nothing(present.release, found):
@@ -160,7 +160,7 @@ class Confirm:
                 case ReleaseState.SETTLED:
                     # A view or a file came: it may go on where it was held. Or a person was quicker than who tells of
                     # it, and it was rebuilt for some environments alone: now it is the others' turn.
-                    return present.confirmed(found, now, by_hand=False)
+                    return present.confirmed(found, now, by_hand=by_hand)
                 case _:
                     return present.reread(found, now)
 

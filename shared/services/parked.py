@@ -14,9 +14,6 @@ from shared.log import alert, event
 from shared.ports import Clock, Queue
 from shared.services.parking import NO_TARGET
 
-# A release that somebody has to take up first.
-_WAITS = {ReleaseState.PARKED, ReleaseState.SIGNALLED, ReleaseState.CONFIRMED}
-
 
 @dataclass(frozen=True, slots=True)
 class ParkedThing:
@@ -128,4 +125,6 @@ class Parked:
 
 def _is_done(entry: ReleaseEntry | None) -> bool:
     """Whether nothing of a release waits to be taken up: it is refused, or planned for whoever may need it."""
-    return entry is not None and (entry.state is ReleaseState.REFUSED or (entry.whole and entry.state not in _WAITS))
+    if entry is None or entry.state is ReleaseState.REFUSED:
+        return entry is not None
+    return entry.whole and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED)

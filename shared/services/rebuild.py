@@ -107,11 +107,7 @@ class Rebuild:
         """Plan what is due, and record the plan; None if there is nothing to do."""
         entries = self._rerun_in_hand(target, rerun) if rerun else self._due(target)
         releases = [entry.release for entry in entries if entry.release]
-        if (
-            rerun
-            and rerun.environments
-            and self._ledger.waits(self._ledger.get(release_key(target.name, rerun.release)))
-        ):
+        if rerun and rerun.environments and any(self._ledger.waits(entry) for entry in entries):
             rerun = None  # it is planned for all of them first, or nobody would plan it for the others
         if parked := self._parked(target, entries):
             return parked

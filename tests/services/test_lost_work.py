@@ -120,14 +120,8 @@ def test_a_parked_rebuild_registers_nothing_over_one_that_a_person_asked_for_at_
     """Both begin in the same second: which is the later one, the branch says."""
     world = World({"rebuilder.yml": RULES, **environment("training", b"our-package==1.0\nour-library==1.0\n")})
     world.publish()
-    world.step()
-    world.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
-    while not world.commits:
-        assert world.step()
-    give_up_the_turn(world)
-    world.rebuilds.waiting.clear()
+    world.park_the_rebuild()
     first = world.rebuild()
-    assert first.state is RebuildState.PARKED
     world.feed.publish("our-library", "1.1")
     world.app.reruns.ask(feed=None, name="our-library", version="1.1")
     while not world.pipeline.runs:

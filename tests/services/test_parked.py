@@ -33,19 +33,6 @@ def give_up_the_turn(world: World) -> None:
     world.app.worker.turn(encode(Turn("main")), HOPELESS)
 
 
-def parked_after_its_push() -> World:
-    """A world whose rebuild is parked: its commit is on the branch, and no run could be queued."""
-    world = World()
-    world.publish()
-    world.pipeline.fail("queue", "before", ServiceUnavailable("away"))
-    while not world.commits:
-        assert world.step()
-    give_up_the_turn(world)
-    world.rebuilds.waiting.clear()
-    assert world.rebuild().state is RebuildState.PARKED
-    return world
-
-
 def test_a_release_that_never_came_is_found_once_it_is_released() -> None:
     world = World()
     world.announce()
@@ -160,8 +147,9 @@ def test_a_parked_rebuild_goes_on_where_it_was() -> None:
 @pytest.mark.parametrize("environments", [(), ("scoring/environment.yml",)])
 def test_a_rerun_of_a_release_whose_rebuild_is_parked_takes_that_one_up_first(environments: tuple[str, ...]) -> None:
     """Its commit is on the branch: an environment that the rerun does not name would pin what nobody has built."""
-    world = parked_after_its_push()
-    assert world.rebuild().state is RebuildState.PARKED
+    world = World()
+    world.publish()
+    world.park_the_rebuild()
 
     world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=environments)
     world.work()
@@ -212,7 +200,9 @@ def test_a_rerun_of_one_environment_that_is_given_up_leaves_a_release_waiting_fo
 
 def test_a_parked_rebuild_goes_on_though_its_release_is_gone() -> None:
     """Its commit is on the branch: that nobody can install it any more has to be said, and not to be left."""
-    world = parked_after_its_push()
+    world = World()
+    world.publish()
+    world.park_the_rebuild()
     rebuild = world.rebuild().id
     world.feed.delete("our-package", "1.1")
     world.announce()
@@ -237,7 +227,9 @@ def test_a_parked_rebuild_goes_on_though_its_release_is_gone() -> None:
 
 
 def test_what_is_parked_stays_so_when_a_retry_of_it_comes_late() -> None:
-    world = parked_after_its_push()
+    world = World()
+    world.publish()
+    world.park_the_rebuild()
 
     world.app.worker.turn(encode(Turn("main", retry=world.rebuild().id)))
     assert (world.rebuild().state, world.pipeline.runs) == (RebuildState.PARKED, [])

@@ -9,8 +9,11 @@ from shared.domain.jobs import DUPLICATE, STEPS, work_of
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
+from shared.domain.states import RebuildState
+from shared.errors import ServiceUnavailable
 from shared.ledger import Ledger, rebuild_key, release_key
 from shared.limits import MAX_DEQUEUE_COUNT
+from shared.messages import Turn, encode
 from shared.ports import JobOutcome, Subscription
 from shared.settings import Settings
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository, FakeRun, FakeServices
@@ -191,6 +194,15 @@ class World:
     def release(self, name: str = "our-package", version: str = "1.1", target: str = "main") -> ReleaseEntry | None:
         """The ledger's entry of a release."""
         return self.app.ledger.read(release_key(target, ReleaseId.of(FEED, name, version)))
+
+    def park_the_rebuild(self) -> None:
+        """Of the release that was published: its commit is on the branch, and no run can be queued."""
+        self.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
+        while not self.commits:
+            assert self.step()
+        self.app.worker.turn(encode(Turn("main")), HOPELESS)
+        self.rebuilds.waiting.clear()
+        assert self.rebuild().state is RebuildState.PARKED
 
     def known(self, name: str = "our-package", version: str = "1.1", target: str = "main") -> ReleaseEntry:
         """The ledger's entry of a release, which has to be there."""

@@ -58,6 +58,29 @@ class TestReleases:
         )
         assert entry.history == (Step(NOON, "signalled by timer"),)
 
+    def test_a_release_is_dealt_with_as_a_whole_once_it_was_planned_for_all_since_it_was_told_of(self) -> None:
+        plan = plan_of(ONE, "our-pkg 1.1")
+        part = replace(plan, id="part", attempt=1, asked_for=("training",))
+        done = confirmed().planned(plan, at(2)).settled("finished", at(3))
+
+        assert not confirmed().whole
+        assert not confirmed().planned(part, at(2)).whole
+        assert done.whole
+        asked_for = done.confirmed(RELEASE, at(4), by_hand=True)
+        assert asked_for.planned(part, at(5)).whole, "what a person asks for is no news of the release"
+        told_of = done.confirmed(RELEASE, at(4))
+        assert not told_of.planned(part, at(5)).whole
+        assert not confirmed().planned(plan, at(2)).unplanned("overtaken", at(3), at(3)).whole
+        assert not confirmed().planned(plan, at(2)).again().settled("finished", at(3)).whole
+
+    def test_a_plan_that_is_overtaken_takes_no_earlier_rebuild_out_of_sight(self) -> None:
+        first = plan_of(ONE, "our-pkg 1.1")
+        done = confirmed().planned(first, at(2)).settled("finished", at(3)).confirmed(RELEASE, at(4))
+        held = replace(done, state=ReleaseState.SETTLED, plan="a later plan, which held it")
+
+        assert held.unplanned("overtaken", at(5), at(5)).rebuild == first.id
+        assert done.planned(first.again(), at(5)).unplanned("overtaken", at(6), at(6)).rebuild is None
+
     def test_the_way_of_a_release_leaves_its_history(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
         entry = confirmed().planned(plan, at(2)).noted("seen again", at(3)).settled("rebuild finished", at(4))

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, InvalidMessage, ServiceUnavailable
 from shared.ledger import TurnEntry, carried_key, plan_key, rebuild_key, turn_key
-from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE, STANDSTILL
+from shared.limits import COMMITS_SEARCHED, HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE, STANDSTILL
 from shared.messages import Rerun, Turn, encode
 from tests.services.crashes import Crashes
 from tests.services.world import HOPELESS, RULES, World, environment
@@ -69,7 +69,27 @@ def test_a_release_that_was_rerun_for_one_environment_before_anybody_told_of_it_
     assert world.known() == known, "told of it again, nothing is done again"
 
 
-def test_a_parked_rebuild_registers_nothing_over_a_later_one() -> None:
+def test_a_release_that_was_rerun_wherever_it_is_needed_is_planned_for_all_once_and_not_with_every_duplicate() -> None:
+    world = World({"rebuilder.yml": RULES, **environment("training", b"our-package==1.0\n")})
+    world.feed.publish("our-package", "1.1")
+    world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(TRAINING,))
+    world.work()
+    world.build(world.pipeline.runs[0])
+    world.tell_of(world.pipeline.runs[0])
+    world.work()
+    world.announce("our-package", "1.1")
+    world.work()
+    known = world.known()
+    assert known.history[-1].what.startswith("nothing new to do")
+
+    world.announce("our-package", "1.1")
+    world.work()
+
+    assert world.known() == known
+
+
+@pytest.mark.parametrize("commits_since_then", [0, COMMITS_SEARCHED + 1])
+def test_a_parked_rebuild_registers_nothing_over_a_later_one(commits_since_then: int) -> None:
     world = World()
     world.publish()
     world.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
@@ -84,6 +104,8 @@ def test_a_parked_rebuild_registers_nothing_over_a_later_one() -> None:
     world.publish(version="1.2")
     world.work()
     second = world.rebuild(version="1.2")
+    for number in range(commits_since_then):
+        world.repository.commit({"README.md": str(number).encode()})
 
     world.app.parked.release()
     world.work()
@@ -99,8 +121,9 @@ def test_a_parked_rebuild_registers_nothing_over_a_later_one() -> None:
     assert world.known().state is ReleaseState.SETTLED
 
 
-def test_a_version_that_gave_way_to_another_one_is_looked_at_again_if_that_one_is_gone() -> None:
-    """Both are planned, somebody else is faster than the push, and the newer version is deleted meanwhile."""
+@pytest.mark.parametrize("is_parked", [False, True])
+def test_a_version_that_gave_way_to_another_one_is_looked_at_again_if_that_one_is_gone(*, is_parked: bool) -> None:
+    """Both are planned, nothing is pushed (somebody was faster, or it is parked), and the newer one is deleted."""
     world = World()
     world.publish(version="1.1")
     world.publish(version="1.2")
@@ -109,8 +132,14 @@ def test_a_version_that_gave_way_to_another_one_is_looked_at_again_if_that_one_i
         assert world.step()
     assert world.known(version="1.1").state is ReleaseState.SETTLED
 
-    world.repository.commit({"README.md": b"somebody else was here\n"})
+    if is_parked:
+        give_up_the_turn(world)
+        world.rebuilds.waiting.clear()
+    else:
+        world.repository.commit({"README.md": b"somebody else was here\n"})
     world.feed.delete("our-package", "1.2")
+    if is_parked:
+        world.app.parked.release()
     world.work()
 
     assert b"our-package==1.1" in world.file("training/context/requirements.txt")

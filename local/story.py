@@ -145,7 +145,13 @@ class Story:
         if plan["deliver"] == "report":
             head += " (nothing is written)"
         warnings = [Text(f"warning: {warning}", style="yellow") for warning in plan["warnings"]]
-        return Group(Text(head), rows, *warnings)
+        elsewhere = [
+            Text(f"{row['path']} line {row['line']} names {row['text']}; {row['outcome']}")
+            for row in plan["elsewhere"]["references"]
+        ]
+        if summary := plan["elsewhere"]["summary"]:
+            elsewhere.append(Text(f"and {summary}"))
+        return Group(Text(head), rows, *warnings, *elsewhere)
 
     def _tell_rebuild(self, rebuild: dict[str, Any], step: str, at: datetime) -> None:
         if rebuild["commit"] and step.startswith(("pushed", "found")) and "run" not in step:

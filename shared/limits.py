@@ -32,6 +32,20 @@ NEEDS = 1000
 NEED_CHARACTERS = 1000
 # A reason is one line for a person.
 REASON_CHARACTERS = 300
+# One requirement of an inline environment, as it is shown.
+REQUIREMENT_CHARACTERS = 120
+# Rows that a plan lists of each: inline environments that require a release, references to what is rebuilt. The rest
+# is counted. Some 30 kB of a ledger's entry at most, unless paths are longer than anybody reads.
+ELSEWHERE_ROWS = 100
+# Rows that a commit's message and a job's summary list: a person reads them.
+SUMMARY_ROWS = 20
+# References that one file may hold: generated files of thousands would cost a survey seconds.
+REFERENCES_PER_FILE = 1000
+# Python files that are looked through for environments; of a repository with more, none. They are fetched once for
+# each process, BLOBS_PER_REQUEST at a time (ten requests at most), and after that only those that change.
+PYTHON_FILES = 2000
+# Python costs its parser some hundred bytes of memory for each of its own, and people write no files of this length.
+PYTHON_CHARACTERS = 1024 * 1024
 # Releases that are named where something is parked; they are all in its messages.
 SHOWN_RELEASES = 5
 

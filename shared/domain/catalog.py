@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from shared.domain.definitions import Definition, Problem
 from shared.domain.environments import Environment
 from shared.domain.names import PackageName, words_of
+from shared.domain.surroundings import Surroundings
 from shared.domain.text import SourceText
 from shared.errors import Unreadable
 from shared.limits import DEFINITION_BYTES
@@ -51,6 +52,7 @@ class Catalog:
         namesakes: positions in `environments` of those that bear a name.
         warnings: files that may be environments and cannot be read.
         findings: what somebody should mend in the files: credentials in addresses.
+        surroundings: what else uses packages and environments.
     """
 
     commit: str
@@ -63,6 +65,7 @@ class Catalog:
     namesakes: Mapping[str, tuple[int, ...]]
     warnings: tuple[Problem, ...] = ()
     findings: tuple[Problem, ...] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     def naming(self, package: PackageName) -> list[Environment]:
         """The environments that name a package, in the order of their paths."""
@@ -90,9 +93,15 @@ class Catalog:
 
 @dataclass(slots=True)
 class Shelf:
-    """What blobs say, by their id: filled once, good for every commit that holds them."""
+    """What blobs say, by their id: filled once, good for every commit that holds them.
+
+    Attributes:
+        raw: the bytes of blobs.
+        broken: why the bytes of others cannot be had.
+    """
 
     raw: dict[str, bytes] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
     _read: dict[tuple[str, str], object] = field(default_factory=dict)
 
     def get[T](self, blob: str, kind: str, read: Callable[[SourceText], T]) -> T:
@@ -104,8 +113,10 @@ class Shelf:
         """
         key = (blob, kind)
         if key not in self._read:
-            raw = self.raw[blob]
+            raw = self.raw[blob] if blob not in self.broken else b""
             try:
+                if blob in self.broken:
+                    raise Unreadable(self.broken[blob])
                 if len(raw) > DEFINITION_BYTES:
                     raise Unreadable(f"it is larger than {DEFINITION_BYTES // 1024} KiB")
                 self._read[key] = read(SourceText.decode(raw))
@@ -124,7 +135,7 @@ class Shelf:
         """
         key = (blob, "words")
         if key not in self._read:
-            raw = self.raw[blob][:DEFINITION_BYTES]
+            raw = self.raw[blob][:DEFINITION_BYTES] if blob not in self.broken else b""
             self._read[key] = words_of(raw.replace(b"\0", b"").decode("latin-1"))
         return self._read[key]  # type: ignore[return-value]
 

@@ -1,6 +1,10 @@
 """What a rebuild's commit says, and how it is known again."""
 
+from collections.abc import Iterator
+
+from shared.domain.complaints import one_line
 from shared.domain.plan import Plan
+from shared.limits import SUMMARY_ROWS
 
 TRAILER = "Rebuild-Id"
 
@@ -11,8 +15,18 @@ def commit_message(plan: Plan) -> str:
     subject = f"Bump {spelled[0]}" if len(spelled) == 1 else f"Bump {len(spelled)} packages"
     body = [f"- {release}" for release in spelled] if len(spelled) > 1 else []
     names = [f"- {environment.path}" for environment in plan.environments]
-    lines = [subject, "", *body, *([""] if body else []), "Rebuilds:", *names, "", f"{TRAILER}: {plan.id}"]
-    return "\n".join(lines) + "\n"
+    lines = [subject, "", *body, *([""] if body else []), "Rebuilds:", *names, "", *_references(plan)]
+    return "\n".join([*lines, f"{TRAILER}: {plan.id}"]) + "\n"
+
+
+def _references(plan: Plan) -> Iterator[str]:
+    """What names an environment that is rebuilt, and stays as it is."""
+    found = plan.elsewhere
+    if not found.references:
+        return
+    yield "Not edited:"
+    yield from (f"- {one_line(line)}" for kind, line in found.lines(SUMMARY_ROWS) if kind == "reference")
+    yield ""
 
 
 def is_commit_of(plan: Plan, message: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from shared.domain.yaml_plain import Document, Other, Place
 
 # How much of what somebody wrote is repeated.
 _LONGEST_SHOWN = 60
+_NAMES_SHOWN = 3
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _NO_MAP = "it is not a map; it needs at least `deliver: push` or `report`"
 
@@ -56,6 +57,13 @@ def explain(error: Error) -> str:
 def shown(text: str) -> str:
     """A text in quotes, shortened if it is long."""
     return json.dumps(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…", ensure_ascii=False)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names as a person lists them; of many the first ones and how many more."""
+    if len(names) > _NAMES_SHOWN + 1:
+        return f"{', '.join(names[:_NAMES_SHOWN])} and {len(names) - _NAMES_SHOWN} more"
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def one_line(text: str) -> str:

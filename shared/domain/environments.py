@@ -10,13 +10,22 @@ import yaml
 
 from shared.domain.definitions import Definition, Problem
 from shared.domain.definitions.conda import read_conda_node
+from shared.domain.foreign import is_foreign
 from shared.domain.text import SourceText, Span
-from shared.domain.yaml_nodes import compose, entries, get, line_of, literal, scalar
+from shared.domain.yaml_nodes import compose, documents, entries, get, line_of, literal, scalar
+from shared.errors import Unreadable
 
 _NUMBER = re.compile(r"(?P<before>(?:[0-9]+\.)*)(?P<last>[0-9]{1,18})")
 _TEMPLATE = re.compile(r"\{\{|\$\{|\{%")
 _SCHEMA = "environment.schema.json"
-_CONTENT = ("build", "image", "conda_file")
+CONTENT = frozenset({"build", "image", "conda_file"})
+# What else stands in an environment's YAML. Azure ML's tools refuse a key that is none of these.
+_KEYS = CONTENT | {
+    "$schema", "name", "version", "description", "tags", "properties", "os_type", "inference_config", "datastore",
+    "intellectual_property", "stage", "type", "<<",
+}  # fmt: skip
+_IMAGE_PARTS = frozenset({"repository", "tag", "pullPolicy"})
+_KEY = re.compile(r"^(?P<indent>[ \t]*)(?P<item>-[ \t]+)?[\"']?(?P<key>[$\w.-]+)[\"']?[ \t]*:", re.MULTILINE)
 _NAMED = re.compile(r"(?:^|[\s{,])[\"']?name[\"']?\s*:")
 _FILLED = re.compile(r"(?:^|[\s{,])[\"']?(?:build|image|conda_file)[\"']?\s*:")
 _IMAGE_PYTHON = re.compile(r"(?:^|[^a-z0-9])py(?P<major>[23])[._]?(?P<minor>\d{1,2})(?=$|[^0-9])|"
@@ -94,18 +103,43 @@ def read_environment(source: SourceText) -> EnvironmentFile | None:
     Raises:
         Unreadable: it may be an environment (it names the schema, or has the keys) but is not YAML.
     """
-    if not _is_promising(source.text):
+    text = source.text
+    if not _is_promising(text) or (_SCHEMA not in text and is_foreign(text)):
         return None
-    root = compose(source)
-    if not isinstance(root, yaml.MappingNode):
+    try:
+        found = documents(source)
+    except Unreadable:
+        if _may_be_one(text):
+            raise
         return None
+    root = next((root for root in found if _is_one(root)), None)
+    if len(found) > 1 and root is not None:
+        raise Unreadable(f"it holds {len(found)} YAML documents", line_of(found[1]))
+    return read_node(source, root) if isinstance(root, yaml.MappingNode) else None
+
+
+def _is_one(root: yaml.Node) -> bool:
+    """Tell whether a map is an environment: by its schema, or by keys that are those of environments."""
     schema = scalar(get(root, "$schema"))
-    if schema is not None and _SCHEMA not in schema:
-        return None
+    if schema is not None or not isinstance(root, yaml.MappingNode):
+        return schema is not None and _SCHEMA in schema
     keys = {key for key, _ in entries(root)}
-    if schema is None and not ("name" in keys and keys.intersection(_CONTENT)):
-        return None
-    return _environment(source, root)
+    if "name" not in keys or not keys & CONTENT:
+        return False
+    if "conda_file" in keys or get(get(root, "build"), "path") is not None:
+        return True
+    # The values of a Helm chart have an image as well, in parts, and much else.
+    return keys <= _KEYS and not _IMAGE_PARTS.intersection(key for key, _ in entries(get(root, "image")))
+
+
+def _may_be_one(text: str) -> bool:
+    """Tell whether a text that is not YAML has an environment's keys outermost."""
+    if re.match(r"\s*\{(?![{%])", text):
+        return True
+    found = [(len(key["indent"]), not key["item"], key["key"]) for key in _KEY.finditer(text)]
+    least = min((indent for indent, _, _ in found), default=0)
+    outermost = {key for indent, plain, key in found if indent == least and plain}
+    return ("$schema" in outermost and _SCHEMA in text) or ("name" in outermost and bool(outermost & CONTENT))
 
 
 def _is_promising(text: str) -> bool:
@@ -126,7 +160,14 @@ def python_of_image(image: str) -> str | None:
     return found["version"] or f"{found['major']}.{found['minor']}"
 
 
-def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
+def read_node(source: SourceText, root: yaml.MappingNode, *, named: bool = True) -> EnvironmentFile:
+    """Read an environment's map where it stands.
+
+    Args:
+        source: the file's text.
+        root: the map.
+        named: it needs a name; one that is defined in place needs none.
+    """
     wrong: list[tuple[int | None, str]] = []
 
     def text(key: str, where: yaml.Node | None = root) -> str | None:
@@ -138,7 +179,7 @@ def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
         return scalar(node)
 
     name = text("name")
-    if not name:
+    if not name and named:
         wrong.append((None, "the environment has no name"))
     build, conda = get(root, "build"), get(root, "conda_file")
     if build is not None and not isinstance(build, yaml.MappingNode):

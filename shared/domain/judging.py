@@ -205,8 +205,11 @@ class Judge:
 
     def namesake(self, environment: Environment) -> str | None:
         """Another environment of the same name that takes part, by its path."""
-        others = (other.path for other in self.catalog.called(environment.name) if other.path != environment.path)
-        return next((path for path in others if self.includes(path)), None)
+        return next((path for path in self.namesakes(environment) if path != environment.path), None)
+
+    def namesakes(self, environment: Environment) -> list[str]:
+        """The paths of all environments of a name that take part."""
+        return [other.path for other in self.catalog.called(environment.name) if self.includes(other.path)]
 
     def hurdle(self, environment: Environment) -> str | None:
         """Why the rebuild pipeline could not build an environment, or None if nothing is known to be in the way."""

@@ -1,11 +1,12 @@
 """The plan: a decision for every environment about every release in hand, against one commit, and the edits."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from shared.domain.decisions import Decision
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver
+from shared.domain.surroundings import Elsewhere
 from shared.domain.text import Edit
 
 
@@ -28,10 +29,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PlannedEnvironment:
-    """An environment that the plan rebuilds."""
+    """An environment that the plan rebuilds.
+
+    Attributes:
+        path: its YAML file.
+        name: its name.
+        version: the version that its YAML states then, if it states one.
+    """
 
     path: str
     name: str
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Plan:
         attempt: 0 for automatic plans; a person's reruns of the same releases count up.
         asked_for: the only environments that a person's rerun means, as they were asked for; empty for all.
         unread: files of the repository could not be read: environments may be missing.
+        elsewhere: what it leaves as it is: inline environments, and references to what is rebuilt.
     """
 
     id: str
@@ -67,6 +76,7 @@ class Plan:
     attempt: int = 0
     asked_for: tuple[str, ...] = ()
     unread: bool = False
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
     def again(self) -> "Plan":
         """The same plan under the identity that comes after this one: its rebuild is over, and it is due anew."""

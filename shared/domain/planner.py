@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from shared.domain.buildable import outside
 from shared.domain.catalog import Catalog
+from shared.domain.complaints import listed
 from shared.domain.consistency import Choices, clashes, consistent
 from shared.domain.credentials import masked
 from shared.domain.decisions import Decision, Kind, held
-from shared.domain.environments import Environment
+from shared.domain.definitions import Problem
+from shared.domain.environments import Environment, is_template
 from shared.domain.judging import Candidate, Judge
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
@@ -100,23 +103,29 @@ class _Planner:
         verdicts = tuple(sorted(self._verdicts(choices), key=_verdict_order))
         going = [candidate for candidate in choices.taken() if candidate.decision.acts]
         environments = {candidate.environment.path: candidate.environment for candidate in going}
-        edits = {edit for candidate in going for edit in candidate.edits}
+        edits = {replace(edit, package=candidate.release.id.package) for candidate in going for edit in candidate.edits}
+        versions = {path: _stated(environment) for path, environment in environments.items()}
         for candidate in going:
             if candidate.changes and (edit := self._version_edit(candidate.environment)):
                 edits.add(edit)
+                versions[candidate.environment.path] = edit.new
         for environment in environments.values():
             self._warn_of(environment, choices)
         self._warn_of_compiled_alone(environments, edits)
         self._warn_of_excluded_readers(edits)
+        self._warn_of_namesakes(choices)
         self._warn_of_unknown_wishes()
         return _finished(
             target=self.target,
             catalog=self.catalog,
             deliver=self.rules.deliver,
+            rules=self.rules,
             releases=tuple(self.releases),
             verdicts=verdicts,
             edits=tuple(sorted(edits)),
-            environments=tuple(PlannedEnvironment(e.path, e.name) for _, e in sorted(environments.items())),
+            environments=tuple(
+                PlannedEnvironment(e.path, e.name, versions[e.path]) for _, e in sorted(environments.items())
+            ),
             warnings=tuple(dict.fromkeys(self.warnings)),
             attempt=self.by_hand.attempt if self.by_hand else 0,
             asked_for=self.by_hand.environments if self.by_hand else (),
@@ -205,8 +214,6 @@ class _Planner:
                 self.warnings.append(f"{environment.path}: the app would hold it: {why}")
         elif why := outside(environment, *(use.path for use in environment.uses if not use.source)):
             self.warnings.append(f"{environment.path}: {why}")
-        if not self.judge.unique_names and (other := self.judge.namesake(environment)):
-            self.warnings.append(f"{environment.path}: {other} is {environment.name!r} too")
         if not self.judge.python(environment):
             self.warnings.append(
                 f"{environment.path}: its Python is not known, so nothing that depends on it was checked, and the "
@@ -230,6 +237,18 @@ class _Planner:
             for reader in self.catalog.reading(path):
                 if not self.judge.includes(reader.path):
                     self.warnings.append(f"{reader.path} is excluded and reads {path}, which changes")
+
+    def _warn_of_namesakes(self, choices: Choices) -> None:
+        """Say once for all environments of a name what that means."""
+        for candidate in choices.taken():
+            kind, paths = candidate.decision.kind, self.judge.namesakes(candidate.environment)
+            if candidate.environment.path in paths and paths[1:] and (candidate.decision.acts or kind is Kind.HELD):
+                self.warnings.append(
+                    f"{listed(paths)} are {'both' if len(paths) == 2 else 'all'} named {candidate.environment.name!r}: "
+                    "Azure ML would take them for versions of one environment, so the app "
+                    f"{'holds' if self.judge.unique_names else 'would hold'} them until all but one are renamed or "
+                    "excluded"
+                )
 
     def _warn_of_unknown_wishes(self) -> None:
         known = {text for environment in self.catalog.environments for text in (environment.path, environment.name)}
@@ -266,6 +285,7 @@ def _finished(
     target: str,
     catalog: Catalog,
     deliver: Deliver,
+    rules: Rules | None = None,
     releases: tuple[Release, ...],
     verdicts: tuple[Verdict, ...],
     edits: tuple[Edit, ...] = (),
@@ -287,6 +307,7 @@ def _finished(
     ]
     digest = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
     listed = {verdict.path for verdict in verdicts}
+    unread = [problem for problem in catalog.warnings if rules is None or rules.includes(problem.path)]
     return Plan(
         id=digest[:16],
         target=target,
@@ -297,8 +318,40 @@ def _finished(
         unaffected=len(catalog.environments) - len(listed),
         edits=edits,
         environments=environments,
-        warnings=tuple(masked(str(what)) for what in (*warnings, *catalog.warnings, *catalog.findings)),
+        warnings=tuple(masked(str(what)) for what in (*warnings, *unread, *_findings(catalog, rules))),
         attempt=attempt,
         asked_for=asked_for,
-        unread=bool(catalog.warnings),
+        unread=bool(unread),
+        elsewhere=catalog.surroundings.concerned(
+            (release.id.package for release in releases),
+            _new_versions(environments),
+            ((edit.path, edit.package) for edit in edits),
+            excludes=rules.excludes if rules else lambda _: False,
+        ),
     )
+
+
+def _findings(catalog: Catalog, rules: Rules | None) -> Iterable[Problem]:
+    """What somebody should fix in the files of environments that take part."""
+    for finding in catalog.findings:
+        readers = catalog.reading(finding.path)
+        if (
+            rules is None
+            or any(rules.includes(reader.path) for reader in readers)
+            or not (readers or rules.excludes(finding.path))
+        ):
+            yield finding
+
+
+def _new_versions(environments: Iterable[PlannedEnvironment]) -> dict[str, str | None]:
+    """The version that each rebuilt environment gets, by its name; None where that is not known before."""
+    found: dict[str, str | None] = {}
+    for environment in environments:
+        same = found.get(environment.name, environment.version) == environment.version
+        found[environment.name] = environment.version if same else None
+    return found
+
+
+def _stated(environment: Environment) -> str | None:
+    version = environment.version
+    return None if version is None or is_template(version.text) else version.text

@@ -192,9 +192,11 @@ class Rules(_Strict):
 
     def includes(self, path: str) -> bool:
         """Tell whether an environment takes part, by the path of its YAML file."""
-        return any(matches(path, glob) for glob in self.environments.include) and not any(
-            matches(path, glob) for glob in self.environments.exclude
-        )
+        return any(matches(path, glob) for glob in self.environments.include) and not self.excludes(path)
+
+    def excludes(self, path: str) -> bool:
+        """Tell whether nobody wants to hear of a file."""
+        return any(matches(path, glob) for glob in self.environments.exclude)
 
     def rule_for(self, package: PackageName, environment: str) -> PackageRule | None:
         """The rule that decides about a package in an environment (by its name): the last that matches."""

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf
@@ -30,6 +31,8 @@ from shared.domain.environments import (
     read_environment,
     read_image_config,
 )
+from shared.domain.foreign import chart_files
+from shared.domain.survey_around import Apart, survey_around
 from shared.domain.text import SourceText
 from shared.errors import Unreadable
 from shared.limits import INCLUDE_DEPTH
@@ -66,8 +69,9 @@ class _Surveyor:
         warnings: list[Problem] = []
         readers: defaultdict[str, list[int]] = defaultdict(list)
         namesakes: defaultdict[str, list[int]] = defaultdict(list)
+        foreign = chart_files(self.paths)
         for path in self.paths:
-            if not path.lower().endswith(_YAML):
+            if not path.lower().endswith(_YAML) or path in foreign:
                 continue
             try:
                 found = self._blob(path, "environment", read_environment)
@@ -99,7 +103,15 @@ class _Surveyor:
             namesakes={name: tuple(positions) for name, positions in namesakes.items()},
             warnings=tuple(warnings),
             findings=tuple(self._findings()),
+            surroundings=survey_around(self.paths, foreign, read=self._blob, work_out=self._apart),
         )
+
+    def _apart(self, path: str, file: EnvironmentFile) -> Apart:
+        """Work an environment out that is none of the catalog's."""
+        other = copy(self)
+        other.definitions, other.sources, other.named = {}, {}, defaultdict(set)
+        environment = other._environment(path, file)
+        return Apart(environment, other.definitions, frozenset(other.named))
 
     def _findings(self) -> Iterator[Problem]:
         texts = {**self.sources, **{path: definition.source for path, definition in self.definitions.items()}}

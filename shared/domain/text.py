@@ -99,6 +99,7 @@ class Edit:
         old: what stands there (checked when the edit is applied).
         new: what shall stand there.
         encoding: the file's encoding.
+        package: the package whose version or hashes it raises; empty for an environment's own version.
     """
 
     path: str
@@ -106,6 +107,7 @@ class Edit:
     old: str
     new: str
     encoding: str = "utf-8"
+    package: str = ""
 
 
 def apply(raw: bytes, edits: Iterable[Edit]) -> bytes:

@@ -93,9 +93,17 @@ class Status:
             "releases": [str(release) for release in plan.releases],
             "unaffected": plan.unaffected,
             "edits": [
-                {"path": edit.path, "offset": edit.span.start, "old": edit.old, "new": edit.new} for edit in plan.edits
+                {
+                    "path": edit.path,
+                    "offset": edit.span.start,
+                    "old": edit.old,
+                    "new": edit.new,
+                    "package": edit.package or None,
+                }
+                for edit in plan.edits
             ],
             "warnings": list(plan.warnings),
+            "elsewhere": plan.elsewhere.document(),
         }
 
     def _environments(

@@ -41,7 +41,7 @@ class TestMissingBlobs:
     def test_a_survey_asks_for_what_decides_about_environments_and_for_nothing_else(self) -> None:
         _, asked = surveyed(REPOSITORY)
 
-        assert asked[0] == {path for path in REPOSITORY if path.endswith((".yml", ".yaml"))}
+        assert asked[0] == {path for path in REPOSITORY if path.endswith((".yml", ".yaml", ".py"))}
         assert set().union(*asked) == {
             *asked[0],
             "environments/training/Dockerfile",
@@ -63,7 +63,7 @@ class TestMissingBlobs:
 
         second, asked = surveyed(changed, shelf)
 
-        assert asked == [{"environments/base.txt"}]
+        assert asked == [{"environments/base.txt", "src/more.py"}]
         assert second.environments == first.environments
         assert second.definitions["environments/base.txt"].source.text == "other==2.1\n"
 

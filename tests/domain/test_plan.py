@@ -245,7 +245,7 @@ class TestByHand:
         plan = plan_of(one("our-pkg==1.1\n", head="version: 3\n"), "our-pkg 1.1", by_hand=ByHand(1))
 
         assert decisions(plan) == {"e/env.yml": "rebuild"}
-        assert (plan.edits, plan.environments, plan.attempt) == ((), (PlannedEnvironment("e/env.yml", "e"),), 1)
+        assert (plan.edits, plan.environments, plan.attempt) == ((), (PlannedEnvironment("e/env.yml", "e", "3"),), 1)
         assert plan.writes
 
     def test_a_rerun_raises_what_is_not_raised_yet(self) -> None:

@@ -30,7 +30,9 @@ def tree(folder: Path) -> dict[str, bytes]:
 def lines(plan: Plan) -> list[str]:
     spelled = {release.id: str(release) for release in plan.releases}
     said = [f"{spelled[v.release]} | {v.path} | {v.decision}" for v in plan.verdicts]
-    return [*said, *(f"warning: {warning}" for warning in plan.warnings)]
+    warned = [f"warning: {warning}" for warning in plan.warnings]
+    summary = [f"and {plan.elsewhere.summary}"] if plan.elsewhere.summary else []
+    return [*said, *warned, *(f"{kind}: {line}" for kind, line in plan.elsewhere.lines()), *summary]
 
 
 def known(folder: Path) -> Knowledge | None:

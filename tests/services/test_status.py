@@ -54,7 +54,9 @@ def test_a_rebuild_tells_its_history() -> None:
     answer = world.app.status.rebuild(world.rebuild().id)
 
     assert [step["what"].split(" ")[0] for step in answer["history"]] == ["planned", "pushed", "queued"]
-    assert answer["edits"][0] == {"path": "scoring/context/requirements.txt", "offset": 13, "old": "1.0", "new": "1.1"}
+    assert answer["edits"][0] == {
+        "path": "scoring/context/requirements.txt", "offset": 13, "old": "1.0", "new": "1.1", "package": "our-package",
+    }  # fmt: skip
 
 
 def test_what_nobody_heard_of_is_not_known() -> None:

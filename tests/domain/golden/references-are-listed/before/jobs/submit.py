@@ -1,0 +1,1 @@
+job = command(code=".", environment="azureml:training:2")

@@ -4,10 +4,11 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.definitions import Problem
 from shared.domain.survey import survey
 from shared.errors import InvalidInput
 
@@ -34,16 +35,28 @@ class Folder:
             commit: what the catalog shall call the state of the folder.
             leave_out: names of folders that do not belong to it.
         """
-        files = self._files(_TOOLS | leave_out)
+        unread: list[Problem] = []
+        files = self._files(_TOOLS | leave_out, unread)
         listing = Listing(commit, {path: path for path in files})
         while isinstance(found := survey(listing, self.shelf), Missing):
-            self.shelf.raw.update({path: files[path].read_bytes() for path in found.blobs})
-        return found
+            for path in sorted(found.blobs):
+                try:
+                    self.shelf.raw[path] = files[path].read_bytes()
+                except OSError as problem:
+                    self.shelf.broken[path] = _why(problem)
+        return replace(found, warnings=(*found.warnings, *unread)) if unread else found
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of a file, or None if there is no such file (a link is none)."""
+        """The bytes of a file, or None if there is no such file (a link is none).
+
+        Raises:
+            InvalidInput: there is one and it cannot be read.
+        """
         file = self.root / path
-        return file.read_bytes() if file.is_file() and not file.is_symlink() else None
+        try:
+            return file.read_bytes() if _is_file(file) else None
+        except OSError as problem:
+            raise InvalidInput(f"{file} cannot be read: {problem.strerror}") from None
 
     def write(self, changes: Mapping[str, bytes]) -> None:
         """Replace files, all of them or none.
@@ -53,15 +66,25 @@ class Folder:
         """
         replace_files({self.root / path: raw for path, raw in changes.items()})
 
-    def _files(self, leave_out: frozenset[str] | set[str]) -> dict[str, Path]:
+    def _files(self, leave_out: frozenset[str] | set[str], unread: list[Problem]) -> dict[str, Path]:
         found: dict[str, Path] = {}
-        for folder, folders, names in os.walk(self.root, onerror=_unreadable):
+
+        def passed_over(problem: OSError) -> None:
+            folder = Path(problem.filename).relative_to(self.root).as_posix()
+            if folder == ".":
+                raise InvalidInput(f"{self.root} cannot be read: {problem.strerror}")
+            unread.append(Problem(f"{folder}/", f"{_why(problem)}, nor what lies in it"))
+
+        for folder, folders, names in os.walk(self.root, onerror=passed_over):
             here = Path(folder)
             folders[:] = [name for name in folders if name not in leave_out and not _is_venv(here / name)]
-            for name in names:
-                file = here / name
-                if file.is_file() and not file.is_symlink():
-                    found[file.relative_to(self.root).as_posix()] = file
+            try:
+                files = [here / name for name in names if _is_file(here / name)]
+            except OSError as problem:  # none of what the folder lists can be opened
+                passed_over(OSError(problem.errno, problem.strerror, folder))
+                folders.clear()
+                continue
+            found.update({file.relative_to(self.root).as_posix(): file for file in files})
         return found
 
 
@@ -99,9 +122,15 @@ def replace_files(changes: Mapping[Path, bytes]) -> None:
                 beside_path.unlink(missing_ok=True)
 
 
-def _unreadable(problem: OSError) -> None:
-    raise problem
+def _why(problem: OSError) -> str:
+    return f"it cannot be read ({problem.strerror})"
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _is_venv(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").is_file()
+    with suppress(OSError):
+        return (folder / "pyvenv.cfg").is_file()
+    return False

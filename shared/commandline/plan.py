@@ -8,6 +8,7 @@ from pathlib import Path
 from shared.adapters.folder import Folder
 from shared.commandline.console import Console
 from shared.domain.catalog import Catalog
+from shared.domain.complaints import one_line
 from shared.domain.credentials import masked
 from shared.domain.decisions import Decision, Kind
 from shared.domain.environments import Environment
@@ -72,15 +73,21 @@ def plan(root: Path, releases: list[Release], *, ignore_rules: bool, write: bool
     folder = opened(root)
     catalog = folder.catalog()
     raw = None if ignore_rules else folder.read(RULES_FILE)
-    made = _made(catalog, releases, raw)
+    made, rules = _made(catalog, releases, raw)
     outcomes = _outcomes(folder, catalog, made)
     changes = _written(folder, made) if write else {}
     folder.write(changes)
+    unread = _unreadable(catalog, rules)
+    notes = list(_notes(ruled=raw is not None, ignored=ignore_rules and folder.read(RULES_FILE) is not None))
     if as_json:
-        console.line(json.dumps(_document(made, outcomes, catalog), indent=2))
+        console.line(json.dumps(_document(made, outcomes, unread, notes), indent=2))
     else:
-        _show(console, made, outcomes, catalog)
-    for note in _notes(made, ruled=raw is not None, ignored=ignore_rules and folder.read(RULES_FILE) is not None):
+        _show(console, made, outcomes, unread)
+    shown = set() if as_json else {masked(str(problem)) for problem in catalog.warnings}
+    for warning in made.warnings:
+        if warning not in shown:
+            console.note(f"warning: {warning}")
+    for note in notes:
         console.note(note)
     if write:
         console.note(f"wrote {len(changes)} file{'' if len(changes) == 1 else 's'} in {root}")
@@ -97,12 +104,13 @@ def opened(root: Path) -> Folder:
     return Folder(root)
 
 
-def _made(catalog: Catalog, releases: list[Release], raw: bytes | None) -> Plan:
+def _made(catalog: Catalog, releases: list[Release], raw: bytes | None) -> tuple[Plan, Rules]:
     try:
         rules = _A_PERSON_ASKS if raw is None else read_rules(raw)
     except InvalidConfiguration as problem:
-        return hold_everything(target="", catalog=catalog, releases=releases, reason=f"rules: {problem}")
-    return make_plan(
+        held = hold_everything(target="", catalog=catalog, releases=releases, reason=f"rules: {problem}")
+        return held, _A_PERSON_ASKS
+    made = make_plan(
         target="",
         catalog=catalog,
         rules=rules,
@@ -110,6 +118,7 @@ def _made(catalog: Catalog, releases: list[Release], raw: bytes | None) -> Plan:
         pipeline=False,
         unique_names=raw is not None,
     )
+    return made, rules
 
 
 def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
@@ -149,7 +158,9 @@ def _written(folder: Folder, made: Plan) -> dict[str, bytes]:
     return {path: apply(folder.read(path) or b"", edits) for path, edits in _by_file(made.edits).items()}
 
 
-def _document(made: Plan, outcomes: Iterable[Outcome], catalog: Catalog) -> dict[str, object]:
+def _document(
+    made: Plan, outcomes: Iterable[Outcome], unread: Iterable[tuple[str, str]], notes: Sequence[str]
+) -> dict[str, object]:
     return {
         "releases": [{"package": release.id.package, "version": release.spelling} for release in made.releases],
         "environments": [
@@ -168,22 +179,35 @@ def _document(made: Plan, outcomes: Iterable[Outcome], catalog: Catalog) -> dict
                     for release, decision in outcome.decisions
                 ],
                 "edits": [
-                    {"file": edit.path, "line": line, "old": edit.old, "new": edit.new} for line, edit in outcome.edits
+                    {
+                        "file": edit.path,
+                        "line": line,
+                        "old": edit.old,
+                        "new": edit.new,
+                        "package": edit.package or None,
+                    }
+                    for line, edit in outcome.edits
                 ],
             }
             for outcome in outcomes
         ],
-        "unreadable": [{"file": file, "reason": reason} for file, reason in unreadable(catalog)],
+        "elsewhere": made.elsewhere.document(),
+        "unreadable": [{"file": file, "reason": reason} for file, reason in unread],
+        "warnings": list(made.warnings),
+        "notes": list(notes),
     }
 
 
-def unreadable(catalog: Catalog) -> list[tuple[str, str]]:
-    """What cannot be read, as (file, why)."""
+def _unreadable(catalog: Catalog, rules: Rules) -> list[tuple[str, str]]:
+    """What cannot be read of the environments that take part, as (file, why)."""
     found: dict[tuple[str, str], None] = {}
-    for problem in (*catalog.warnings, *(problem for e in catalog.environments for problem in e.problems)):
+    taking_part = [environment for environment in catalog.environments if rules.includes(environment.path)]
+    unread = (problem for problem in catalog.warnings if rules.includes(problem.path))
+    for problem in (*unread, *(problem for environment in taking_part for problem in environment.problems)):
         found[problem.path, _reason(problem.line, problem.why)] = None
-    for path, definition in sorted(catalog.definitions.items()):
-        for line, why in definition.unreadable:
+    for path in sorted({use.path for environment in taking_part for use in environment.uses}):
+        definition = catalog.definitions.get(path)
+        for line, why in definition.unreadable if definition else ():
             found[path, _reason(line, why)] = None
     return sorted(found)
 
@@ -192,7 +216,7 @@ def _reason(line: int | None, why: str) -> str:
     return masked(f"line {line}: {why}" if line else why)
 
 
-def _show(console: Console, made: Plan, outcomes: Sequence[Outcome], catalog: Catalog) -> None:
+def _show(console: Console, made: Plan, outcomes: Sequence[Outcome], unread: Sequence[tuple[str, str]]) -> None:
     several = len(made.releases) > 1
     rows = []
     for kind in _ORDER:
@@ -211,19 +235,19 @@ def _show(console: Console, made: Plan, outcomes: Sequence[Outcome], catalog: Ca
         console.line("")
         for path, line, old, new in sorted(shown):
             console.edit(path, line, old, new)
-    if found := unreadable(catalog):
-        console.line("")
-        for file, why in found:
-            console.line(f"unreadable  {file}: {why}")
+    unreadable = [("unreadable", f"{file}: {why}") for file, why in unread]
+    for block in (unreadable, list(made.elsewhere.lines())):
+        for label, said in [("", ""), *block] if block else ():
+            console.line(f"{label:<10}  {one_line(said)}".rstrip())
     counts = [f"{sum(o.decision.kind is kind for o in outcomes)} {kind}" for kind in _ORDER]
     total = f"{len(outcomes)} environment{'' if len(outcomes) == 1 else 's'}"
     console.line("")
     console.line(f"{total}: {', '.join(counts)}; {len(shown)} edit{'' if len(shown) == 1 else 's'}")
+    if summary := made.elsewhere.summary:
+        console.line(f"and {summary}")
 
 
-def _notes(made: Plan, *, ruled: bool, ignored: bool) -> Iterable[str]:
-    for warning in made.warnings:
-        yield f"warning: {warning}"
+def _notes(*, ruled: bool, ignored: bool) -> Iterable[str]:
     if ignored:
         yield f"{RULES_FILE} is ignored: every package may be raised, to any version"
     elif not ruled:

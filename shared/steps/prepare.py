@@ -16,6 +16,7 @@ from shared.domain.buildable import obstacle, outside
 from shared.domain.catalog import Catalog
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
 from shared.domain.environments import Environment
+from shared.domain.names import PackageName
 from shared.domain.rules import NO_RULES, RULES_FILE, Rules, read_rules
 from shared.domain.text import SourceText
 from shared.domain.yaml_nodes import load
@@ -60,7 +61,9 @@ def prepare(job: Job) -> Work:
             f"the environment's Python is not known: state it in {RULES_FILE}, "
             f'python: {{"{environment.path}": "3.10"}}'
         )
-    work = Work(name=environment.name, python=python, private=_private(catalog, environment, rules))
+    private = _private(catalog, environment, rules)
+    elsewhere = catalog.surroundings.concerned(private, {environment.name: None}, (), excludes=rules.excludes)
+    work = Work(name=environment.name, python=python, private=[*private], elsewhere=elsewhere)
     shutil.rmtree(job.folder, ignore_errors=True)
     if environment.context is not None:
         _stage_context(job, environment, catalog, rules, document, work)
@@ -111,7 +114,7 @@ def _document(job: Job, folder: Folder) -> dict[str, Any]:
     return document
 
 
-def _private(catalog: Catalog, environment: Environment, rules: Rules) -> list[str]:
+def _private(catalog: Catalog, environment: Environment, rules: Rules) -> list[PackageName]:
     """The packages that a rule names and a file of the environment requires."""
     names = {
         requirement.name

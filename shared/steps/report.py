@@ -1,6 +1,11 @@
 """Shows on the run's page what became of the environment, whether it succeeded or not."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+from shared.domain.complaints import one_line
 from shared.domain.credentials import masked
+from shared.limits import SUMMARY_ROWS
 from shared.steps.commands import add_tag, say, upload_summary
 from shared.steps.work import Job, StepFailed, Work
 
@@ -30,4 +35,22 @@ def summary(job: Job, work: Work) -> str:
             f"- Python {work.python}, {len(work.packages)} packages, of them ours: {', '.join(private) or 'none'}"
         ]
     lines += [f"- warning: {warning}" for warning in work.warnings]
+    lines += _elsewhere(work)
     return "\n".join(lines) + "\n"
+
+
+def _elsewhere(work: Work) -> Iterator[str]:
+    """What the run leaves as it is: references to the environment, and inline environments."""
+    versions = {one.version for one in work.registered}
+    new = versions.pop() if len(versions) == 1 else None
+    # Before it is registered nothing is behind.
+    references = tuple(replace(one, new=new) for one in work.elsewhere.references) if work.registered else ()
+    found = replace(
+        work.elsewhere, references=references, reference_count=len(references) and work.elsewhere.reference_count
+    )
+    for kind, head in (("reference", "Not edited:"), ("inline", "Inline environments, built at their next run:")):
+        lines = [line for known, line in found.lines(SUMMARY_ROWS) if known == kind]
+        if lines:
+            yield from ("", head, "")
+            # In code, so that no path is read as Markdown.
+            yield from (f"- `{one_line(line).replace('`', '')}`" for line in lines)

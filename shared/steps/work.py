@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
 from shared.domain.jobs import is_safe_path
+from shared.domain.surroundings import Elsewhere
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration, Permanent
 
@@ -117,6 +118,7 @@ class Work:
         packages: what was downloaded, name → version.
         registered: where and as which version it was registered.
         warnings: what a person should know.
+        elsewhere: who names the environment, and which inline environments require its private packages.
         problem: why it failed.
     """
 
@@ -134,6 +136,7 @@ class Work:
     packages: dict[str, str] = field(default_factory=dict)
     registered: list[Registered] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     problem: str | None = None
 
     def written(self, folder: Path) -> list[str]:

@@ -1,9 +1,11 @@
 """`python -m shared plan`: any folder, no Azure."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,12 @@ CONDA: Tree = {
 OTHERS: Tree = {
     "plain.yml": "name: plain\nimage: mcr.test/base\n",
     "jobs/job.yml": "name: job\ncommand: python train.py\n",
+}
+LOCKED: Tree = {path.replace("training", "locked"): text for path, text in CONTEXT.items()}
+CONCERNED: Tree = CONTEXT | {
+    "jobs/a.yml": "command: x\nenvironment: azureml:training:7\n",
+    "jobs/b.yml": "environment:\n  image: i\n  build: {path: ../training/context}\n",
+    "broken/env.yml": "name: x\nbuild: [\n",
 }
 
 
@@ -60,10 +68,11 @@ class TestDocument:
             "reason": "1.0 → 1.5",
             "releases": [{"package": "our-pkg", "version": "1.5", "decision": "bump", "reason": "1.0 → 1.5"}],
             "edits": [
-                {"file": "training/context/requirements.txt", "line": 2, "old": "1.0", "new": "1.5"},
-                {"file": "training/env.yml", "line": 2, "old": "7", "new": "8"},
+                {"file": "training/context/requirements.txt", "line": 2, "old": "1.0", "new": "1.5",
+                 "package": "our-pkg"},
+                {"file": "training/env.yml", "line": 2, "old": "7", "new": "8", "package": None},
             ],
-        }
+        }  # fmt: skip
 
     def test_the_heaviest_decision_of_several_releases_is_the_environments(
         self, run: Run, grow: Callable[[Tree], Path]
@@ -192,9 +201,11 @@ class TestBadInput:
         assert "secret" not in done.err
 
     def test_an_empty_folder_has_an_empty_plan(self, run: Run, tmp_path: Path) -> None:
-        assert planned(run, tmp_path, "--release", "our-pkg==1") == {
-            "releases": [{"package": "our-pkg", "version": "1"}], "environments": [], "unreadable": [],
-        }  # fmt: skip
+        document = planned(run, tmp_path, "--release", "our-pkg==1")
+
+        assert document["releases"] == [{"package": "our-pkg", "version": "1"}]
+        assert [document[key] for key in ("environments", "unreadable", "warnings")] == [[], [], []]
+        assert document["elsewhere"]["summary"] is None
 
 
 def test_credentials_in_addresses_are_reported_and_never_shown(run: Run, grow: Callable[[Tree], Path]) -> None:
@@ -207,6 +218,143 @@ def test_credentials_in_addresses_are_reported_and_never_shown(run: Run, grow: C
 
         assert secret not in done.out + done.err
         assert "training/context/requirements.txt line 1: an address holds a credential" in done.err
+
+
+@pytest.fixture
+def stranger() -> Iterator[None]:
+    """The rights of somebody who may not read everything: root may."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.fixture
+def open_root() -> Iterator[Path]:
+    """A folder that a stranger may enter; pytest's own are private."""
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        root.chmod(0o777)
+        yield root
+
+
+def grown(root: Path, files: Tree) -> Path:
+    for path, content in files.items():
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+class TestWhatCannotBeRead:
+    """One path that cannot be read is one warning; everything else is planned."""
+
+    @pytest.mark.parametrize(
+        ("path", "mode", "said"),
+        [
+            ("locked", 0o000, "locked/: it cannot be read (Permission denied), nor what lies in it"),
+            ("locked", 0o444, "locked/: it cannot be read (Permission denied), nor what lies in it"),
+            ("locked/env.yml", 0o000, "locked/env.yml: it cannot be read (Permission denied)"),
+        ],
+        ids=["a folder", "what a folder lists", "a file"],
+    )
+    @pytest.mark.usefixtures("stranger")
+    def test_without_permission(self, run: Run, open_root: Path, path: str, mode: int, said: str) -> None:
+        root = grown(open_root, CONTEXT | LOCKED | {"locked/more/x.yml": "a: 1\n"})
+        (root / path).chmod(mode)
+        try:
+            document = planned(run, root, "--release", "our-pkg==1.5")
+        finally:
+            (root / path).chmod(0o755)
+
+        assert decisions(document) == {"training/env.yml": "bump"}
+        assert document["warnings"][-1] == said
+        assert [": ".join(entry.values()) for entry in document["unreadable"]] == [said]
+
+    @pytest.mark.usefixtures("stranger")
+    def test_without_permission_for_a_file_of_an_environment(self, run: Run, open_root: Path) -> None:
+        root = grown(open_root, CONTEXT)
+        (root / "training/context/requirements.txt").chmod(0)
+        document = planned(run, root, "--release", "our-pkg==1.5")
+
+        assert document["unreadable"] == [
+            {"file": "training/context/requirements.txt", "reason": "it cannot be read (Permission denied)"}
+        ]
+
+    @pytest.mark.parametrize("path", ["", "rebuilder.yml"], ids=["the folder", "the rules"])
+    @pytest.mark.usefixtures("stranger")
+    def test_what_nothing_can_be_said_without_ends_it_in_one_line(self, run: Run, open_root: Path, path: str) -> None:
+        root = grown(open_root / "here", CONTEXT | {"rebuilder.yml": "deliver: report\n"})
+        (root / path).chmod(0)
+        done = run("plan", "--repository", root, "--release", "our-pkg==1.5")
+        (root / path).chmod(0o755)
+
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert done.err.endswith("cannot be read: Permission denied\n")
+
+    def test_links_in_a_circle_are_passed_over(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        root = grow(CONTEXT)
+        (root / "training/again").symlink_to(root)
+        (root / "training/self.yml").symlink_to("self.yml")
+
+        document = planned(run, root, "--release", "our-pkg==1.5")
+
+        assert decisions(document) == {"training/env.yml": "bump"}
+
+
+class TestWhatElseIsConcerned:
+    def test_it_is_shown_after_the_edits_and_summed_up_at_the_end(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        done = run("plan", "--repository", grow(CONCERNED), "--release", "our-pkg==1.5")
+
+        unread, blank, *rest = done.out.splitlines()[5:]
+        assert unread.startswith("unreadable  broken/env.yml: line 3: it is not YAML: ")
+        assert [blank, *rest] == [
+            "",
+            (
+                "inline      jobs/b.yml line 1: our-pkg[gpu]==1.0 "
+                "(training/context/requirements.txt line 2, which changes)"
+            ),
+            "reference   jobs/a.yml line 2 names azureml:training:7; the new version is 8",
+            "",
+            "1 environment: 1 bump, 0 rebuild, 0 held, 0 current, 0 unaffected; 2 edits",
+            "and 1 inline environment requires our-pkg and is built at its next run: it reads a file that changes here",
+        ]
+        assert "broken/env.yml" not in done.err, "it is said once"
+
+    def test_the_document_holds_it_and_all_warnings_and_notes(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        document = planned(run, grow(CONCERNED), "--release", "our-pkg==1.5")
+
+        assert document["elsewhere"]["references"] == [
+            {"path": "jobs/a.yml", "line": 2, "text": "azureml:training:7", "version": "7", "new": "8",
+             "outcome": "the new version is 8"}
+        ]  # fmt: skip
+        assert document["elsewhere"]["inline"] == [
+            {"path": "jobs/b.yml", "line": 1, "package": "our-pkg", "requirement": "our-pkg[gpu]==1.0",
+             "file": "training/context/requirements.txt", "file_line": 2, "changes": True}
+        ]  # fmt: skip
+        assert [warning.split(":")[0] for warning in document["warnings"]] == [
+            "training/context/Dockerfile", "broken/env.yml line 3",
+        ]  # fmt: skip
+        assert document["notes"][0].startswith("no rebuilder.yml here")
+
+    def test_what_is_excluded_is_neither_listed_nor_warned_of(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        rules = "deliver: push\nenvironments: {exclude: [broken, jobs]}\npackages: [{match: our-pkg}]\n"
+        done = run("plan", "--repository", grow(CONCERNED | {"rebuilder.yml": rules}), "--release", "our-pkg==1.5")
+
+        assert "broken" not in done.out + done.err
+        assert "jobs" not in done.out + done.err
+
+    def test_a_name_that_is_there_twice_is_said_once(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        other: Tree = {path.replace("training/", "other/"): content for path, content in CONTEXT.items()}
+        done = run("plan", "--repository", grow(CONTEXT | other), "--release", "our-pkg==1.5")
+
+        assert done.err.count("'training'") == 1
+        assert (
+            "other/env.yml and training/env.yml are both named 'training': Azure ML would take them for versions of "
+            "one environment, so the app would hold them until all but one are renamed or excluded\n"
+        ) in done.err
 
 
 def test_links_are_not_followed(run: Run, grow: Callable[[Tree], Path], tmp_path: Path) -> None:

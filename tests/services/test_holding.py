@@ -71,6 +71,28 @@ class TestHeldReleases:
 
         assert world.file("late/context/requirements.txt") == b"our-package==1.1\n"
 
+    @pytest.mark.parametrize(
+        ("files", "marks"),
+        [
+            ({"x.yml": b"name: x\nbuild: [\n"}, 1),
+            ({"x.yml": b"apiVersion: v1\nkind: Pod\n---\nname: x\nimage: [\n"}, 0),
+            ({"chart/Chart.yaml": b"name: x\n", "chart/values.yaml": b"name: x\nimage: [\n"}, 0),
+            ({"old/x.yml": b"name: x\nbuild: [\n",
+              "rebuilder.yml": b"environments: {exclude: [old]}\n" + RULES}, 0),
+            ({"job.yml": b"environment: {image: x, conda_file: [our-package\n"}, 0),
+            ({"run.py": b"from azure.ai.ml.entities import Environment\nEnvironment(conda_file=our_package\n"}, 0),
+        ],
+        ids=["an environment", "a manifest", "a chart", "excluded", "an inline environment", "Python"],
+    )  # fmt: skip
+    def test_only_an_environment_that_cannot_be_read_makes_a_release_wait(
+        self, files: dict[str, bytes], marks: int
+    ) -> None:
+        world = World({**SAMPLE, **files})
+        world.publish()
+        world.work()
+
+        assert len(held(world)) == marks
+
     def test_nothing_is_planned_while_nothing_has_changed(self) -> None:
         world = settled()
         timer(world)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from shared.errors import InvalidInput, NotKnown
-from tests.services.world import World
+from tests.services.world import SAMPLE, World
 
 
 def test_a_release_tells_who_has_it() -> None:
@@ -57,6 +57,27 @@ def test_a_rebuild_tells_its_history() -> None:
     assert answer["edits"][0] == {
         "path": "scoring/context/requirements.txt", "offset": 13, "old": "1.0", "new": "1.1", "package": "our-package",
     }  # fmt: skip
+
+
+def test_what_a_plan_leaves_as_it_is_is_told_with_it() -> None:
+    job = b"environment:\n  image: x\n  build: {path: ../training/context}\n"
+    world = World({**SAMPLE, "jobs/a.yml": job, "jobs/b.yml": b"environment: azureml:training:3\n"})
+    world.publish()
+    world.work()
+
+    (target,) = world.app.status.release(name="our-package", version="1.1")["targets"]
+    elsewhere = target["plan"]["elsewhere"]
+
+    json.dumps(elsewhere)
+    assert elsewhere == world.app.status.rebuild(world.rebuild().id)["elsewhere"]
+    assert [(row["path"], row["line"], row["requirement"], row["changes"]) for row in elsewhere["inline"]] == [
+        ("jobs/a.yml", 1, "our-package==1.0", True)
+    ]
+    assert [(row["path"], row["line"], row["outcome"]) for row in elsewhere["references"]] == [
+        ("jobs/b.yml", 1, "it stays behind at 3")
+    ]
+    assert elsewhere["summary"].startswith("1 inline environment requires our-package")
+    assert "jobs/b.yml line 1 names azureml:training:3" in world.repository.history()[0].message
 
 
 def test_what_nobody_heard_of_is_not_known() -> None:

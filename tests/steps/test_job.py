@@ -1,5 +1,8 @@
 import pytest
 
+from shared.domain.inline import InlinePin
+from shared.domain.references import Reference
+from shared.domain.surroundings import Elsewhere
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration
 from shared.steps.register import tags_of
@@ -44,6 +47,23 @@ def test_a_registered_version_is_tied_to_the_release_by_its_tags(checkout: Check
         "rebuilder-commit": "c" * 40,
         "package-our-package": "1.1",
     }
+
+
+def test_the_summary_lists_who_stays_behind_and_what_is_built_elsewhere(checkout: Checkout) -> None:
+    reference = Reference("jobs/`a`.yml", 3, "azureml:training:3", "3")
+    pin = InlinePin("jobs/b.yml", 2, "our-package", "our-package==1.0", "jobs/b.yml", 7)
+    elsewhere = Elsewhere(inline=(pin,), pin_count=1, inline_count=1, references=(reference,), reference_count=1)
+    work = Work("training", "3.10", elsewhere=elsewhere)
+
+    def said(*versions: str) -> list[str]:
+        work.registered = [Registered(f"ml/{at}", version) for at, version in enumerate(versions)]
+        return [line for line in summary(checkout.job, work).splitlines() if line.startswith("- `")]
+
+    inline = "- `jobs/b.yml line 2: our-package==1.0 (line 7)`"
+    assert said() == [inline], "nothing is behind what is not registered"
+    assert said("4") == ["- `jobs/a.yml line 3 names azureml:training:3; the new version is 4`", inline]
+    assert said("4", "4") == said("4")
+    assert said("4", "9") == ["- `jobs/a.yml line 3 names azureml:training:3; it stays behind at 3`", inline]
 
 
 def test_the_summary_tells_what_became_of_the_environment(checkout: Checkout) -> None:

@@ -29,6 +29,22 @@ def test_the_context_is_staged_beside_the_checkout(checkout: Checkout, capsys: p
     }
 
 
+def test_who_names_the_environment_and_its_packages_is_found_for_the_summary(checkout: Checkout) -> None:
+    checkout.write(
+        {
+            "jobs/a.yml": b"environment: azureml:training:3\n",
+            "jobs/b.yml": b"environment:\n  image: x\n  build: {path: ../training/context}\n",
+            "jobs/c.yml": b"environment: {image: x, conda_file: {dependencies: [pip: [others==1]]}}\n",
+        }
+    )
+
+    prepare(checkout.job)
+
+    found = Work.load(checkout.job).elsewhere
+    assert [one.text for one in found.references] == ["azureml:training:3"]
+    assert [(pin.path, pin.requirement) for pin in found.inline] == [("jobs/b.yml", "our-package==1.1")]
+
+
 def test_a_gitignore_keeps_no_wheel_out_of_the_upload(checkout: Checkout) -> None:
     checkout.write({"training/context/.gitignore": b"pip_packages/\n"})
 

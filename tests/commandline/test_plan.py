@@ -283,12 +283,17 @@ class TestWhatCannotBeRead:
             {"file": "training/context/requirements.txt", "reason": "it cannot be read (Permission denied)"}
         ]
 
-    @pytest.mark.parametrize("path", ["", "rebuilder.yml"], ids=["the folder", "the rules"])
+    @pytest.mark.parametrize(
+        ("path", "arguments"), [("", []), ("", ["--ignore-rules"]), ("rebuilder.yml", [])],
+        ids=["the folder", "the folder alone", "the rules"],
+    )  # fmt: skip
     @pytest.mark.usefixtures("stranger")
-    def test_what_nothing_can_be_said_without_ends_it_in_one_line(self, run: Run, open_root: Path, path: str) -> None:
+    def test_what_nothing_can_be_said_without_ends_it_in_one_line(
+        self, run: Run, open_root: Path, path: str, arguments: list[str]
+    ) -> None:
         root = grown(open_root / "here", CONTEXT | {"rebuilder.yml": "deliver: report\n"})
         (root / path).chmod(0)
-        done = run("plan", "--repository", root, "--release", "our-pkg==1.5")
+        done = run("plan", "--repository", root, "--release", "our-pkg==1.5", *arguments)
         (root / path).chmod(0o755)
 
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)

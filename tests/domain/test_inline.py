@@ -98,6 +98,16 @@ class TestYaml:
         assert (catalog.environments, dict(catalog.definitions), dict(catalog.named)) == ((), {}, {})
         assert plan_of({"job.yml": INLINE}, "our-pkg 2").edits == ()
 
+    def test_what_a_command_only_names_is_not_required(self) -> None:
+        files = {"job.yml": "environment: {build: {path: ctx}}\n", "ctx/Dockerfile": "FROM x\nRUN echo our-pkg==1.0\n"}
+
+        assert inline(files) == []
+
+    def test_what_lies_in_a_chart_is_not_looked_at(self) -> None:
+        files = {"c/Chart.yaml": "name: c\n", "c/templates/job.yml": INLINE, "c/job.yml": INLINE}
+
+        assert inline(files) == ["c/job.yml line 2: our-pkg==1.0 (line 4)"]
+
     def test_what_only_constrains_is_not_required(self) -> None:
         files = {"job.yml": INLINE.replace("our-pkg==1.0", "-c limits.txt"), "limits.txt": "our-pkg==1.0\n"}
 
@@ -235,6 +245,16 @@ class TestPlans:
         files = {"archive/job.yml": INLINE, "jobs/job.yml": INLINE, "rebuilder.yml": rules}
 
         assert inline(files) == ["jobs/job.yml line 2: our-pkg==1.0 (line 4)"]
+
+    def test_what_is_excluded_is_no_gap(self) -> None:
+        rules = "deliver: push\nenvironments: {exclude: [archive]}\npackages: [{match: '*'}]\n"
+        files = {
+            "archive/broken.yml": "environment: {image: i, conda_file: [our-pkg\n",
+            "archive/run.py": f"{IMPORT}Environment(conda_file=X)\n",
+        }
+
+        assert len(gaps(files)) == 2
+        assert gaps({**files, "rebuilder.yml": rules}) == []
 
     def test_of_many_the_first_are_listed_and_all_are_counted(self) -> None:
         files = {f"{at:04}.yml": f"{INLINE}# {at}\n" for at in range(ELSEWHERE_ROWS + 7)}

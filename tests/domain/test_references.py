@@ -3,10 +3,11 @@
 import pytest
 
 from shared.domain.commit_message import commit_message, is_commit_of
+from shared.domain.planner import make_plan
 from shared.domain.references import Mention, read_mentions
 from shared.domain.text import SourceText
 from shared.limits import ELSEWHERE_ROWS, REFERENCES_PER_FILE, SUMMARY_ROWS
-from tests.domain.repositories import DOCKERFILE, Files, environment, plan_of
+from tests.domain.repositories import DOCKERFILE, Files, catalog_of, environment, plan_of, releases, rules_of
 
 WORKSPACE = "azureml:/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 
@@ -84,6 +85,20 @@ def test_the_new_number_is_said_where_the_yaml_states_one() -> None:
     assert outcomes(repository("version: 3\n", job="environment: azureml:training@latest\n")) == [
         "it follows by itself"
     ]
+
+
+def test_of_two_environments_of_one_name_no_new_number_is_said_unless_it_is_the_same() -> None:
+    def new(version: int) -> list[str]:
+        one = repository("version: 3\n", job="environment: azureml:training:3\n")
+        files = {**one, "other.yml": f"version: {version}\n{environment()}"}
+        plan = make_plan(
+            target="ours", catalog=catalog_of(files), rules=rules_of(files), releases=releases("our-pkg 1.5"),
+            unique_names=False,
+        )  # fmt: skip
+        return [reference.outcome for reference in plan.elsewhere.references]
+
+    assert new(3) == ["the new version is 4"]
+    assert new(8) == ["it stays behind at 3"]
 
 
 def test_references_to_what_is_not_rebuilt_are_not_listed() -> None:

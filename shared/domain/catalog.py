@@ -49,6 +49,7 @@ class Catalog:
         named: which files name a package: a word of theirs does, so they may require it.
         readers: positions in `environments` of those that read a file.
         namesakes: positions in `environments` of those that bear a name.
+        doubtful: the environments that may require what nothing in them names (`Environment.doubt`).
         warnings: files that may be environments and cannot be read.
         findings: what somebody should mend in the files: credentials in addresses.
     """
@@ -61,6 +62,7 @@ class Catalog:
     named: Mapping[str, frozenset[str]]
     readers: Mapping[str, tuple[int, ...]]
     namesakes: Mapping[str, tuple[int, ...]]
+    doubtful: tuple[Environment, ...] = ()
     warnings: tuple[Problem, ...] = ()
     findings: tuple[Problem, ...] = ()
 

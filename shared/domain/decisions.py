@@ -57,6 +57,11 @@ class Decision:
         return self.kind is Kind.HELD and not self.reason.startswith(("older", "taken from"))
 
     @property
+    def waits_for_commit(self) -> bool:
+        """Tell whether only other files let it go on: something was not read, or is installed unseen."""
+        return self.kind is Kind.HELD and self.reason.startswith(("cannot read", "opaque"))
+
+    @property
     def waits_for_releases(self) -> bool:
         """Whether another release, or a file that arrives late, may let it go on."""
         return self.kind is Kind.HELD and self.reason.startswith(

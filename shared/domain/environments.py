@@ -256,7 +256,9 @@ class Environment:
         dockerfile: its Dockerfile, from the root, if there is one in the repository.
         context: its build context's folder, from the root.
         python: the Python that its own files state, as `3.10`.
-        problems: what keeps it from being read in full.
+        problems: what keeps it from being read in full, and from being built.
+        unseen: what else of it could not be read; it may be built all the same.
+        opaque: what it installs that is not seen.
         warnings: what a person should know and what does not keep it from being rebuilt.
     """
 
@@ -270,4 +272,18 @@ class Environment:
     context: str | None = None
     python: str | None = None
     problems: tuple[Problem, ...] = ()
+    unseen: tuple[Problem, ...] = ()
+    opaque: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+
+    def doubt(self, *, opaque: bool = True) -> str | None:
+        """Say why it may require a package that nothing in it names, or None if it was read in full.
+
+        Args:
+            opaque: what it installs unseen counts; a rule says that nobody wants to hear of it.
+        """
+        for problem in (*self.problems, *self.unseen):
+            return f"cannot read {problem}"
+        for problem in self.opaque if opaque else ():
+            return f"opaque: {problem}"
+        return None

@@ -122,6 +122,13 @@ class Judge:
         decision, edits = self._together(environment, release, counted + along)
         return self._judged(environment, release, decision, edits, counted + along, opaque)
 
+    def doubted(self, environment: Environment, release: Release) -> Candidate | None:
+        """Hold an environment that names nothing of a release and is not cleared; None where nobody would act on it."""
+        if not self.includes(environment.path) or not self.rules.rule_for(release.id.package, environment.name):
+            return None
+        doubt = environment.doubt(opaque=not self.rules.silences(environment.path))
+        return Candidate(environment, release, self.as_a_whole(environment, held(doubt))) if doubt else None
+
     def through(self, environment: Environment, release: Release, decision: Decision) -> Candidate:
         """Decide about an environment that takes a release through another package: a constraint is edited along."""
         along = list(self.requirements(environment, release.id.package))

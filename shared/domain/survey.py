@@ -97,6 +97,7 @@ class _Surveyor:
             named={name: frozenset(paths) for name, paths in self.named.items()},
             readers={path: tuple(positions) for path, positions in readers.items()},
             namesakes={name: tuple(positions) for name, positions in namesakes.items()},
+            doubtful=tuple(environment for environment in environments if environment.doubt()),
             warnings=tuple(warnings),
             findings=tuple(self._findings()),
         )
@@ -150,6 +151,8 @@ class _Surveyor:
             context=gathering.context,
             python=python,
             problems=tuple(gathering.problems),
+            unseen=tuple(gathering.unseen),
+            opaque=tuple(gathering.opaque),
             warnings=tuple(gathering.warnings),
         )
 
@@ -270,6 +273,7 @@ class _Surveyor:
 
     def _take(self, path: str, definition: Definition, gathering: "_Gathering") -> None:
         self.definitions[path] = definition
+        gathering.opaque.extend(Problem(path, what, line) for line, what in definition.opaque)
         if definition.unusual:
             gathering.problems.extend(Problem(path, why, line) for line, why in definition.unusual)
             self._name_all(path)
@@ -319,7 +323,10 @@ class _Surveyor:
             elif why := self._refused(include, target, chain):
                 gathering.problems.append(Problem(path, why, include.line))
             elif target is None or _is_elsewhere(include.path):
-                gathering.warn(path, f"{include.path!r} is not in the repository and not read", include.line)
+                if use.constraint or include.constraint:
+                    gathering.warn(path, f"{include.path!r} is not in the repository and not read", include.line)
+                else:
+                    gathering.opaque.append(Problem(path, f"-r {include.path}", include.line))
             else:
                 inner = Use(target, use.constraint or include.constraint, use.source)
                 self._use(inner, read_requirements, gathering, chain=chain)
@@ -341,6 +348,8 @@ class _Gathering:
 
     uses: list[Use] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    unseen: list[Problem] = field(default_factory=list)
+    opaque: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     steps: dict[object, set[str]] = field(default_factory=dict)
     context: str | None = None

@@ -112,7 +112,8 @@ class Rebuild:
         if parked := self._parked(target, entries):
             return parked
         if not rerun and (releases or held):
-            releases = [*releases, *self._holding.releases(target.name, every=held, besides=releases)]
+            tip = self._services.repository(target).tip() if held else None
+            releases = [*releases, *self._holding.releases(target.name, tip=tip, besides=releases)]
         if not releases:
             return None
         draft = self._drafter.plan(target, releases, self._by_hand(target, rerun))

@@ -152,6 +152,7 @@ class Definition:
         compiled: the file says that pip-compile or uv wrote it.
         python: for a conda file the exact version of Python it asks for.
         channel: packages that conda takes from its channels, as (name, line): never a feed's.
+        opaque: commands and lines that install something which is not seen, as (line, what).
         shared: values that serve more than one package or purpose, as (from, to, name of the variable): places in the
             file's text.
     """
@@ -167,6 +168,7 @@ class Definition:
     compiled: bool = False
     python: str | None = None
     channel: tuple[tuple[PackageName, int], ...] = ()
+    opaque: tuple[tuple[int | None, str], ...] = ()
     shared: tuple[tuple[int, int, str], ...] = ()
     _naming: dict[PackageName, Found] = field(default_factory=dict, init=False, repr=False)
 

@@ -65,7 +65,8 @@ class TestWhatNamesNothingOfARelease:
 
         assert decisions(plan_of(files(lines, rules), "our-pkg 1.1")) == {}
         assert plan.warnings == (
-            "no rule names our-pkg: 1 environment not read in full, or installing what is not seen, counted as unaffected",
+            "no rule names our-pkg: 1 environment not read in full, or installing what is not seen, counted as "
+            + "unaffected",
         )
 
     def test_is_held_where_conda_has_a_package_of_that_name(self, lines: str, reason: str) -> None:

@@ -64,9 +64,10 @@ class TestWhatNamesNothingOfARelease:
         plan = plan_of(files(lines, rules), "our-pkg 1.1", "our-pkg 1.2")
 
         assert decisions(plan_of(files(lines, rules), "our-pkg 1.1")) == {}
-        assert plan.warnings == (
+        (warning,) = plan.warnings
+        assert warning == (
             "no rule names our-pkg: 1 environment not read in full, or installing what is not seen, counted as "
-            + "unaffected",
+            "unaffected"
         )
 
     def test_is_held_where_conda_has_a_package_of_that_name(self, lines: str, reason: str) -> None:

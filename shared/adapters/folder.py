@@ -1,18 +1,21 @@
 """A folder of the machine as a repository: its files are its blobs, each named by its own path."""
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.catalog import Catalog, Link, Listing, Missing, Shelf
 from shared.domain.survey import survey
 from shared.errors import InvalidInput
 
 # Folders that belong to tools and hold no environments of the repository.
 _TOOLS = {".git", "node_modules", "__pycache__", ".mypy_cache", ".tox"}
+
+_SUBMODULE = re.compile(r"""^[ \t]*path[ \t]*=[ \t]*"?(?P<path>[^"\r\n]*[^"\s])/?"?[ \t]*$""", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -34,11 +37,28 @@ class Folder:
             commit: what the catalog shall call the state of the folder.
             leave_out: names of folders that do not belong to it.
         """
-        files = self._files(_TOOLS | leave_out)
-        listing = Listing(commit, {path: path for path in files})
+        listing = self.listing(commit, leave_out)
         while isinstance(found := survey(listing, self.shelf), Missing):
-            self.shelf.raw.update({path: files[path].read_bytes() for path in found.blobs})
+            self.shelf.raw.update({path: (self.root / path).read_bytes() for path in found.blobs})
         return found
+
+    def listing(self, commit: str = "", leave_out: frozenset[str] = frozenset()) -> Listing:
+        """List the files as the repository would: its submodules are none of it, checked out or not."""
+        files: dict[str, str] = {}
+        links = dict.fromkeys(self._submodules(), Link.SUBMODULE)
+        for folder, folders, names in os.walk(self.root, onerror=_unreadable):
+            here = Path(folder)
+            inside = "" if here == self.root else f"{here.relative_to(self.root).as_posix()}/"
+            links.update((inside + name, Link.SYMBOLIC) for name in [*folders, *names] if (here / name).is_symlink())
+            folders[:] = [
+                name
+                for name in folders
+                if name not in _TOOLS | leave_out and inside + name not in links and not _is_venv(here / name)
+            ]
+            files.update(
+                (inside + name,) * 2 for name in names if inside + name not in links and (here / name).is_file()
+            )
+        return Listing(commit, files, links)
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file, or None if there is no such file (a link is none)."""
@@ -53,16 +73,11 @@ class Folder:
         """
         replace_files({self.root / path: raw for path, raw in changes.items()})
 
-    def _files(self, leave_out: frozenset[str] | set[str]) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for folder, folders, names in os.walk(self.root, onerror=_unreadable):
-            here = Path(folder)
-            folders[:] = [name for name in folders if name not in leave_out and not _is_venv(here / name)]
-            for name in names:
-                file = here / name
-                if file.is_file() and not file.is_symlink():
-                    found[file.relative_to(self.root).as_posix()] = file
-        return found
+    def _submodules(self) -> list[str]:
+        """The paths of the submodules, as git's own file in the root states them ("gitmodules")."""
+        file = self.root / ".gitmodules"
+        text = file.read_text("utf-8", "replace") if file.is_file() else ""
+        return [found["path"] for found in _SUBMODULE.finditer(text)]
 
 
 def replace_files(changes: Mapping[Path, bytes]) -> None:

@@ -7,6 +7,7 @@ costs only the blobs that it brings.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from shared.domain.definitions import Definition, Problem
 from shared.domain.environments import Environment
@@ -16,6 +17,13 @@ from shared.errors import Unreadable
 from shared.limits import DEFINITION_BYTES
 
 
+class Link(StrEnum):
+    """What leads from a path of a repository to content that lies elsewhere, and is not followed."""
+
+    SYMBOLIC = "a symbolic link"
+    SUBMODULE = "a submodule"
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Which blob lies at which path at one commit.
@@ -23,10 +31,12 @@ class Listing:
     Attributes:
         commit: the commit's id.
         files: path from the root, without a leading slash → blob id. Symbolic links and submodules are left out.
+        links: the paths of those; nothing below them is listed.
     """
 
     commit: str
     files: Mapping[str, str]
+    links: Mapping[str, Link] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

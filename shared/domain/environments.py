@@ -17,6 +17,8 @@ _NUMBER = re.compile(r"(?P<before>(?:[0-9]+\.)*)(?P<last>[0-9]{1,18})")
 _TEMPLATE = re.compile(r"\{\{|\$\{|\{%")
 _SCHEMA = "environment.schema.json"
 _CONTENT = ("build", "image", "conda_file")
+# What said the content of an environment before the schema of today, which Azure ML's tools refuse now.
+_OLD = ("docker", "python", "spark", "r", "databricks")
 _NAMED = re.compile(r"(?:^|[\s{,])[\"']?name[\"']?\s*:")
 _FILLED = re.compile(r"(?:^|[\s{,])[\"']?(?:build|image|conda_file)[\"']?\s*:")
 _IMAGE_PYTHON = re.compile(r"(?:^|[^a-z0-9])py(?P<major>[23])[._]?(?P<minor>\d{1,2})(?=$|[^0-9])|"
@@ -141,6 +143,10 @@ def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
     if not name:
         wrong.append((None, "the environment has no name"))
     build, conda = get(root, "build"), get(root, "conda_file")
+    keys = {str(key.value): line_of(key) for key, _ in root.value}
+    wrong.extend((keys[key], f"`{key}` is a key of Azure ML's SDK v1") for key in _OLD if key in keys)
+    if keys.keys().isdisjoint((*_CONTENT, *_OLD)):
+        wrong.append((None, "neither `build` nor `image` nor `conda_file` says what it is made of"))
     if build is not None and not isinstance(build, yaml.MappingNode):
         wrong.append((line_of(build), "`build` is not a map with a `path`"))
         build = None
@@ -149,6 +155,9 @@ def _environment(source: SourceText, root: yaml.MappingNode) -> EnvironmentFile:
     templated = _unquoted_template(source, conda)
     if conda is not None and not isinstance(conda, yaml.ScalarNode | yaml.MappingNode):
         wrong.append((line_of(conda), "`conda_file` is neither a path nor a map"))
+    if conda is not None and "\n" in (scalar(conda) or "").strip():
+        wrong.append((line_of(conda), "`conda_file` is a text of several lines, and Azure ML takes a path or a map"))
+        conda = None
     return EnvironmentFile(
         source=source,
         name=name or "",

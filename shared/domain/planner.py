@@ -215,11 +215,13 @@ class _Planner:
 
     def _warn_of(self, environment: Environment, choices: Choices) -> None:
         self.warnings.extend(str(warning) for warning in environment.warnings)
-        self._warn_of_what_is_not_seen(environment)
-        if not self.judge.pipeline:
-            if why := self.judge.hurdle(environment):
-                self.warnings.append(f"{environment.path}: the app would hold it: {why}")
-        elif why := outside(environment, *(use.path for use in environment.uses if not use.source)):
+        if not self.judge.pipeline and (hurdle := self.judge.hurdle(environment)):
+            self.warnings.append(f"{environment.path}: the app would hold it: {hurdle}")
+        else:
+            self._warn_of_what_is_not_seen(environment)
+        if self.judge.pipeline and (
+            why := outside(environment, *(use.path for use in environment.uses if not use.source))
+        ):
             self.warnings.append(f"{environment.path}: {why}")
         if not self.judge.unique_names and (other := self.judge.namesake(environment)):
             self.warnings.append(f"{environment.path}: {other} is {environment.name!r} too")

@@ -8,16 +8,16 @@ import posixpath
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.contexts import Context
 from shared.domain.credentials import credential_lines
 from shared.domain.definitions import Definition, Include, Problem
 from shared.domain.definitions.conda import read_conda
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER, Dockerfile, read_dockerfile
 from shared.domain.definitions.requirements import read_requirements
-from shared.domain.definitions.sources import HandedOver, copied, origins
 from shared.domain.environments import (
     Environment,
     EnvironmentFile,
@@ -35,7 +35,6 @@ from shared.errors import Unreadable
 from shared.limits import INCLUDE_DEPTH
 
 _YAML = (".yml", ".yaml")
-_REQUIREMENTS = re.compile(r"requirements[^/]*\.txt", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"Dockerfile(?:\.[^/]*)?|[^/]+\.Dockerfile", re.IGNORECASE)
 # What fills in templates in azureml-assets, beside the environment's YAML.
 _ASSETS = ("asset.yaml", "asset.yml")
@@ -53,6 +52,7 @@ def survey(listing: Listing, shelf: Shelf) -> Catalog | Missing:
 class _Surveyor:
     def __init__(self, listing: Listing, shelf: Shelf) -> None:
         self.files = listing.files
+        self.links = listing.links
         self.commit = listing.commit
         self.paths = sorted(listing.files)
         self.shelf = shelf
@@ -83,6 +83,8 @@ class _Surveyor:
             if environment.name and not is_template(environment.name):
                 namesakes[environment.name].append(len(environments))
             environments.append(environment)
+        said = {problem.path for environment in environments for problem in environment.problems}
+        warnings = [warning for warning in warnings if warning.path not in said]
         for path, definition in self.definitions.items():
             for word in definition.words:
                 self.named[word].add(path)
@@ -115,6 +117,14 @@ class _Surveyor:
         except KeyError:
             self.missing.add(blob)
             return None
+
+    def _linked(self, path: str) -> str | None:
+        """Say why a path leads elsewhere: it, or a folder above it, is a link; None if none is."""
+        while path:
+            if link := self.links.get(path):
+                return f"{path} is {link}, which is not followed"
+            path = posixpath.dirname(path)
+        return None
 
     def _below(self, folder: str) -> Iterator[str]:
         prefix = f"{folder}/" if folder else ""
@@ -171,7 +181,8 @@ class _Surveyor:
 
     def _conda_file(self, path: str, conda: str | None, written: str, gathering: "_Gathering") -> str | None:
         if conda is None or conda not in self.files:
-            gathering.problems.append(Problem(path, f"its conda file {written!r} is not in the repository"))
+            why = f"its conda file {written!r} is not in the repository"
+            gathering.problems.append(Problem(path, (conda and self._linked(conda)) or why))
             return None
         gathering.steps[conda] = {conda}
         definition = self._use(Use(conda), read_conda, gathering, chain=())
@@ -199,7 +210,7 @@ class _Surveyor:
         else:
             found = _resolve(folder, written)
             if found is None or "://" in written:
-                gathering.warn(path, f"its build context {written!r} lies outside the repository")
+                gathering.unseen.append(Problem(path, f"its build context {written!r} lies outside the repository"))
                 return None
             context, name = found, "Dockerfile" if is_template(file.dockerfile) else file.dockerfile
         gathering.context = context
@@ -235,12 +246,15 @@ class _Surveyor:
 
     def _context(self, path: str, context: str, written: str, gathering: "_Gathering") -> str | None:
         found = posixpath.normpath(posixpath.join(context, written))
-        dockerfile = self._dockerfile(path, found, gathering)
-        below = list(self._below(context))
         start = len(context) + 1 if context else 0
-        inside = {below_path[start:]: below_path for below_path in below}
+        inside = {below_path[start:]: below_path for below_path in self._below(context)}
+        folder = Context(context, inside, self._linked)
+        dockerfile = self._dockerfile(path, found, folder, gathering)
+        contents = folder.read(found, dockerfile)
+        gathering.unseen += contents.unseen
+        gathering.opaque += contents.opaque
         python = python_of_image(dockerfile.image) if dockerfile and dockerfile.image else None
-        for file, handed in _handed_over(dockerfile, inside):
+        for file, handed in contents.definitions:
             if handed.conda:
                 definition = self._use(Use(file), read_conda, gathering, chain=())
                 python = (definition.python if definition else None) or python
@@ -249,10 +263,10 @@ class _Surveyor:
                 self._use(Use(file, handed.constraint), read_requirements, gathering, chain=())
         return python
 
-    def _dockerfile(self, path: str, found: str, gathering: "_Gathering") -> Dockerfile | None:
+    def _dockerfile(self, path: str, found: str, context: Context, gathering: "_Gathering") -> Dockerfile | None:
         """Read a Dockerfile; None if there is none that can be read."""
         if found not in self.files:
-            gathering.warn(path, f"its build context has no {found}")
+            gathering.unseen.append(Problem(path, self._linked(found) or context.lack(found)))
             return None
         gathering.dockerfile = found
         try:
@@ -336,7 +350,8 @@ class _Surveyor:
         if _is_elsewhere(include.path):
             return None
         if target is None or target not in self.files:
-            return f"it includes {include.path!r}, which is not there"
+            link = self._linked(target) if target else None
+            return f"it includes {include.path!r}" + (f": {link}" if link else ", which is not there")
         if target in chain:
             return f"it includes {include.path!r}, which includes it"
         return f"more than {INCLUDE_DEPTH} includes deep" if len(chain) >= INCLUDE_DEPTH else None
@@ -370,28 +385,3 @@ def _resolve(folder: str, written: str) -> str | None:
     if posixpath.isabs(path) or joined == ".." or joined.startswith("../"):
         return None
     return "" if joined == "." else joined
-
-
-def _handed_over(dockerfile: Dockerfile | None, inside: dict[str, str]) -> Iterable[tuple[str, HandedOver]]:
-    """The definition files of a context, by their paths from the root.
-
-    Those that the Dockerfile hands to pip or conda; where it hands over none that is there, the requirements files that
-    it copies by name, or in folders too if a variable says which one it hands over; without a Dockerfile, every
-    requirements file that does not lie in a hidden folder.
-    """
-    found = []
-    for handed in dockerfile.files if dockerfile else ():
-        if not handed.path.endswith((".toml", ".py", ".cfg", ".lock")):
-            found += [(inside[path], handed) for path in origins(handed, inside)]
-    if found:
-        return found
-    if dockerfile is None:
-        candidates: Iterable[str] = inside.keys()
-    else:
-        somewhere = any(is_template(handed.path) or "$" in handed.path for handed in dockerfile.files)
-        candidates = copied(dockerfile.copies, inside.keys(), folders=somewhere)
-    return [
-        (inside[path], HandedOver(path))
-        for path in sorted(candidates)
-        if _REQUIREMENTS.fullmatch(posixpath.basename(path)) and "/." not in f"/{path}"
-    ]

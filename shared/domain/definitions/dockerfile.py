@@ -258,9 +258,11 @@ class _Reader:
         before = self.steps
         for file in installs.files:
             self.steps = before + file.command
-            self._hand_over(HandedOver(file.path.text, file.constraint, step=self.steps), copies)
+            line = self._line_of(file.path) or instruction.number
+            self._hand_over(HandedOver(file.path.text, file.constraint, step=self.steps, line=line), copies)
         for path in installs.conda_files:
-            self._hand_over(HandedOver(path.text, conda=True), copies)
+            line = self._line_of(path) or instruction.number
+            self._hand_over(HandedOver(path.text, conda=True, line=line), copies)
         self.channel += installs.channel
 
     def _hand_over(self, handed: HandedOver, copies: Trail | None) -> None:

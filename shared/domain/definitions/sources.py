@@ -55,6 +55,7 @@ class HandedOver:
         step: the same for all files that one command takes; None if that is not known.
         place: from the image's root.
         copies: what has been copied by then.
+        line: where it is named.
     """
 
     path: str
@@ -63,11 +64,20 @@ class HandedOver:
     step: int | None = None
     place: str = ""
     copies: Trail | None = None
+    line: int | None = None
 
 
 def absolute(folder: str, path: str) -> str:
     """A path from the image's root, seen from a folder."""
     return "/" + posixpath.normpath(posixpath.join(folder, path)).lstrip("/")
+
+
+def places(handed: HandedOver) -> Iterator[str]:
+    """The paths, from the build context's root, that a file may have been copied from, the latest first.
+
+    Empty where a here-document writes it.
+    """
+    return _places(handed.place, handed.copies, set())
 
 
 def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
@@ -77,7 +87,7 @@ def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
         handed: what the Dockerfile names.
         inside: the paths of the files in the build context, from its root.
     """
-    found = _origin(handed.place, handed.copies, inside, set())
+    found = next((path for path in places(handed) if not path or path in inside), None)
     if found is not None:
         return [found] if found else []
     # Moved about in a way that is not understood: then the longest common end of the path decides.
@@ -103,28 +113,22 @@ def copied(copies: Collection[Copy], inside: Collection[str], *, folders: bool) 
     return {path for path in inside if any(_covers(pattern, path, folders=folders) for pattern in patterns)}
 
 
-def _origin(
-    place: str, copies: Trail | None, inside: Collection[str], seen: set[tuple[str, int]], depth: int = 0
-) -> str | None:
-    """The file at a place of an image; "" if it is written there and copied from nowhere; None if nobody knows.
+def _places(place: str, copies: Trail | None, seen: set[tuple[str, int]], depth: int = 0) -> Iterator[str]:
+    """What may have been put at a place of an image; "" if it is written there and copied from nowhere.
 
     Places of stages that have been `seen` are not looked at again: stages may copy from each other in many ways.
     """
     if (place, id(copies)) in seen:
-        return None
+        return
     seen.add((place, id(copies)))
     for copy in islice(copies or (), _LAYERS):
         if not copy.sources and place == copy.target:
-            return ""  # a here-document
+            yield ""  # a here-document
         for path in _candidates(place, copy):
-            if copy.foreign:
-                if copy.stage is not None and depth < _DEEPEST:
-                    found = _origin(absolute("/", path), copy.stage, inside, seen, depth + 1)
-                    if found is not None:
-                        return found
-            elif path in inside:
-                return path
-    return None
+            if not copy.foreign:
+                yield path
+            elif copy.stage is not None and depth < _DEEPEST:
+                yield from _places(absolute("/", path), copy.stage, seen, depth + 1)
 
 
 def _candidates(place: str, copy: Copy) -> Iterator[str]:

@@ -53,6 +53,7 @@ class Requirement:
         comment: the comment behind it, with its `#`.
         direct: it names a file, an address or a repository, not a version.
         installed: something installs it; otherwise a command only names it.
+        extras: those of the project that bring it, if it is not always installed.
     """
 
     name: PackageName | None
@@ -63,6 +64,7 @@ class Requirement:
     comment: str = ""
     direct: bool = False
     installed: bool = True
+    extras: frozenset[str] = frozenset()
 
     def span(self, source: SourceText, start: int, end: int) -> Span | None:
         """The bytes that hold a range of `text`, or None if they are not in one piece."""
@@ -79,12 +81,14 @@ class Include:
         line: where.
         constraint: it installs nothing by itself.
         source: what pip-compile or uv made the including file from.
+        extras: those of the project that bring it, if it is not always installed.
     """
 
     path: str
     line: int
     constraint: bool
     source: bool = False
+    extras: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +133,13 @@ class Entry:
         line: the line.
         comment: the comment that stands behind it outside of the line (in YAML).
         installed: something installs it; otherwise a command only names it, such as `echo`.
+        extras: those of the project that bring it, if it is not always installed.
     """
 
     line: Line
     comment: str = ""
     installed: bool = True
+    extras: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +159,9 @@ class Definition:
         python: for a conda file the exact version of Python it asks for.
         channel: packages that conda takes from its channels, as (name, line): never a feed's.
         opaque: commands and lines that install something which is not seen, as (line, what).
+        projects: folders that it has pip install as projects, as (line, what is written); they are seen through the
+            file that names them.
+        locked: it is a lock, which only its own tool writes.
         shared: values that serve more than one package or purpose, as (from, to, name of the variable): places in the
             file's text.
     """
@@ -169,6 +178,8 @@ class Definition:
     python: str | None = None
     channel: tuple[tuple[PackageName, int], ...] = ()
     opaque: tuple[tuple[int | None, str], ...] = ()
+    projects: tuple[tuple[int, str], ...] = ()
+    locked: bool = False
     shared: tuple[tuple[int, int, str], ...] = ()
     _naming: dict[PackageName, Found] = field(default_factory=dict, init=False, repr=False)
 

@@ -141,7 +141,7 @@ class TestConda:
     def test_files_of_conda_are_found(self, command: str, named: list[str]) -> None:
         found = read(command)
 
-        assert [path.text for path in found.conda_files] == named
+        assert [file.path.text for file in found.conda_files] == named
         assert found.files == []
 
     @pytest.mark.parametrize(
@@ -196,6 +196,6 @@ _PIECES = (
 def test_whatever_is_found_stands_in_the_script(script: str) -> None:
     found = read(script)
 
-    for text in (*found.requirements, *found.conda_files, *found.channel, *(file.path for file in found.files)):
+    for text in (*found.requirements, *found.channel, *(file.path for file in found.handed)):
         for character, place in zip(text.text, text.places, strict=True):
             assert place < 0 or script[place] == character

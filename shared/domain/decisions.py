@@ -227,7 +227,14 @@ def _prerelease(case: Case) -> Decision | None:
 
 
 def _local_version(case: Case) -> Decision | None:
-    return held("local version") if case.release.version.local else None
+    if case.release.version.local:
+        return held("local version")
+    if isinstance(case.pin, Exact) and case.pin.version.local:
+        # `+cu121` says which build it is: one without it, or with another, is something else.
+        return held(
+            f"local version: {case.release.spelling} would drop +{case.pin.version.local} of {case.pin.written}"
+        )
+    return None
 
 
 def _no_file(case: Case) -> Decision | None:

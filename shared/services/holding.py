@@ -80,9 +80,9 @@ class Holding:
         same = (latest.commit, latest.writes) == (plan.commit, plan.writes)
         return plan.writes and plan.acts_on(entry.id) and not same
 
-    def looked(self, plan: Plan, at: datetime) -> None:
-        """All that is held was planned."""
-        self._ledger.update(look_key(plan.target), lambda _: LookEntry(at, plan.commit))
+    def looked(self, target: str, commit: str, at: datetime) -> None:
+        """All that is held and may come out otherwise at a commit was planned."""
+        self._ledger.update(look_key(target), lambda _: LookEntry(at, commit))
 
     def is_due(self, target: str, tip: str, now: datetime) -> bool:
         """Whether all that is held is to be planned again: the branch has moved, or it is long ago."""

@@ -54,6 +54,16 @@ class TestWhatNobodyCouldClear:
         assert self.again(world, None) == []
         assert self.again(world, "another commit") == ["our-package 1.1"]
 
+    def test_an_hour_that_brings_nothing_back_wakes_the_target_once(self) -> None:
+        world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))
+        timer(world)
+        world.clock.advance(HELD_PERIOD)
+        timer(world)
+
+        world.app.repair.run()
+
+        assert world.rebuilds.next_visible() is None
+
     def test_a_commit_does(self) -> None:
         world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))
         world.repository.commit({"training/context/requirements.txt": b"our-package==1.0\n"})

@@ -244,11 +244,19 @@ class Use:
         path: the file, from the repository's root.
         constraint: it only constrains (`-c`): it installs nothing by itself.
         source: what another file was compiled from: it installs nothing either.
+        own: commands, a project, a lock or a package itself: pip is not handed it as a list.
+        extras: of a project, those that are asked for.
     """
 
     path: str
     constraint: bool = False
     source: bool = False
+    own: bool = False
+    extras: frozenset[str] = frozenset()
+
+    def installs(self, extras: frozenset[str]) -> bool:
+        """Tell whether what some extras of the file bring is installed; with none it always is."""
+        return not extras or not extras.isdisjoint(self.extras)
 
 
 @dataclass(frozen=True, slots=True)

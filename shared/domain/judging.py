@@ -164,7 +164,7 @@ class Judge:
         for use in environment.uses:
             definition = self.catalog.definitions.get(use.path) if use.path in named else None
             for requirement in definition.naming(package).requirements if definition else ():
-                if _counts(requirement, python):
+                if use.installs(requirement.extras) and _counts(requirement, python):
                     yield use, requirement
 
     def pins(self, environment: Environment, package: PackageName) -> list[Occurrence]:
@@ -303,7 +303,7 @@ class Judge:
                 arriving=self.by_hand is None and release.id in self.knowledge.arriving,
                 requires_python=metadata.requires_python if metadata else None,
                 hashes=hashes,
-                recompile=self._recompile(definition, requirement, release, environment),
+                recompile=self._recompile(use.path, definition, requirement, release, environment),
                 carried=self.knowledge.carries(environment.path, release.id.package),
                 by_hand=self.by_hand is not None,
             )
@@ -322,9 +322,11 @@ class Judge:
         return decision, [edit for edit in edits if edit.old != edit.new]
 
     def _recompile(
-        self, definition: Definition, requirement: Requirement, release: Release, environment: Environment
+        self, path: str, definition: Definition, requirement: Requirement, release: Release, environment: Environment
     ) -> str | None:
         """Why a compiled file has to be compiled again for a release; None for other files, or if it need not."""
+        if definition.locked:
+            return f"{path} line {requirement.line.number} locks it, and only its own tool writes that file"
         if not definition.compiled:
             return None
         metadata = self.knowledge.metadata.get((release.id.package, release.version))

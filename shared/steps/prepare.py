@@ -118,7 +118,7 @@ def _private(catalog: Catalog, environment: Environment, rules: Rules) -> list[s
         for use in environment.uses
         if not use.constraint
         for requirement in catalog.definitions[use.path].requirements
-        if requirement.name
+        if requirement.name and use.installs(requirement.extras)
     }
     return sorted(name for name in names if rules.rule_for(name, environment.name))
 
@@ -134,7 +134,7 @@ def _stage_context(
     roots = _roots(environment, catalog)
     for use in environment.uses:
         inside = PurePosixPath(use.path)
-        if use.path == environment.dockerfile or use.source:
+        if use.own or use.path == environment.dockerfile or use.source:
             continue
         work.files.append(str(inside.relative_to(context)))
         if inside.suffix in (".yml", ".yaml"):

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from shared.domain.definitions import Definition, Entry
 from shared.domain.definitions.fetches import fetched_name, is_address
-from shared.domain.definitions.installs import Handed, Installs, Takes
+from shared.domain.definitions.handed import Handed, Takes
+from shared.domain.definitions.installs import Installs
 from shared.domain.definitions.instructions import Instruction, exec_form, instructions, is_held_line
 from shared.domain.definitions.requirements import read_entries, words_of_entries
 from shared.domain.definitions.shell import Shell
@@ -225,7 +226,7 @@ class _Reader:
         for source in filter(is_address, sources):
             name = fetched_name(source)
             is_file = target.endswith("/") and not re.search(r"\.git(?:$|[#?])", source)
-            self._fetch(posixpath.join(target, name) if is_file else target, f"ADD {name}")
+            self._fetch(posixpath.join(target, name) if is_file else target, "ADD")
         stage = next((flag.partition("=")[2] for flag in instruction.flags if flag.startswith("--from=")), None)
         copy = Copy(
             sources=tuple(source for source in sources if not source.startswith("<<")),

@@ -1,4 +1,7 @@
-"""What commands bring into an image from elsewhere: clones and downloads. What lies there is no file of the repository."""
+"""What commands bring into an image from elsewhere: clones and downloads.
+
+What lies there is no file of the repository, whatever its name.
+"""
 
 import posixpath
 import re
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 from shared.domain.definitions.traced import Traced
 
+CLONE = "git clone"
 _ADDRESS = re.compile(r"(?:[a-z+]+://|[\w.-]+@[\w.-]+:)\S", re.IGNORECASE)
 _CLONE_WITH_VALUE = {
     "-b", "--branch", "--depth", "-c", "--config", "-o", "--origin", "-u", "--upload-pack", "--reference", "-j",
@@ -64,7 +68,7 @@ def _clone(words: list[str], folder: str) -> Iterator[Fetch]:
         elif not word.startswith("-"):
             named.append(word)
     if len(named) > 1 and named[0] == "clone":
-        yield Fetch(posixpath.join(folder, named[2] if named[2:] else fetched_name(named[1])), "git clone")
+        yield Fetch(posixpath.join(folder, named[2] if named[2:] else fetched_name(named[1])), CLONE)
 
 
 def _download(program: str, words: list[str], folder: str) -> Iterator[Fetch]:

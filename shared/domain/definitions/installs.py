@@ -1,42 +1,33 @@
-"""What shell commands install: requirements and files that they hand to pip, conda files, packages of conda's channels,
-and what other tools and scripts install.
+"""What shell commands install.
 
-The forms of pip are those of its own reference ("pip install"), `uv pip` takes the same; conda's are those of `conda
-install`, `conda create`, `conda env create` and `conda run`, which mamba and micromamba share.
+Requirements and files that they hand to pip, conda files, packages of conda's channels, and what other tools and
+scripts install. The forms of pip are those of its own reference ("pip install"), `uv pip` takes the same; conda's are those of
+`conda install`, `conda create`, `conda env create` and `conda run`, which mamba and micromamba share.
 """
 
 import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import pairwise
 
 from shared.domain.credentials import masked
+from shared.domain.definitions.commands import CONDA, CONDA_WITH_VALUE, PYTHON, prefixes, runs
 from shared.domain.definitions.fetches import Fetch, fetches
-from shared.domain.definitions.requirements import TEMPLATE, identify, project_in
+from shared.domain.definitions.handed import Handed, Takes
+from shared.domain.definitions.requirements import identify, project_in
 from shared.domain.definitions.shell import Shell
+from shared.domain.definitions.tools import INSTALLERS, LOCKS, PROJECT_FILES
 from shared.domain.definitions.traced import Traced
 
 _PIP = re.compile(r"pip(?:\d+(?:\.\d+)*)?|pipx")
-_PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*)?|pypy\d*")
 _SHELL = re.compile(r"(?:ba|da|z|k)?sh")
-_CONDA = {"conda", "mamba", "micromamba", "conda-env"}
 # pip and uv take their options from the environment too.
 _LIMIT = re.compile(r"(?:PIP|UV)_CONSTRAINT=")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-# Words in front of a command that do not change what it installs.
-_PREFIXES = {"!", "{", "}", "if", "then", "elif", "else", "while", "until", "do", "time", "exec", "command", "eval",
-             "env", "sudo", "nohup", "nice", "xargs", "retry", "yes"}  # fmt: skip
-_PREFIXES_WITH_OPTIONS = {"sudo", "env", "nice", "xargs"}
-# Of `xargs`, `nice` and `sudo`, each with a value behind it; xargs reads a file by `-a`.
-_PREFIX_OPTIONS_WITH_VALUE = {"-n", "-P", "-L", "-I", "-s", "-u"}
 # A command that runs a command that runs a command: deeper ones exist only to break readers.
 _DEEPEST = 10
 # What takes the place of these is not known; they stay as they are written, however often they are read.
 _SUBSTITUTIONS = ("$(", "`")
-_MODULES = {"pip", "uv", "pipx", "poetry", "pipenv", "pdm"}
-_UV_WITH_VALUE = {"--python", "-p", "--extra", "--group", "--package", "--directory", "--project", "--env-file"}
 _PIP_COMMANDS = {"install", "download", "wheel"}
 # Options with a value of their own, of pip and `uv pip`; the word behind one that is missing here counts as a package.
 _WITH_VALUE = {
@@ -56,8 +47,6 @@ _REQUIREMENTS = {"-r": False, "--requirement": False, "--requirements": False,
                  "-c": True, "--constraint": True, "--constraints": True}  # fmt: skip
 # `-Ur requirements.txt`
 _FLAGS_AND_FILE = re.compile(r"-[UqvI]+[rc]")
-_CONDA_WITH_VALUE = {"-n", "--name", "-p", "--prefix", "-c", "--channel", "--cwd", "--platform", "--subdir",
-                     "--repodata-fn", "--solver", "--experimental-solver", "-r", "--root-prefix"}  # fmt: skip
 _CONDA_INSTALLS = {"install", "create", "update", "upgrade"}
 # What these commands name is installed by others, or is no pin at all.
 _OTHERS = {"apt", "apt-get", "apk", "yum", "dnf", "microdnf", "tdnf", "zypper", "npm", "yarn", "gem", "cargo", "brew",
@@ -76,74 +65,13 @@ _SUBSTITUTED_FILE = re.compile(r"\$\((?:cat\s+|<\s*)(?P<path>[^\s()|;&<>$`]+)\s*
 _WHEELS = re.compile(r"[^\s:$]*[*?\[][^\s:$]*")
 # What a command writes that the next one of a pipe reads: the lines of files, or their names.
 _SHOWS = {"cat", "ls"}
+_EXEC = {"-exec", "-execdir"}
 _SOURCES = {".", "source"}
-PROJECT_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
-
-
-@dataclass(frozen=True, slots=True)
-class LockTool:
-    """A tool that installs what a lock holds.
-
-    Attributes:
-        file: the lock, in the folder that the command runs in.
-        verbs: its commands that install from it, or write a list from it.
-        writes: the command that writes it.
-    """
-
-    file: str
-    verbs: frozenset[str]
-    writes: str
-
-
-LOCKS = {
-    "poetry": LockTool("poetry.lock", frozenset({"install", "sync", "export"}), "poetry lock"),
-    "pipenv": LockTool("Pipfile.lock", frozenset({"install", "sync", "requirements"}), "pipenv lock"),
-    "uv": LockTool("uv.lock", frozenset({"sync", "export"}), "uv lock"),
-    "pdm": LockTool("pdm.lock", frozenset({"install", "sync", "export"}), "pdm lock"),
-}
-# Further ones, which are not read.
-_INSTALLERS = {
-    "poetry": ("add", "update"), "pipenv": ("update",), "uv": ("add",), "pdm": ("add", "update"), "rye": ("sync", "add"),
-    "pixi": ("install", "add"), "hatch": ("env",), "flit": ("install",), "conda-lock": ("install",),
-}  # fmt: skip
+# A path with variables of loops stands for so many at the most.
+_MOST_PATHS = 1000
+_STDIN = {"-", "/dev/stdin"}
 # `$(which python)` and `command -v pip` in backticks.
 _WHICH = re.compile(r"(?:\$\(|`)\s*(?:which|command\s+-v)\s+(?P<program>[^\s`)]+)\s*[`)]")
-
-
-class Takes(StrEnum):
-    """What is made of a path that a command names."""
-
-    LIST = "a list of requirements"
-    CONDA = "a conda file"
-    PROJECT = "the folder of a project"
-    LOCK = "a lock"
-    WHEELS = "wheels"
-    SCRIPT = "a script"
-
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """A path that a command installs from.
-
-    Attributes:
-        path: as it is written.
-        takes: what is made of it.
-        folder: the folder that the command runs in, seen from where the script began.
-        constraint: it only constrains.
-        command: the number of the command, within what is read together.
-        extras: of a project.
-        what: the command in a few words.
-        fetched: how many fetches went before it.
-    """
-
-    path: Traced
-    takes: Takes = Takes.LIST
-    folder: str = ""
-    constraint: bool = False
-    command: int = 0
-    extras: frozenset[str] = frozenset()
-    what: str = ""
-    fetched: int = 0
 
 
 @dataclass(slots=True)
@@ -162,6 +90,7 @@ class Installs:
         _depth: how many scripts stand around the one that is being read.
         _folders: the folders that the command and the subshells around it run in.
         _loops: the values of variables of loops.
+        _words: the files that the command reads its words from, and whether it reads their names.
         _shown: the files whose lines the next command of a pipe reads, and those whose names it reads.
     """
 
@@ -176,6 +105,7 @@ class Installs:
     _depth: int = 0
     _folders: list[str] = field(default_factory=lambda: [""])
     _loops: dict[str, list[Traced]] = field(default_factory=dict)
+    _words: list[tuple[Traced, bool]] = field(default_factory=list)
     _shown: dict[str, list[Traced]] = field(default_factory=dict)
 
     @property
@@ -205,11 +135,11 @@ class Installs:
         limits = list(self.limits)
         many = False
         for _ in range(_DEEPEST):
-            prefixes = _prefixes(rest)
-            limits += (word[found.end() :] for word in rest[:prefixes] if (found := _LIMIT.match(word.text)))
-            many = many or any(word.text == "xargs" for word in rest[:prefixes])
-            rest = rest[prefixes:]
-            inner = _runs(rest)
+            before = prefixes(rest)
+            limits += (word[found.end() :] for word in rest[:before] if (found := _LIMIT.match(word.text)))
+            many = many or any(word.text == "xargs" for word in rest[:before])
+            rest = rest[before:]
+            inner = runs(rest)
             if inner is None:
                 break
             rest = inner
@@ -218,28 +148,38 @@ class Installs:
             return
         which = _WHICH.fullmatch(rest[0].text)
         program, arguments = (which["program"] if which else rest[0].text).rsplit("/", 1)[-1], rest[1:]
-        read = self._read(shell)
+        self._words = self._read(shell)
         self._shown = {program: arguments} if program in _SHOWS else {}
         if self._depth > _DEEPEST or (which is None and rest[0].text.startswith(_SUBSTITUTIONS)):
             self._loose(rest)
         elif _SHELL.fullmatch(program) or program in _SOURCES:
             self._shell(shell, program, arguments)
         elif _PIP.fullmatch(program):
-            self._pip(arguments, limits, read if many else [], many=many)
+            self._pip(arguments, limits, many=many)
         elif program == "uv":
-            self._uv(rest, limits, read if many else [], many=many)
-        elif program in _CONDA:
+            self._uv(rest, limits, many=many)
+        elif program in CONDA:
             self._conda(program, rest)
         elif re.search(r"\s", program):
             self.add_script(Shell(shell.value), rest[0])
-        elif program in ("cd", "pushd"):
+        elif program == "find" and (at := next((at for at, word in enumerate(rest) if word.text in _EXEC), None)):
+            self._depth += 1
+            self.add_command(shell, rest[at + 1 :])
+            self._depth -= 1
+        elif not self._moves(program, arguments) and program not in _OTHERS:
+            self._tool(program, rest)
+
+    def _moves(self, program: str, arguments: list[Traced]) -> bool:
+        """Note what changes where the next commands find their files; tells whether it is such a command."""
+        if program in ("cd", "pushd"):
             self._folders[-1] = posixpath.join(self._folders[-1], arguments[0].text if arguments else "/root")
         elif program == "for" and len(arguments) > 1 and arguments[1].text == "in":
             self._loops[f"${{{arguments[0].text}}}"] = arguments[2:]
-        elif found := list(fetches(program, arguments, self._folders[-1])):
-            self.fetches += found
-        elif program not in _OTHERS:
-            self._tool(program, rest)
+            self._loose(arguments)
+        else:
+            self.fetches += fetches(program, arguments, self._folders[-1])
+            return False
+        return True
 
     def _read(self, shell: Shell) -> list[tuple[Traced, bool]]:
         """The files that a command reads its words from, and whether they are names of files."""
@@ -255,8 +195,8 @@ class Installs:
     ) -> None:
         paths = [path]
         for name, values in self._loops.items():
-            if name in path.text:
-                paths = [Traced.nowhere(path.text.replace(name, value.text)) for value in values]
+            if name in path.text and len(paths) * len(values) <= _MOST_PATHS:
+                paths = [Traced.nowhere(one.text.replace(name, value.text)) for one in paths for value in values]
         for each in paths:
             self.handed.append(
                 Handed(
@@ -272,14 +212,14 @@ class Installs:
         self._loose(words)
         if (lock := LOCKS.get(program)) and verb in lock.verbs:
             self._hand(Traced.nowhere(lock.file), Takes.LOCK, what)
-        elif verb in _INSTALLERS.get(program, ()):
+        elif verb in INSTALLERS.get(program, ()):
             self.opaque.append((words[0], what))
         elif program == "pip-sync":
             named = [word for word in arguments if not word.text.startswith("-")]
             self._commands += 1
             for file in named or [Traced.nowhere("requirements.txt")]:
                 self._hand(file, Takes.LIST, f"pip-sync {file.text}")
-        elif _PYTHON.fullmatch(program):
+        elif PYTHON.fullmatch(program):
             script = next((word for word in arguments if not word.text.startswith("-")), None)
             options = {word.text for word in arguments[:1]}
             if script and script.text.endswith("setup.py"):
@@ -320,14 +260,14 @@ class Installs:
                 self._hand(script, Takes.SCRIPT, f"{program} {script.text}")
                 return
 
-    def _uv(self, words: list[Traced], limits: list[Traced], read: list[tuple[Traced, bool]], *, many: bool) -> None:
+    def _uv(self, words: list[Traced], limits: list[Traced], *, many: bool) -> None:
         pip = next((at for at, word in enumerate(words) if word.text == "pip"), None)
         if pip is None:
             self._tool("uv", words)
         else:
-            self._pip(words[pip + 1 :], limits, read, many=many)
+            self._pip(words[pip + 1 :], limits, many=many)
 
-    def _pip(self, arguments: list[Traced], limits: list[Traced], read: list[tuple[Traced, bool]], *, many: bool) -> None:
+    def _pip(self, arguments: list[Traced], limits: list[Traced], *, many: bool) -> None:
         rest = iter(arguments)
         for word in rest:
             if word.text in _WITH_VALUE:
@@ -337,22 +277,22 @@ class Installs:
                     before = len(self.requirements) + len(self.handed)
                     self._pip_arguments([*rest], files=word.text in ("sync", "compile"))
                     if many and before == len(self.requirements) + len(self.handed):
-                        self._many(word, read, arguments)
+                        self._many(word, arguments)
                     for limit in limits:
                         self._file(limit, constraint=True)
                 return
 
-    def _many(self, word: Traced, read: list[tuple[Traced, bool]], arguments: list[Traced]) -> None:
+    def _many(self, word: Traced, arguments: list[Traced]) -> None:
         """`xargs pip install`: the words come from a file, or are names of files."""
         takes_files = arguments[-1].text in _REQUIREMENTS
-        for file, is_name in read:
+        for file, is_name in self._words:
             if is_name == takes_files:
                 self._file(file, constraint=takes_files and _REQUIREMENTS[arguments[-1].text])
             elif is_name:
                 self._target(file, dependencies=True)
             else:
                 self.opaque.append((word, f"xargs pip install -r < {file.text}"))
-        if not read:
+        if not self._words:
             self.opaque.append((word, "xargs pip install"))
 
     def _pip_arguments(self, arguments: list[Traced], *, files: bool) -> None:
@@ -369,9 +309,6 @@ class Installs:
                 self._file(word[len(name) + 1 :], constraint=_REQUIREMENTS[name])
             elif word.text[:2] in ("-r", "-c") and len(word.text) > 2:
                 self._file(word[2:], constraint=word.text[:2] == "-c")
-            elif word.text in ("-e", "--editable"):
-                if value := next(rest, None):
-                    self._target(value, dependencies=dependencies)
             elif separator and name == "--editable":
                 self._target(word[len(name) + 1 :], dependencies=dependencies)
             elif _FLAGS_AND_FILE.fullmatch(word.text):
@@ -391,6 +328,11 @@ class Installs:
         if file := _SUBSTITUTED_FILE.fullmatch(word.text):
             self._file(word[file.start("path") : file.end("path")], constraint=False)
             return
+        for value in self._loops.get(word.text, ()):
+            if value.text not in self._loops:
+                self._target(value, dependencies=dependencies)
+        if word.text in self._loops:
+            return
         self.requirements.append(word)
         shown = f"pip install {masked(word.text)}"
         direct, name = identify(word.text)
@@ -402,7 +344,7 @@ class Installs:
             if dependencies:
                 folder, extras = project
                 self._hand(word[: len(folder)], Takes.PROJECT, shown, extras=extras)
-        elif _WHEELS.fullmatch(word.text) or any(name in word.text for name in self._loops):
+        elif _WHEELS.fullmatch(word.text):
             self._hand(word, Takes.WHEELS, shown)
         else:
             self.opaque.append((word, shown))
@@ -410,7 +352,15 @@ class Installs:
     def _file(self, path: Traced, *, constraint: bool) -> None:
         what = f"pip install {'-c' if constraint else '-r'} {masked(path.text)}"
         folder, _, name = path.text.rpartition("/")
-        if name in PROJECT_FILES:
+        if path.text in _STDIN:
+            files = [file for file, is_name in self._words if not is_name]
+            for file in files:
+                self._hand(file, Takes.LIST, what, constraint=constraint)
+            if not files:
+                self.opaque.append((path, what))
+        elif "{}" in path.text:
+            self.opaque.append((path, what))  # `find -exec`
+        elif name in PROJECT_FILES:
             self._hand(Traced.nowhere(folder or "."), Takes.PROJECT, what)
         else:
             self._hand(path, Takes.LIST, what, constraint=constraint)
@@ -429,7 +379,7 @@ class Installs:
                     self._conda_file(value, command, program)
             elif separator and name in ("-f", "--file") and makes:
                 self._conda_file(word[len(name) + 1 :], command, program)
-            elif word.text in _CONDA_WITH_VALUE:
+            elif word.text in CONDA_WITH_VALUE:
                 next(rest, None)
             elif not word.text.startswith("-") and command in _CONDA_INSTALLS and word.text != command:
                 self.channel.append(word)
@@ -441,37 +391,4 @@ class Installs:
     def _conda_file(self, value: Traced, command: str, program: str) -> None:
         # `conda install --file` takes a list of packages of its channels; micromamba takes both.
         if command == "env" or program in ("conda-env", "micromamba") or value.text.endswith((".yml", ".yaml")):
-            self._hand(value, Takes.CONDA, f"{program} -f {value.text}")
-
-
-def _prefixes(words: Sequence[Traced]) -> int:
-    """How many words stand in front of the command."""
-    at = 0
-    while at < len(words) and (words[at].text in _PREFIXES or _ASSIGNMENT.match(words[at].text)):
-        options = words[at].text in _PREFIXES_WITH_OPTIONS
-        at += 1
-        while options and at < len(words) and words[at].text.startswith("-"):
-            at += 2 if words[at].text in _PREFIX_OPTIONS_WITH_VALUE else 1
-    return at
-
-
-def _runs(words: Sequence[Traced]) -> list[Traced] | None:
-    """The command that another one runs: behind `python -m`, `uv run` and `conda run`."""
-    program = words[0].text.rsplit("/", 1)[-1] if words else ""
-    at = 1
-    if _PYTHON.fullmatch(program):
-        while at < len(words) and words[at].text.startswith("-") and words[at].text != "-m":
-            at += 1
-        module = words[at + 1].text if at + 1 < len(words) and words[at].text == "-m" else ""
-        return list(words[at + 1 :]) if module in _MODULES else None
-    if program != "uv" and program not in _CONDA:
-        return None
-    while at < len(words) and words[at].text.startswith("-"):
-        at += 1
-    if at == len(words) or words[at].text != "run":
-        return None
-    at += 1
-    with_value = _UV_WITH_VALUE if program == "uv" else _CONDA_WITH_VALUE
-    while at < len(words) and words[at].text.startswith("-"):
-        at += 2 if words[at].text in with_value else 1
-    return list(words[at:])
+            self._hand(value, Takes.CONDA, f"conda -f {value.text}")

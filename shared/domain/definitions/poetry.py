@@ -66,9 +66,7 @@ def _specifier(value: Traced) -> Traced:
 def _bounded(sign: str, release: str) -> str:
     """`^1.2` is `>=1.2,<2`, `^0.2.3` is `>=0.2.3,<0.3`, `~1.2.3` is `>=1.2.3,<1.3`, `~1` is `>=1,<2`."""
     parts = [int(part) for part in release.split(".")]
-    if sign == "~":
-        at = min(1, len(parts) - 1)
-    else:
-        at = next((at for at, part in enumerate(parts) if part), len(parts) - 1)
+    first = next((at for at, part in enumerate(parts) if part), len(parts) - 1)
+    at = min(1, len(parts) - 1) if sign == "~" else first
     upper = [*parts[:at], parts[at] + 1]
     return f">={release},<{'.'.join(map(str, upper))}"

@@ -59,12 +59,16 @@ class Gathered:
 
     def include(self, path: str, number: int, extra: str | None = None) -> None:
         """Note a requirements file that the requirements are read from."""
-        self.includes.append(Include(path, number, False, extras=_NO_EXTRAS if extra is None else frozenset({extra})))
+        self.includes.append(
+            Include(path, number, constraint=False, extras=_NO_EXTRAS if extra is None else frozenset({extra}))
+        )
 
     def definition(self, name: str | None = None) -> Definition:
         """All that was found, for a project of that name."""
         entries = tuple(_with_own_extras(self.entries, name))
-        projects, opaque = nameless(read_entries([entry for entry in entries if _ADDRESS.search(entry.line.text)]).requirements)
+        projects, opaque = nameless(
+            read_entries([entry for entry in entries if _ADDRESS.search(entry.line.text)]).requirements
+        )
         return Definition(
             self.source,
             lines=lambda: entries,
@@ -113,7 +117,7 @@ def read_pyproject(source: SourceText) -> Project:
 
 
 def _files(found: Gathered, value: Item, extra: str | None) -> bool:
-    """`{file = ["requirements.txt"]}`"""
+    """Read `{file = ["requirements.txt"]}`."""
     named = texts(value.get("file")) if isinstance(value, Mapping) else []
     for text in named:
         found.include(text.value.text, text.number, extra)
@@ -197,7 +201,7 @@ def _options(text: str) -> Iterator[tuple[str, str, list[tuple[int, Traced]]]]:
 def normal_extra(text: str) -> str:
     """An extra's name as it is compared (PEP 685)."""
     try:
-        return package_name(text[: LONGEST_NAME])
+        return package_name(text[:LONGEST_NAME])
     except InvalidName:
         return text
 
@@ -217,4 +221,6 @@ def _with_own_extras(entries: Iterable[Entry], name: str | None) -> Iterator[Ent
             further = brings.get(waiting.pop(), set()) - reached
             reached |= further
             waiting += further
-        yield entry if reached == entry.extras else Entry(entry.line, entry.comment, entry.installed, frozenset(reached))
+        yield (
+            entry if reached == entry.extras else Entry(entry.line, entry.comment, entry.installed, frozenset(reached))
+        )

@@ -30,7 +30,8 @@ _REQUIREMENT = re.compile(
 # What a template engine or a shell would put something else for.
 TEMPLATE = re.compile(r"\{\{|\$\{|\{%|<%|%\(")
 _EGG = re.compile(rf"[#&]egg=(?P<name>{_NAME})")
-_ARCHIVE = re.compile(
+# A file of a package, by whose name that is told.
+ARCHIVE = re.compile(
     rf"(?:^|[/\\])(?P<name>{_NAME}?)-\d[^/\\\s]*\.(?:whl|zip|tar\.gz|tar\.bz2|tgz)(?:[#?].*)?$", re.IGNORECASE
 )
 _ARCHIVE_ENDING = re.compile(r"\.(?:whl|zip|tar\.gz|tar\.bz2|tgz)\b", re.IGNORECASE)
@@ -176,6 +177,14 @@ def read_requirements(source: SourceText) -> Definition:
     )
 
 
+def read_wheel(name: str) -> Definition:
+    """Tell which package a file holds, by its name."""
+    entry = Entry(Line(1, name, ()))
+    return Definition(
+        SourceText("", "utf-8"), lines=lambda: (entry,), read=read_entries, words=words_of_entries((entry,))
+    )
+
+
 def nameless(
     requirements: Iterable[Requirement],
 ) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]:
@@ -184,7 +193,8 @@ def nameless(
     Returns:
         Both as (line, what is written).
     """
-    projects, opaque = [], []
+    projects: list[tuple[int, str]] = []
+    opaque: list[tuple[int, str]] = []
     for found in requirements:
         if found.direct and found.name is None:
             text = _EDITABLE_OPTION.sub("", found.text).strip("\"'")
@@ -291,7 +301,7 @@ def _line(number: int, parts: list[tuple[str, int]]) -> Line:
 
 def identify(text: str) -> tuple[bool, PackageName | None]:
     """Tell whether a requirement is a direct reference, and which package it names."""
-    if (match := _ARCHIVE.search(text)) and "@" not in text:
+    if (match := ARCHIVE.search(text)) and "@" not in text:
         return True, _name(match["name"])
     if match := _REQUIREMENT.fullmatch(text):
         return bool(match["direct"] or TEMPLATE.search(text)), _name(match["name"])

@@ -120,7 +120,9 @@ class _Setup:
         value = str(node.value)
         if node.lineno == node.end_lineno and node.lineno <= len(self.starts):
             start = self.starts[node.lineno - 1]
-            line = self.source.text[start : self.starts[node.lineno] if node.lineno < len(self.starts) else None].encode()
+            line = self.source.text[
+                start : self.starts[node.lineno] if node.lineno < len(self.starts) else None
+            ].encode()
             at = start + len(line[: node.col_offset].decode(errors="replace"))
             if self.source.text[at : at + len(value) + 2] in (f'"{value}"', f"'{value}'"):
                 return Traced.at(value, at + 1)

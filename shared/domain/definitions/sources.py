@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import islice
 
-from shared.domain.definitions.installs import Takes
+from shared.domain.definitions.handed import Takes
+from shared.domain.definitions.requirements import project_in
 
 _DEEPEST = 10
 # No image has more layers, so what was copied before these many is none of a file's history.
@@ -105,6 +106,12 @@ def called_by(script: HandedOver, handed: HandedOver) -> HandedOver:
     for copy in reversed([*(handed.copies or ())]):
         copies = Trail(replace(copy, target=rooted(copy.target)), copies)
     return replace(handed, folder=rooted(handed.folder), place=rooted(handed.place), copies=copies, step=None)
+
+
+def project_of(lines: HandedOver, written: str, line: int) -> HandedOver:
+    """A project that a list of requirements names, seen from the command that takes the list."""
+    folder, extras = project_in(written) or (written, frozenset())
+    return replace(lines.moved(folder), takes=Takes.PROJECT, extras=extras, line=line, what=f"pip install {written}")
 
 
 def absolute(folder: str, path: str) -> str:

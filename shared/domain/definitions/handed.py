@@ -29,6 +29,7 @@ class Handed:
         command: the number of the command, within what is read together.
         extras: of a project.
         what: the command in a few words.
+        word: a word of the command that stands in the file.
         fetched: how many fetches went before it.
     """
 
@@ -39,4 +40,5 @@ class Handed:
     command: int = 0
     extras: frozenset[str] = frozenset()
     what: str = ""
+    word: Traced = Traced()
     fetched: int = 0

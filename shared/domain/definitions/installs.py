@@ -1,14 +1,14 @@
 """What shell commands install.
 
 Requirements and files that they hand to pip, conda files, packages of conda's channels, and what other tools and
-scripts install. The forms of pip are those of its own reference ("pip install"), `uv pip` takes the same; conda's are those of
-`conda install`, `conda create`, `conda env create` and `conda run`, which mamba and micromamba share.
+scripts install. The forms of pip are those of its own reference ("pip install"), `uv pip` takes the same; conda's are
+those of `conda install`, `conda create`, `conda env create` and `conda run`, which mamba and micromamba share.
 """
 
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from shared.domain.credentials import masked
@@ -67,6 +67,9 @@ _WHEELS = re.compile(r"[^\s:$]*[*?\[][^\s:$]*")
 _SHOWS = {"cat", "ls"}
 _EXEC = {"-exec", "-execdir"}
 _SOURCES = {".", "source"}
+# Without any of these it is a name.
+_UNCLEAR = re.compile(r"[/\\$`*?{%]|\A[^A-Za-z0-9]|\.(?:whl|zip|tar|tgz)\b", re.IGNORECASE)
+_LONGEST_FOLDER = 4096
 # A path with variables of loops stands for so many at the most.
 _MOST_PATHS = 1000
 _STDIN = {"-", "/dev/stdin"}
@@ -90,6 +93,7 @@ class Installs:
         _depth: how many scripts stand around the one that is being read.
         _folders: the folders that the command and the subshells around it run in.
         _loops: the values of variables of loops.
+        _word: the program.
         _words: the files that the command reads its words from, and whether it reads their names.
         _shown: the files whose lines the next command of a pipe reads, and those whose names it reads.
     """
@@ -105,6 +109,7 @@ class Installs:
     _depth: int = 0
     _folders: list[str] = field(default_factory=lambda: [""])
     _loops: dict[str, list[Traced]] = field(default_factory=dict)
+    _word: Traced = Traced()
     _words: list[tuple[Traced, bool]] = field(default_factory=list)
     _shown: dict[str, list[Traced]] = field(default_factory=dict)
 
@@ -148,7 +153,7 @@ class Installs:
             return
         which = _WHICH.fullmatch(rest[0].text)
         program, arguments = (which["program"] if which else rest[0].text).rsplit("/", 1)[-1], rest[1:]
-        self._words = self._read(shell)
+        self._words, self._word = self._read(shell), rest[0]
         self._shown = {program: arguments} if program in _SHOWS else {}
         if self._depth > _DEEPEST or (which is None and rest[0].text.startswith(_SUBSTITUTIONS)):
             self._loose(rest)
@@ -172,7 +177,8 @@ class Installs:
     def _moves(self, program: str, arguments: list[Traced]) -> bool:
         """Note what changes where the next commands find their files; tells whether it is such a command."""
         if program in ("cd", "pushd"):
-            self._folders[-1] = posixpath.join(self._folders[-1], arguments[0].text if arguments else "/root")
+            folder = posixpath.join(self._folders[-1], arguments[0].text if arguments else "/root")
+            self._folders[-1] = folder if len(folder) <= _LONGEST_FOLDER else ""
         elif program == "for" and len(arguments) > 1 and arguments[1].text == "in":
             self._loops[f"${{{arguments[0].text}}}"] = arguments[2:]
             self._loose(arguments)
@@ -194,15 +200,12 @@ class Installs:
         self, path: Traced, takes: Takes, what: str, *, constraint: bool = False, extras: frozenset[str] = frozenset()
     ) -> None:
         paths = [path]
-        for name, values in self._loops.items():
+        for name, values in self._loops.items() if "${" in path.text else ():
             if name in path.text and len(paths) * len(values) <= _MOST_PATHS:
                 paths = [Traced.nowhere(one.text.replace(name, value.text)) for one in paths for value in values]
         for each in paths:
-            self.handed.append(
-                Handed(
-                    each, takes, self._folders[-1], constraint, self._commands, extras, what, fetched=len(self.fetches)
-                )
-            )
+            handed = Handed(each, takes, self._folders[-1], constraint, self._commands, extras, what, self._word)
+            self.handed.append(replace(handed, fetched=len(self.fetches)))
 
     def _tool(self, program: str, words: list[Traced]) -> None:
         """What other tools install, and scripts."""
@@ -334,6 +337,8 @@ class Installs:
         if word.text in self._loops:
             return
         self.requirements.append(word)
+        if not _UNCLEAR.search(word.text):
+            return
         shown = f"pip install {masked(word.text)}"
         direct, name = identify(word.text)
         if word.text.startswith(_SUBSTITUTIONS):

@@ -160,8 +160,9 @@ def read_requirements(source: SourceText) -> Definition:
         if body.startswith("-"):
             directives.add(Entry(line))
         elif _may_be_address(body) or body.startswith("."):
-            words |= _named_by_address(body)
-            addresses.append(Entry(line))
+            direct, name = _identified(body)
+            words |= {name} if name else set()
+            addresses += [Entry(line)] if direct and name is None else []
     projects, opaque = nameless((*directives.requirements, *read_entries(addresses).requirements))
     words |= {requirement.name for requirement in directives.requirements if requirement.name}
     return Definition(
@@ -245,7 +246,8 @@ def words_of_entries(entries: Iterable[Entry]) -> frozenset[str]:
     for entry in entries:
         words |= words_of(entry.line.text)
         if _may_be_address(entry.line.text):
-            words |= _named_by_address(entry.line.text)
+            _, name = _identified(entry.line.text)
+            words |= {name} if name else set()
     return frozenset(words)
 
 
@@ -253,13 +255,12 @@ def _may_be_address(text: str) -> bool:
     return "/" in text or "\\" in text or bool(_ARCHIVE_ENDING.search(text))
 
 
-def _named_by_address(body: str) -> set[str]:
-    """The package that an address names: it is no word of its own in `our_pkg-1.0-py3-none-any.whl`."""
+def _identified(body: str) -> tuple[bool, PackageName | None]:
+    """What an address names: that is no word of its own in `our_pkg-1.0-py3-none-any.whl`."""
     text = body[: 2 * _LONGEST]
     for behind in (_COMMENT.search(text), _PER_REQUIREMENT.search(text)):
         text = text[: behind.start()] if behind else text
-    _, name = identify(text.strip()[:_LONGEST])
-    return {name} if name else set()
+    return identify(text.strip()[:_LONGEST])
 
 
 def _joined(text: str) -> Iterator[Line]:

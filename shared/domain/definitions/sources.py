@@ -92,7 +92,14 @@ class HandedOver:
 
     def brought(self) -> str | None:
         """The command that brings it from elsewhere, if one does."""
-        return next((copy.fetched for copy in self.copies or () if copy.fetched and _lies_in(self.place, copy)), None)
+        return next(
+            (
+                copy.fetched
+                for copy in islice(self.copies or (), _LAYERS)
+                if copy.fetched and _lies_in(self.place, copy)
+            ),
+            None,
+        )
 
 
 def called_by(script: HandedOver, handed: HandedOver) -> HandedOver:

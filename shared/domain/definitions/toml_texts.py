@@ -6,6 +6,7 @@ Each is replaced by its number, `tomllib` reads the rest, and the numbers lead b
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -63,7 +64,8 @@ def read_toml(source: SourceText) -> Mapping[str, Item]:
         tree = tomllib.loads("".join([*parts, source.text[at:]]))
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as problem:
         raise Unreadable(f"it is not TOML: {str(problem).splitlines()[0]}") from None
-    return _Places(source, texts).table(tree)
+    line_breaks = [found.start() for found in re.finditer("\n", source.text)]
+    return _Places(source, texts, line_breaks).table(tree)
 
 
 def table(item: Item, *keys: str) -> Mapping[str, Item]:
@@ -82,6 +84,7 @@ def texts(item: Item) -> list[Text]:
 class _Places:
     source: SourceText
     texts: list[re.Match[str]]
+    breaks: list[int]
 
     def table(self, tree: Mapping[str, object]) -> Mapping[str, Item]:
         return {self._key(key): self.item(value) for key, value in tree.items()}
@@ -100,7 +103,7 @@ class _Places:
         return value
 
     def _text(self, found: re.Match[str]) -> Text:
-        number = self.source.text.count("\n", 0, found.start()) + 1
+        number = bisect_left(self.breaks, found.start()) + 1
         written = found[0]
         if written[0] == written[1:2] == written[2:3] or (written[0] == '"' and "\\" in written):
             return Text(Traced.nowhere(str(tomllib.loads(f"v = {written}")["v"])), number)

@@ -31,7 +31,8 @@ LOCKS = {
 # Further ones, which are not read.
 INSTALLERS = {
     "poetry": ("add", "update"), "pipenv": ("update",), "uv": ("add",), "pdm": ("add", "update"),
-    "rye": ("sync", "add"), "pixi": ("install", "add"), "hatch": ("env",), "flit": ("install",), "conda-lock": ("install",),
+    "rye": ("sync", "add"), "pixi": ("install", "add"), "hatch": ("env",), "flit": ("install",),
+    "conda-lock": ("install",),
 }  # fmt: skip
 _CALLED = re.compile(r"\b(?:pip|conda|mamba)\b")
 

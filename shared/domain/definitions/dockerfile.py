@@ -304,7 +304,7 @@ class _Reader:
                 folder=folder,
                 place=absolute(folder, path),
                 copies=copies,
-                line=self._line_of(handed.path) or self._line_of(handed.word) or instruction.number,
+                line=self._line_of(handed.path) or self._line_of(handed.word or handed.path) or instruction.number,
                 extras=handed.extras,
                 what=handed.what,
             )

@@ -40,5 +40,5 @@ class Handed:
     command: int = 0
     extras: frozenset[str] = frozenset()
     what: str = ""
-    word: Traced = Traced()
+    word: Traced | None = None
     fetched: int = 0

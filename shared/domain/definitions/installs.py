@@ -109,7 +109,7 @@ class Installs:
     _depth: int = 0
     _folders: list[str] = field(default_factory=lambda: [""])
     _loops: dict[str, list[Traced]] = field(default_factory=dict)
-    _word: Traced = Traced()
+    _word: Traced | None = None
     _words: list[tuple[Traced, bool]] = field(default_factory=list)
     _shown: dict[str, list[Traced]] = field(default_factory=dict)
 

@@ -163,3 +163,12 @@ def test_a_dockerfile_that_does_not_use_the_packages_is_warned_of(
         "##vso[task.logissue type=warning]training/context/Dockerfile: it never uses pip_packages"
         in capsys.readouterr().out
     )
+
+
+def test_what_is_installed_unseen_is_a_warning_of_the_run(checkout: Checkout) -> None:
+    checkout.write({"training/context/requirements.txt": b"our-package==1.1\n-r https://example.com/more.txt\n"})
+
+    work = prepare(checkout.job)
+
+    where = "training/context/requirements.txt line 2"
+    assert f"installed, and not seen before: {where}: -r https://example.com/more.txt" in work.warnings

@@ -166,9 +166,10 @@ def test_a_dockerfile_that_does_not_use_the_packages_is_warned_of(
 
 
 def test_what_is_installed_unseen_is_a_warning_of_the_run(checkout: Checkout) -> None:
-    checkout.write({"training/context/requirements.txt": b"our-package==1.1\n-r https://example.com/more.txt\n"})
+    dockerfile = (checkout.job.sources / "training/context/Dockerfile").read_bytes()
+    checkout.write({"training/context/Dockerfile": b"FROM x AS base\nRUN pip install -r /opt/base.txt\n" + dockerfile})
 
     work = prepare(checkout.job)
 
-    where = "training/context/requirements.txt line 2"
-    assert f"installed, and not seen before: {where}: -r https://example.com/more.txt" in work.warnings
+    where = "training/context/Dockerfile line 2"
+    assert f"installed, and not seen before: {where}: pip install -r /opt/base.txt" in work.warnings

@@ -46,18 +46,18 @@ class Folder:
         """List the files as the repository would: its submodules are none of it, checked out or not."""
         files: dict[str, str] = {}
         links = dict.fromkeys(self._submodules(), Link.SUBMODULE)
-        for folder, folders, names in os.walk(self.root, onerror=_unreadable):
-            here = Path(folder)
-            inside = "" if here == self.root else f"{here.relative_to(self.root).as_posix()}/"
-            links.update((inside + name, Link.SYMBOLIC) for name in [*folders, *names] if (here / name).is_symlink())
-            folders[:] = [
-                name
-                for name in folders
-                if name not in _TOOLS | leave_out and inside + name not in links and not _is_venv(here / name)
-            ]
-            files.update(
-                (inside + name,) * 2 for name in names if inside + name not in links and (here / name).is_file()
-            )
+        left, waiting = _TOOLS | leave_out, [""]
+        while waiting:
+            inside = waiting.pop()
+            with os.scandir(self.root / inside) as entries:
+                for entry in entries:
+                    path = inside + entry.name
+                    if entry.is_symlink():
+                        links[path] = Link.SYMBOLIC
+                    elif entry.is_file():
+                        files[path] = path
+                    elif entry.is_dir() and entry.name not in left and path not in links and not _is_venv(entry.path):
+                        waiting.append(f"{path}/")
         return Listing(commit, files, links)
 
     def read(self, path: str) -> bytes | None:
@@ -114,9 +114,5 @@ def replace_files(changes: Mapping[Path, bytes]) -> None:
                 beside_path.unlink(missing_ok=True)
 
 
-def _unreadable(problem: OSError) -> None:
-    raise problem
-
-
-def _is_venv(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").is_file()
+def _is_venv(folder: str) -> bool:
+    return Path(folder, "pyvenv.cfg").is_file()

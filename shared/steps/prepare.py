@@ -72,7 +72,10 @@ def prepare(job: Job) -> Work:
         # Without it azure-ai-ml obeys a .gitignore, which often names the folder of the wheels.
         amlignore.write_text("")
     check_with_sdk(yaml_file(job), environment)
-    work.warnings[:0] = map(str, environment.warnings)
+    work.warnings[:0] = [
+        *(str(problem) for problem in (*environment.warnings, *environment.unseen)),
+        *(f"installed, and not seen before: {what}" for what in environment.opaque),
+    ]
     for warning in work.warnings:
         log_warning(warning)
     work.save(job)

@@ -163,3 +163,13 @@ def test_a_dockerfile_that_does_not_use_the_packages_is_warned_of(
         "##vso[task.logissue type=warning]training/context/Dockerfile: it never uses pip_packages"
         in capsys.readouterr().out
     )
+
+
+def test_what_is_installed_unseen_is_a_warning_of_the_run(checkout: Checkout) -> None:
+    dockerfile = (checkout.job.sources / "training/context/Dockerfile").read_bytes()
+    checkout.write({"training/context/Dockerfile": b"FROM x AS base\nRUN pip install -r /opt/base.txt\n" + dockerfile})
+
+    work = prepare(checkout.job)
+
+    where = "training/context/Dockerfile line 2"
+    assert f"installed, and not seen before: {where}: pip install -r /opt/base.txt" in work.warnings

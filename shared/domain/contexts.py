@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from shared.domain.definitions import Problem
-from shared.domain.definitions.dockerfile import Dockerfile
+from shared.domain.definitions.dockerfile import PACKAGES_FOLDER, Dockerfile
 from shared.domain.definitions.fetches import CLONE
 from shared.domain.definitions.handed import Takes
 from shared.domain.definitions.requirements import ARCHIVE
@@ -77,7 +77,7 @@ class Context:
             link = self._link(handed)
             here = [] if link else self._here(handed)
             found += [(self.inside[origin], handed) for origin in here]
-            if here or handed.constraint or "" in places(handed):
+            if here or handed.constraint or "" in places(handed) or _is_packaged(handed):
                 continue  # a constraint installs nothing, and what a here-document writes has been read
             listed = handed.takes in (Takes.LIST, Takes.CONDA)
             brought = handed.brought() if FETCHED in places(handed) else None
@@ -159,6 +159,11 @@ class Contents:
 
 def _is_variable(path: str) -> bool:
     return "$" in path or is_template(path)
+
+
+def _is_packaged(handed: HandedOver) -> bool:
+    """Tell whether a path leads to the folder in which the pipeline puts what other files ask for."""
+    return any(path.split("/")[0] == PACKAGES_FOLDER for path in places(handed))
 
 
 def _is_copied(handed: HandedOver) -> bool:

@@ -173,3 +173,23 @@ def test_what_is_installed_unseen_is_a_warning_of_the_run(checkout: Checkout) ->
 
     where = "training/context/Dockerfile line 2"
     assert f"installed, and not seen before: {where}: pip install -r /opt/base.txt" in work.warnings
+
+
+def test_what_projects_and_scripts_require_of_the_feed_comes_along_and_is_no_list(checkout: Checkout) -> None:
+    project = (
+        b'[project]\nname = "app"\ndependencies = ["numpy", "our-package==1.1"]\n'
+        b'[project.optional-dependencies]\ndev = ["our-helper==1.0"]\n'
+    )
+    checkout.write(
+        {
+            "training/context/Dockerfile": DOCKERFILE + b"COPY . /src\nRUN pip install /src && sh /src/more.sh\n",
+            "training/context/pyproject.toml": project,
+            "training/context/more.sh": b"pip install our-package==1.1 other\n",
+        }
+    )
+
+    work = prepare(checkout.job)
+
+    assert (work.requirements, work.own) == (["requirements.txt"], ["our-package==1.1"])
+    assert work.files == ["requirements.txt"]
+    assert work.private == ["our-package"]

@@ -67,6 +67,8 @@ _WHEELS = re.compile(r"[^\s:$]*[*?\[][^\s:$]*")
 _SHOWS = {"cat", "ls"}
 _EXEC = {"-exec", "-execdir"}
 _SOURCES = {".", "source"}
+# A file whose name does not tell the package.
+_FILE = re.compile(r"\.(?:whl|zip|tar\.gz|tar\.bz2|tgz)\Z", re.IGNORECASE)
 # Without any of these it is a name.
 _UNCLEAR = re.compile(r"[/\\$`*?{%]|\A[^A-Za-z0-9]|\.(?:whl|zip|tar|tgz)\b", re.IGNORECASE)
 _LONGEST_FOLDER = 4096
@@ -334,6 +336,8 @@ class Installs:
         for value in self._loops.get(word.text, ()):
             if value.text not in self._loops:
                 self._target(value, dependencies=dependencies)
+            else:
+                self.opaque.append((value, f"pip install {value.text}"))
         if word.text in self._loops:
             return
         self.requirements.append(word)
@@ -341,7 +345,7 @@ class Installs:
             return
         shown = f"pip install {masked(word.text)}"
         direct, name = identify(word.text)
-        if word.text.startswith(_SUBSTITUTIONS):
+        if word.text.startswith(_SUBSTITUTIONS) or (not direct and _FILE.search(word.text)):
             self.opaque.append((word, shown))
         elif not direct or name is not None:
             return

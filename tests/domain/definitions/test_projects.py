@@ -97,8 +97,8 @@ def test_poetrys_signs_are_worked_out_or_left_as_they_are(written: str, requirem
 class TestSetupCfg:
     def test_requirements_stand_in_lines_or_behind_semicolons(self) -> None:
         found = setup_cfg(
-            "[options]\ninstall_requires =\n    a==1\n    # no\n    b; python_version > '3'\n\n[options.extras_require]\n"
-            "X = c==2; d\n"
+            "[options]\ninstall_requires =\n    a==1\n    # no\n    b; python_version > '3'\n\n"
+            "[options.extras_require]\nX = c==2; d\n"
         )
 
         assert required(found.definition) == [

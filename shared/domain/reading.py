@@ -23,6 +23,8 @@ from shared.errors import Unreadable
 from shared.limits import INCLUDE_DEPTH
 
 _PROJECT_FILES = {"pyproject.toml": read_pyproject, "setup.cfg": read_setup_cfg, "setup.py": read_setup_py}
+# Scripts call each other; more are read for no environment.
+_MOST_SCRIPTS = 50
 _SETUP = ("setup.cfg", "setup.py")
 
 
@@ -193,6 +195,9 @@ class Reader:
     def _script(self, path: str, file: str, handed: HandedOver, folder: Context, gathering: Gathering) -> str | None:
         """A script of the context: one for the shell is read, of one for Python it is told whether it may install."""
         if file in gathering.scripts:
+            return None
+        if len(gathering.scripts) == _MOST_SCRIPTS:
+            gathering.opaque.append(Problem(path, handed.what, handed.line))
             return None
         gathering.scripts.add(file)
         try:

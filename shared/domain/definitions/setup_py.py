@@ -23,13 +23,13 @@ def read_setup_py(source: SourceText) -> Project:
     Raises:
         Unreadable: it is no Python of today.
     """
+    setup = _Setup(source, Gathered(source))
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(source.text)
+        setup.read(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise Unreadable("it is no Python that can be read") from None
-    setup = _Setup(source, Gathered(source))
-    setup.read(tree)
     return Project(setup.found.definition(), complete=False, computed_extras=setup.computed_extras)
 
 

@@ -60,12 +60,12 @@ def read_toml(source: SourceText) -> Mapping[str, Item]:
         parts += [source.text[at : found.start()], f'"""{mark}{"\n" * breaks}"""' if breaks else f'"{mark}"']
         texts.append(found)
         at = found.end()
+    line_breaks = [found.start() for found in re.finditer("\n", source.text)]
     try:
         tree = tomllib.loads("".join([*parts, source.text[at:]]))
+        return _Places(source, texts, line_breaks).table(tree)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as problem:
         raise Unreadable(f"it is not TOML: {str(problem).splitlines()[0]}") from None
-    line_breaks = [found.start() for found in re.finditer("\n", source.text)]
-    return _Places(source, texts, line_breaks).table(tree)
 
 
 def table(item: Item, *keys: str) -> Mapping[str, Item]:

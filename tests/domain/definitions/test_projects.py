@@ -140,9 +140,12 @@ class TestSetupPy:
 
         assert ([one.path for one in found.includes], found.opaque) == (["requirements.txt"], ())
 
-    def test_python_2_is_refused(self) -> None:
+    @pytest.mark.parametrize(
+        "text", ["print 'no'", "A = B + []\nB = A + []\nsetup(install_requires=A)", f"setup({'(' * 9999}"]
+    )
+    def test_what_cannot_be_read_is_refused(self, text: str) -> None:
         with pytest.raises(Unreadable):
-            setup_py("print 'no'")
+            setup_py(text)
 
     @pytest.mark.parametrize("literal", ['"a==1"', "'a==1'", '"""a==1"""', '"a=" "=1"', '"\\x61==1"'])
     def test_a_place_is_told_only_where_the_text_stands(self, literal: str) -> None:
@@ -153,6 +156,11 @@ class TestSetupPy:
         assert one.text == "a==1"
         assert span is None or source.text.encode()[span.start : span.end] == b"1"
         assert (span is None) == (len(literal) != 6)
+
+
+def test_a_file_that_is_too_deep_is_refused() -> None:
+    with pytest.raises(Unreadable):
+        pyproject(f"a = {'[' * 9999}")
 
 
 class TestLocks:

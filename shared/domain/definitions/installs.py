@@ -15,6 +15,7 @@ from shared.domain.credentials import masked
 from shared.domain.definitions.commands import CONDA, CONDA_WITH_VALUE, PYTHON, prefixes, runs
 from shared.domain.definitions.fetches import Fetch, fetches
 from shared.domain.definitions.handed import Handed, Takes
+from shared.domain.definitions.pip_options import COMMANDS, FLAGS_AND_FILE, REQUIREMENTS, WITH_VALUE
 from shared.domain.definitions.requirements import identify, project_in
 from shared.domain.definitions.shell import Shell
 from shared.domain.definitions.tools import INSTALLERS, LOCKS, PROJECT_FILES
@@ -28,25 +29,6 @@ _LIMIT = re.compile(r"(?:PIP|UV)_CONSTRAINT=")
 _DEEPEST = 10
 # What takes the place of these is not known; they stay as they are written, however often they are read.
 _SUBSTITUTIONS = ("$(", "`")
-_PIP_COMMANDS = {"install", "download", "wheel"}
-# Options with a value of their own, of pip and `uv pip`; the word behind one that is missing here counts as a package.
-_WITH_VALUE = {
-    "-i", "--index-url", "--pypi-url", "--extra-index-url", "-f", "--find-links", "-t", "--target", "--prefix",
-    "--root", "--src", "-d", "--dest", "--destination-directory", "-w", "--wheel-dir", "-b", "--build", "--build-dir",
-    "--platform", "--python-version", "--implementation", "--abi", "--no-binary", "--only-binary", "--progress-bar",
-    "--cache-dir", "--upgrade-strategy", "--trusted-host", "--proxy", "--retries", "--timeout", "--default-timeout",
-    "--exists-action", "--cert", "--client-cert", "--log", "--log-file", "--report", "-C", "--config-settings",
-    "--config-setting", "--global-option", "--build-option", "--install-option", "--use-feature", "--use-deprecated",
-    "--root-user-action", "--python", "-p", "--keyring-provider", "--index", "--default-index", "--index-strategy",
-    "--resolution", "--prerelease", "--exclude-newer", "--link-mode", "--override", "--overrides", "--build-constraint",
-    "--build-constraints", "--group", "--extra", "--python-platform", "--refresh-package", "--reinstall-package",
-    "--upgrade-package", "-P", "--no-build-isolation-package", "--allow-insecure-host", "--color", "--directory",
-    "--project", "--config-file", "--torch-backend", "--fork-strategy", "--pip-args", "--suffix",
-}  # fmt: skip
-_REQUIREMENTS = {"-r": False, "--requirement": False, "--requirements": False,
-                 "-c": True, "--constraint": True, "--constraints": True}  # fmt: skip
-# `-Ur requirements.txt`
-_FLAGS_AND_FILE = re.compile(r"-[UqvI]+[rc]")
 _CONDA_INSTALLS = {"install", "create", "update", "upgrade"}
 # What these commands name is installed by others, or is no pin at all.
 _OTHERS = {"apt", "apt-get", "apk", "yum", "dnf", "microdnf", "tdnf", "zypper", "npm", "yarn", "gem", "cargo", "brew",
@@ -72,6 +54,7 @@ _FILE = re.compile(r"\.(?:whl|zip|tar\.gz|tar\.bz2|tgz)\Z", re.IGNORECASE)
 # Without any of these it is a name.
 _UNCLEAR = re.compile(r"[/\\$`*?{%]|\A[^A-Za-z0-9]|\.(?:whl|zip|tar|tgz)\b", re.IGNORECASE)
 _LONGEST_FOLDER = 4096
+_VARIABLE = re.compile(r"\$\{\w+\}")
 # A path with variables of loops stands for so many at the most.
 _MOST_PATHS = 1000
 _STDIN = {"-", "/dev/stdin"}
@@ -202,8 +185,9 @@ class Installs:
         self, path: Traced, takes: Takes, what: str, *, constraint: bool = False, extras: frozenset[str] = frozenset()
     ) -> None:
         paths = [path]
-        for name, values in self._loops.items() if "${" in path.text else ():
-            if name in path.text and len(paths) * len(values) <= _MOST_PATHS:
+        for name in _VARIABLE.findall(path.text):
+            values = self._loops.get(name)
+            if values and len(paths) * len(values) <= _MOST_PATHS:
                 paths = [Traced.nowhere(one.text.replace(name, value.text)) for one in paths for value in values]
         for each in paths:
             handed = Handed(each, takes, self._folders[-1], constraint, self._commands, extras, what, self._word)
@@ -275,10 +259,10 @@ class Installs:
     def _pip(self, arguments: list[Traced], limits: list[Traced], *, many: bool) -> None:
         rest = iter(arguments)
         for word in rest:
-            if word.text in _WITH_VALUE:
+            if word.text in WITH_VALUE:
                 next(rest, None)
             elif not word.text.startswith("-"):
-                if word.text in _PIP_COMMANDS or word.text in ("sync", "compile"):
+                if word.text in COMMANDS or word.text in ("sync", "compile"):
                     before = len(self.requirements) + len(self.handed)
                     self._pip_arguments([*rest], files=word.text in ("sync", "compile"))
                     if many and before == len(self.requirements) + len(self.handed):
@@ -289,10 +273,10 @@ class Installs:
 
     def _many(self, word: Traced, arguments: list[Traced]) -> None:
         """`xargs pip install`: the words come from a file, or are names of files."""
-        takes_files = arguments[-1].text in _REQUIREMENTS
+        takes_files = arguments[-1].text in REQUIREMENTS
         for file, is_name in self._words:
             if is_name == takes_files:
-                self._file(file, constraint=takes_files and _REQUIREMENTS[arguments[-1].text])
+                self._file(file, constraint=takes_files and REQUIREMENTS[arguments[-1].text])
             elif is_name:
                 self._target(file, dependencies=True)
             else:
@@ -307,19 +291,19 @@ class Installs:
         rest = iter(arguments)
         for word in rest:
             name, separator, _ = word.text.partition("=")
-            if word.text in _REQUIREMENTS:
+            if word.text in REQUIREMENTS:
                 if value := next(rest, None):
-                    self._file(value, constraint=_REQUIREMENTS[word.text])
-            elif separator and name in _REQUIREMENTS:
-                self._file(word[len(name) + 1 :], constraint=_REQUIREMENTS[name])
+                    self._file(value, constraint=REQUIREMENTS[word.text])
+            elif separator and name in REQUIREMENTS:
+                self._file(word[len(name) + 1 :], constraint=REQUIREMENTS[name])
             elif word.text[:2] in ("-r", "-c") and len(word.text) > 2:
                 self._file(word[2:], constraint=word.text[:2] == "-c")
             elif separator and name == "--editable":
                 self._target(word[len(name) + 1 :], dependencies=dependencies)
-            elif _FLAGS_AND_FILE.fullmatch(word.text):
+            elif FLAGS_AND_FILE.fullmatch(word.text):
                 if value := next(rest, None):
                     self._file(value, constraint=word.text.endswith("c"))
-            elif word.text in _WITH_VALUE:
+            elif word.text in WITH_VALUE:
                 next(rest, None)
             elif word.text.startswith("-"):
                 continue

@@ -16,13 +16,14 @@ from shared.domain.definitions.toml_texts import Item, Text, read_toml, table, t
 from shared.domain.definitions.traced import Traced
 from shared.domain.names import LONGEST_NAME, package_name
 from shared.domain.text import SourceText
-from shared.errors import InvalidName
+from shared.errors import InvalidName, Unreadable
 
 _SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
 _OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:](?P<value>.*)")
 _SELF = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*\[(?P<extras>[^\]]*)\]")
 _NO_EXTRAS: frozenset[str] = frozenset()
 _FILE = "file:"
+_MOST_EXTRAS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,8 @@ def _with_own_extras(entries: Iterable[Entry], name: str | None) -> Iterator[Ent
             for inner in found["extras"].split(","):
                 for extra in entry.extras:
                     brings.setdefault(normal_extra(inner.strip()), set()).add(extra)
+    if len(brings) > _MOST_EXTRAS:
+        raise Unreadable(f"more than {_MOST_EXTRAS} extras bring others")
     for entry in entries:
         reached, waiting = set(entry.extras), list(entry.extras)
         while waiting:

@@ -1,6 +1,6 @@
 """Definition files: the files that name an environment's requirements.
 
-`requirements`, `conda` and `dockerfile` read the kinds that pins stand in, `pins` tells what one requirement says about
+`requirements`, `conda`, `dockerfile`, `projects`, `setup_py` and `locks` read the kinds that pins stand in, `pins` tells what one requirement says about
 its version. Reading is cheap on purpose: a file is read for its lines and the files it includes, and a line becomes a
 requirement only when somebody asks for a package that it names. `packaging` is asked about those alone.
 """

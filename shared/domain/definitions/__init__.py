@@ -1,8 +1,9 @@
 """Definition files: the files that name an environment's requirements.
 
-`requirements`, `conda`, `dockerfile`, `projects`, `setup_py` and `locks` read the kinds that pins stand in, `pins` tells what one requirement says about
-its version. Reading is cheap on purpose: a file is read for its lines and the files it includes, and a line becomes a
-requirement only when somebody asks for a package that it names. `packaging` is asked about those alone.
+`requirements`, `conda`, `dockerfile`, `projects`, `setup_py` and `locks` read the kinds that pins stand in, `pins`
+tells what one requirement says about its version. Reading is cheap on purpose: a file is read for its lines and
+the files it includes, and a line becomes a requirement only when somebody asks for a package that it names.
+`packaging` is asked about those alone.
 """
 
 from bisect import bisect_right

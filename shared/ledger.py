@@ -133,6 +133,7 @@ class Until(StrEnum):
 
     RELEASES = "releases"  # or anything else
     REPOSITORY = "repository"  # its rules and files alone
+    COMMIT = "commit"  # likewise, and nothing can change before the branch moves
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,19 +1,25 @@
 """A folder of the machine as a repository: its files are its blobs, each named by its own path."""
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.catalog import Catalog, Link, Listing, Missing, Shelf
 from shared.domain.definitions import Problem
 from shared.domain.survey import survey
 from shared.errors import InvalidInput
 
 # Folders that belong to tools and hold no environments of the repository.
 _TOOLS = {".git", "node_modules", "__pycache__", ".mypy_cache", ".tox"}
+
+# What Python puts into each virtual environment.
+_VENV = "pyvenv.cfg"
+_GITMODULES = ".gitmodules"
+_SUBMODULE = re.compile(r"""^[ \t]*path[ \t]*=[ \t]*"?(?P<path>[^"\r\n]*[^"\s])/?"?[ \t]*$""", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -35,16 +41,49 @@ class Folder:
             commit: what the catalog shall call the state of the folder.
             leave_out: names of folders that do not belong to it.
         """
-        unread: list[Problem] = []
-        files = self._files(_TOOLS | leave_out, unread)
-        listing = Listing(commit, {path: path for path in files})
+        listing, unread = self._listed(commit, leave_out)
         while isinstance(found := survey(listing, self.shelf), Missing):
             for path in sorted(found.blobs):
                 try:
-                    self.shelf.raw[path] = files[path].read_bytes()
+                    self.shelf.raw[path] = (self.root / path).read_bytes()
                 except OSError as problem:
                     self.shelf.broken[path] = _why(problem)
         return replace(found, warnings=(*found.warnings, *unread)) if unread else found
+
+    def listing(self, commit: str = "", leave_out: frozenset[str] = frozenset()) -> Listing:
+        """List the files as the repository would: its submodules are none of it, checked out or not."""
+        return self._listed(commit, leave_out)[0]
+
+    def _listed(self, commit: str, leave_out: frozenset[str]) -> tuple[Listing, list[Problem]]:
+        """List the files, and what of the folder cannot be read.
+
+        Raises:
+            InvalidInput: the folder itself cannot be read.
+        """
+        files: dict[str, str] = {}
+        unread: list[Problem] = []
+        links = dict.fromkeys(self._submodules(unread), Link.SUBMODULE)
+        left, waiting = _TOOLS | leave_out, [""]
+        while waiting:
+            inside = waiting.pop()
+            try:
+                entries = _entries(self.root / inside)
+            except OSError as problem:
+                if not inside:
+                    raise InvalidInput(f"{self.root} cannot be read: {problem.strerror}") from None
+                unread.append(Problem(inside, f"{_why(problem)}, nor what lies in it"))
+                continue
+            if inside and any(entry.name == _VENV for entry in entries):
+                continue
+            for entry in entries:
+                path = inside + entry.name
+                if entry.is_symlink():
+                    links[path] = Link.SYMBOLIC
+                elif entry.is_file():
+                    files[path] = path
+                elif entry.is_dir() and entry.name not in left and path not in links:
+                    waiting.append(f"{path}/")
+        return Listing(commit, files, links), unread
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file, or None if there is no such file (a link is none).
@@ -66,26 +105,15 @@ class Folder:
         """
         replace_files({self.root / path: raw for path, raw in changes.items()})
 
-    def _files(self, leave_out: frozenset[str] | set[str], unread: list[Problem]) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-
-        def passed_over(problem: OSError) -> None:
-            folder = Path(problem.filename).relative_to(self.root).as_posix()
-            if folder == ".":
-                raise InvalidInput(f"{self.root} cannot be read: {problem.strerror}")
-            unread.append(Problem(f"{folder}/", f"{_why(problem)}, nor what lies in it"))
-
-        for folder, folders, names in os.walk(self.root, onerror=passed_over):
-            here = Path(folder)
-            folders[:] = [name for name in folders if name not in leave_out and not _is_venv(here / name)]
-            try:
-                files = [here / name for name in names if _is_file(here / name)]
-            except OSError as problem:  # none of what the folder lists can be opened
-                passed_over(OSError(problem.errno, problem.strerror, folder))
-                folders.clear()
-                continue
-            found.update({file.relative_to(self.root).as_posix(): file for file in files})
-        return found
+    def _submodules(self, unread: list[Problem]) -> list[str]:
+        """The paths of the submodules, as git's own file in the root states them ("gitmodules")."""
+        file = self.root / _GITMODULES
+        try:
+            text = file.read_text("utf-8", "replace") if file.is_file() else ""
+        except OSError as problem:
+            unread.append(Problem(_GITMODULES, _why(problem)))
+            return []
+        return [found["path"] for found in _SUBMODULE.finditer(text)]
 
 
 def replace_files(changes: Mapping[Path, bytes]) -> None:
@@ -122,15 +150,17 @@ def replace_files(changes: Mapping[Path, bytes]) -> None:
                 beside_path.unlink(missing_ok=True)
 
 
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder; an OSError where none of it could be opened either."""
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    (folder / "..").stat()  # a folder may let its names be listed and nothing be opened
+    return found
+
+
 def _why(problem: OSError) -> str:
     return f"it cannot be read ({problem.strerror})"
 
 
 def _is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
-
-
-def _is_venv(folder: Path) -> bool:
-    with suppress(OSError):
-        return (folder / "pyvenv.cfg").is_file()
-    return False

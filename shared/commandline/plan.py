@@ -136,7 +136,7 @@ def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
         decisions = []
         for release in made.releases:
             if environment.path in unaffected[release.id]:
-                decision = Decision(Kind.UNAFFECTED, f"does not require {release.id.package}")
+                decision = Decision(Kind.UNAFFECTED, _why_unaffected(environment, release))
             else:
                 decision = decided[environment.path, release.id]
             decisions.append((release, decision))
@@ -145,6 +145,11 @@ def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
         edits = tuple(edit for path in sorted(files) for edit in edits_of.get(path, ()))
         outcomes.append(Outcome(environment, tuple(decisions), edits))
     return outcomes
+
+
+def _why_unaffected(environment: Environment, release: Release) -> str:
+    why, doubt = f"does not require {release.id.package}", environment.doubt()
+    return f"{why}, as far as it can be read ({masked(doubt)})" if doubt else why
 
 
 def _by_file(edits: Iterable[Edit]) -> dict[str, list[Edit]]:

@@ -21,7 +21,7 @@ def obstacle(environment: Environment) -> str | None:
             return None
         return f"{environment.path} has neither a build context nor a conda file in this repository"
     if environment.dockerfile is None:
-        missing = [str(warning) for warning in environment.warnings if warning.path == environment.path]
+        missing = [str(problem) for problem in environment.unseen if problem.path == environment.path]
         return missing[0] if missing else f"its build context {environment.context or '.'} has no Dockerfile"
     return outside(environment, environment.dockerfile)
 

@@ -7,6 +7,7 @@ costs only the blobs that it brings.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from shared.domain.definitions import Definition, Problem
 from shared.domain.environments import Environment
@@ -17,6 +18,13 @@ from shared.errors import Unreadable
 from shared.limits import DEFINITION_BYTES
 
 
+class Link(StrEnum):
+    """What leads from a path of a repository to content that lies elsewhere, and is not followed."""
+
+    SYMBOLIC = "a symbolic link"
+    SUBMODULE = "a submodule"
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Which blob lies at which path at one commit.
@@ -24,10 +32,12 @@ class Listing:
     Attributes:
         commit: the commit's id.
         files: path from the root, without a leading slash → blob id. Symbolic links and submodules are left out.
+        links: the paths of those; nothing below them is listed.
     """
 
     commit: str
     files: Mapping[str, str]
+    links: Mapping[str, Link] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class Catalog:
         named: which files name a package: a word of theirs does, so they may require it.
         readers: positions in `environments` of those that read a file.
         namesakes: positions in `environments` of those that bear a name.
+        doubtful: the environments that may require what nothing in them names (`Environment.doubt`).
         warnings: files that may be environments and cannot be read.
         findings: what somebody should mend in the files: credentials in addresses.
         surroundings: what else uses packages and environments.
@@ -63,6 +74,7 @@ class Catalog:
     named: Mapping[str, frozenset[str]]
     readers: Mapping[str, tuple[int, ...]]
     namesakes: Mapping[str, tuple[int, ...]]
+    doubtful: tuple[Environment, ...] = ()
     warnings: tuple[Problem, ...] = ()
     findings: tuple[Problem, ...] = ()
     surroundings: Surroundings = field(default_factory=Surroundings)

@@ -57,6 +57,11 @@ class Decision:
         return self.kind is Kind.HELD and not self.reason.startswith(("older", "taken from"))
 
     @property
+    def waits_for_commit(self) -> bool:
+        """Tell whether only other files let it go on: something was not read, or is installed unseen."""
+        return self.kind is Kind.HELD and self.reason.startswith(("cannot read", "opaque"))
+
+    @property
     def waits_for_releases(self) -> bool:
         """Whether another release, or a file that arrives late, may let it go on."""
         return self.kind is Kind.HELD and self.reason.startswith(
@@ -222,7 +227,14 @@ def _prerelease(case: Case) -> Decision | None:
 
 
 def _local_version(case: Case) -> Decision | None:
-    return held("local version") if case.release.version.local else None
+    if case.release.version.local:
+        return held("local version")
+    if isinstance(case.pin, Exact) and case.pin.version.local:
+        # `+cu121` says which build it is: one without it, or with another, is something else.
+        return held(
+            f"local version: {case.release.spelling} would drop +{case.pin.version.local} of {case.pin.written}"
+        )
+    return None
 
 
 def _no_file(case: Case) -> Decision | None:

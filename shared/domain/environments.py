@@ -19,8 +19,10 @@ _NUMBER = re.compile(r"(?P<before>(?:[0-9]+\.)*)(?P<last>[0-9]{1,18})")
 _TEMPLATE = re.compile(r"\{\{|\$\{|\{%")
 _SCHEMA = "environment.schema.json"
 CONTENT = frozenset({"build", "image", "conda_file"})
+# What said the content of an environment before the schema of today, which Azure ML's tools refuse now.
+_OLD = ("docker", "python", "spark", "r", "databricks")
 # What else stands in an environment's YAML. Azure ML's tools refuse a key that is none of these.
-_KEYS = CONTENT | {
+_KEYS = CONTENT.union(_OLD) | {
     "$schema", "name", "version", "description", "tags", "properties", "os_type", "inference_config", "datastore",
     "intellectual_property", "stage", "type", "<<",
 }  # fmt: skip
@@ -182,6 +184,10 @@ def read_node(source: SourceText, root: yaml.MappingNode, *, named: bool = True)
     if not name and named:
         wrong.append((None, "the environment has no name"))
     build, conda = get(root, "build"), get(root, "conda_file")
+    keys = {str(key.value): line_of(key) for key, _ in root.value}
+    wrong.extend((keys[key], f"`{key}` is a key of Azure ML's SDK v1") for key in _OLD if key in keys)
+    if all(get(root, key) is None for key in (*CONTENT, *_OLD)):
+        wrong.append((None, "neither `build` nor `image` nor `conda_file` says what it is made of"))
     if build is not None and not isinstance(build, yaml.MappingNode):
         wrong.append((line_of(build), "`build` is not a map with a `path`"))
         build = None
@@ -190,6 +196,9 @@ def read_node(source: SourceText, root: yaml.MappingNode, *, named: bool = True)
     templated = _unquoted_template(source, conda)
     if conda is not None and not isinstance(conda, yaml.ScalarNode | yaml.MappingNode):
         wrong.append((line_of(conda), "`conda_file` is neither a path nor a map"))
+    if conda is not None and "\n" in (scalar(conda) or "").strip():
+        wrong.append((line_of(conda), "`conda_file` is a text of several lines, and Azure ML takes a path or a map"))
+        conda = None
     return EnvironmentFile(
         source=source,
         name=name or "",
@@ -276,11 +285,19 @@ class Use:
         path: the file, from the repository's root.
         constraint: it only constrains (`-c`): it installs nothing by itself.
         source: what another file was compiled from: it installs nothing either.
+        own: commands, a project, a lock or a package itself: pip is not handed it as a list.
+        extras: of a project, those that are asked for.
     """
 
     path: str
     constraint: bool = False
     source: bool = False
+    own: bool = False
+    extras: frozenset[str] = frozenset()
+
+    def installs(self, extras: frozenset[str]) -> bool:
+        """Tell whether what some extras of the file bring is installed; with none it always is."""
+        return not extras or not extras.isdisjoint(self.extras)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +314,9 @@ class Environment:
         dockerfile: its Dockerfile, from the root, if there is one in the repository.
         context: its build context's folder, from the root.
         python: the Python that its own files state, as `3.10`.
-        problems: what keeps it from being read in full.
+        problems: what keeps it from being read in full, and from being built.
+        unseen: what else of it could not be read; it may be built all the same.
+        opaque: what it installs that is not seen.
         warnings: what a person should know and what does not keep it from being rebuilt.
     """
 
@@ -311,4 +330,18 @@ class Environment:
     context: str | None = None
     python: str | None = None
     problems: tuple[Problem, ...] = ()
+    unseen: tuple[Problem, ...] = ()
+    opaque: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+
+    def doubt(self, *, opaque: bool = True) -> str | None:
+        """Say why it may require a package that nothing in it names, or None if it was read in full.
+
+        Args:
+            opaque: what it installs unseen counts; a rule says that nobody wants to hear of it.
+        """
+        for problem in (*self.problems, *self.unseen):
+            return f"cannot read {problem}"
+        for problem in self.opaque if opaque else ():
+            return f"opaque: {problem}"
+        return None

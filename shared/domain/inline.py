@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from shared.domain.credentials import masked
-from shared.domain.definitions import Definition, Problem
+from shared.domain.definitions import Definition
 from shared.domain.environments import CONTENT, EnvironmentFile, Use, read_node
 from shared.domain.foreign import is_foreign
 from shared.domain.names import PackageName
@@ -51,14 +51,14 @@ class InlineEnvironment:
         line: where.
         uses: the definition files it reads; its own file, where conda's map stands in it.
         definitions: what each of them says.
-        problems: what keeps it from being read in full.
+        doubt: why it may require a package that nothing in it names; None if it was read in full.
     """
 
     path: str
     line: int
     uses: tuple[Use, ...] = ()
     definitions: Mapping[str, Definition] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    doubt: str | None = None
 
     def pins(self, package: PackageName, changing: frozenset[tuple[str, str]]) -> Iterator["InlinePin"]:
         """Yield what it requires of a package.

@@ -122,6 +122,13 @@ class Judge:
         decision, edits = self._together(environment, release, counted + along)
         return self._judged(environment, release, decision, edits, counted + along, opaque)
 
+    def doubted(self, environment: Environment, release: Release) -> Candidate | None:
+        """Hold an environment that names nothing of a release and is not cleared; None where nobody would act on it."""
+        if not self.includes(environment.path) or not self.rules.rule_for(release.id.package, environment.name):
+            return None
+        doubt = environment.doubt(opaque=not self.rules.silences(environment.path))
+        return Candidate(environment, release, self.as_a_whole(environment, held(doubt))) if doubt else None
+
     def through(self, environment: Environment, release: Release, decision: Decision) -> Candidate:
         """Decide about an environment that takes a release through another package: a constraint is edited along."""
         along = list(self.requirements(environment, release.id.package))
@@ -157,7 +164,7 @@ class Judge:
         for use in environment.uses:
             definition = self.catalog.definitions.get(use.path) if use.path in named else None
             for requirement in definition.naming(package).requirements if definition else ():
-                if _counts(requirement, python):
+                if use.installs(requirement.extras) and _counts(requirement, python):
                     yield use, requirement
 
     def pins(self, environment: Environment, package: PackageName) -> list[Occurrence]:
@@ -299,7 +306,7 @@ class Judge:
                 arriving=self.by_hand is None and release.id in self.knowledge.arriving,
                 requires_python=metadata.requires_python if metadata else None,
                 hashes=hashes,
-                recompile=self._recompile(definition, requirement, release, environment),
+                recompile=self._recompile(use.path, definition, requirement, release, environment),
                 carried=self.knowledge.carries(environment.path, release.id.package),
                 by_hand=self.by_hand is not None,
             )
@@ -318,9 +325,11 @@ class Judge:
         return decision, [edit for edit in edits if edit.old != edit.new]
 
     def _recompile(
-        self, definition: Definition, requirement: Requirement, release: Release, environment: Environment
+        self, path: str, definition: Definition, requirement: Requirement, release: Release, environment: Environment
     ) -> str | None:
         """Why a compiled file has to be compiled again for a release; None for other files, or if it need not."""
+        if definition.locked:
+            return f"{path} line {requirement.line.number} locks it, and only its own tool writes that file"
         if not definition.compiled:
             return None
         metadata = self.knowledge.metadata.get((release.id.package, release.version))

@@ -61,12 +61,12 @@ def make_plan(
 
 
 def hold_everything(*, target: str, catalog: Catalog, releases: Iterable[Release], reason: str) -> Plan:
-    """The plan while the rules cannot be followed: every environment that names a released package is held."""
+    """The plan while the rules cannot be followed: every environment that may require a released package is held."""
     ordered = tuple(sorted(releases, key=lambda release: (release.id.package, release.version, release.id.feed)))
     verdicts = tuple(
         Verdict(environment.path, environment.name, release.id, held(reason))
         for release in ordered
-        for environment in catalog.naming(release.id.package)
+        for environment in {e.path: e for e in (*catalog.naming(release.id.package), *catalog.doubtful)}.values()
     )
     return _finished(
         target=target, catalog=catalog, deliver=Deliver.REPORT, releases=ordered, verdicts=verdicts, warnings=(reason,)
@@ -100,6 +100,7 @@ class _Planner:
         while self._hold_what_cannot_go_along(choices) or self._hold_what_clashes(choices):
             pass
         self._reach_further(choices)
+        self._doubt(choices)
         verdicts = tuple(sorted(self._verdicts(choices), key=_verdict_order))
         going = [candidate for candidate in choices.taken() if candidate.decision.acts]
         environments = {candidate.environment.path: candidate.environment for candidate in going}
@@ -115,6 +116,7 @@ class _Planner:
         self._warn_of_excluded_readers(edits)
         self._warn_of_namesakes(choices)
         self._warn_of_unknown_wishes()
+        self._warn_of_what_nobody_looks_for(choices)
         return _finished(
             target=self.target,
             catalog=self.catalog,
@@ -207,12 +209,28 @@ class _Planner:
             if present is None or present.decision.kind is Kind.UNAFFECTED:
                 choices.add(candidates[0].environment, package, candidates)
 
+    def _doubt(self, choices: Choices) -> None:
+        """Hold the environments that name nothing of a release, and that nobody can say to be unaffected by it."""
+        for environment in self.catalog.doubtful:
+            found: dict[PackageName, list[Candidate]] = {}
+            for release in reversed(self.releases):
+                present = choices.get(environment.path, release.id.package)
+                if present and present.decision.kind is not Kind.UNAFFECTED:
+                    continue
+                if candidate := self.judge.doubted(environment, release):
+                    found.setdefault(release.id.package, []).append(candidate)
+            for package, candidates in found.items():
+                choices.add(environment, package, candidates)
+
     def _warn_of(self, environment: Environment, choices: Choices) -> None:
         self.warnings.extend(str(warning) for warning in environment.warnings)
-        if not self.judge.pipeline:
-            if why := self.judge.hurdle(environment):
-                self.warnings.append(f"{environment.path}: the app would hold it: {why}")
-        elif why := outside(environment, *(use.path for use in environment.uses if not use.source)):
+        if not self.judge.pipeline and (hurdle := self.judge.hurdle(environment)):
+            self.warnings.append(f"{environment.path}: the app would hold it: {hurdle}")
+        else:
+            self._warn_of_what_is_not_seen(environment)
+        if self.judge.pipeline and (
+            why := outside(environment, *(use.path for use in environment.uses if not use.source))
+        ):
             self.warnings.append(f"{environment.path}: {why}")
         if not self.judge.python(environment):
             self.warnings.append(
@@ -221,6 +239,13 @@ class _Planner:
             )
         acting = {p: c for p, c in choices.of(environment.path).items() if c.decision.acts}
         self.warnings += [f"{environment.path}: {clash}" for clash in clashes(self.judge, acting)]
+
+    def _warn_of_what_is_not_seen(self, environment: Environment) -> None:
+        opaque = () if self.rules.silences(environment.path) else environment.opaque
+        said = [*(f"cannot read {problem}" for problem in environment.unseen), *(f"opaque: {what}" for what in opaque)]
+        if said:
+            more = f" (and {len(said) - 1} more)" if said[1:] else ""
+            self.warnings.append(f"{environment.path}: it may install more than is seen: {said[0]}{more}")
 
     def _warn_of_compiled_alone(self, environments: Mapping[str, Environment], edits: Iterable[Edit]) -> None:
         changed = {edit.path for edit in edits}
@@ -255,6 +280,23 @@ class _Planner:
         for asked in self.by_hand.environments if self.by_hand else ():
             if asked not in known:
                 self.warnings.append(f"the rerun asks for {asked!r}, which is neither an environment's path nor a name")
+
+    def _warn_of_what_nobody_looks_for(self, choices: Choices) -> None:
+        """Say that `unaffected` is not said of what was read alone, for packages that no rule names."""
+        for package in sorted({release.id.package for release in self.releases}):
+            count = sum(
+                1
+                for environment in self.catalog.doubtful
+                if self.judge.includes(environment.path)
+                and not self.rules.rule_for(package, environment.name)
+                and choices.get(environment.path, package) is None
+            )
+            if count:
+                some = "1 environment" if count == 1 else f"{count} environments"
+                self.warnings.append(
+                    f"no rule names {package}: {some} not read in full, or installing what is not seen, counted as "
+                    "unaffected"
+                )
 
     def _verdicts(self, choices: Choices) -> Iterable[Verdict]:
         for taken, candidates, chosen in choices.all():

@@ -173,6 +173,14 @@ class Rules(_Strict):
         EnvironmentGlobs,
         Field(description="Which environments take part, by globs on the paths of their YAML files."),
     ] = EnvironmentGlobs()
+    opaque: Annotated[
+        _PathGlobs,
+        Field(
+            description="Environments that install something unseen (`poetry install`, a script) and are known to: "
+            "releases are not held for it. Globs on the paths of their YAML files.",
+            examples=[["environments/legacy/**"]],
+        ),
+    ] = ()
     python: Annotated[
         Mapping[str, _Python],
         Field(
@@ -197,6 +205,10 @@ class Rules(_Strict):
     def excludes(self, path: str) -> bool:
         """Tell whether nobody wants to hear of a file."""
         return any(matches(path, glob) for glob in self.environments.exclude)
+
+    def silences(self, path: str) -> bool:
+        """Tell whether an environment is known to install something unseen, by the path of its YAML file."""
+        return any(matches(path, glob) for glob in self.opaque)
 
     def rule_for(self, package: PackageName, environment: str) -> PackageRule | None:
         """The rule that decides about a package in an environment (by its name): the last that matches."""

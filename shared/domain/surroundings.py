@@ -126,7 +126,7 @@ class Surroundings:
         named: positions in `inline` of those that a word stands in: they may require a package of this name.
         mentions: references with the paths of their files, by the environment's name.
         unread: files that cannot be read and may define inline environments, by the words in them.
-        doubtful: positions in `inline` of those that cannot be read in full.
+        doubtful: positions in `inline` of those that are not read in full.
         skipped: how many Python files were not looked at, since there are too many.
     """
 
@@ -190,8 +190,8 @@ class Surroundings:
         ]
         if doubtful:
             first, more = doubtful[0], f", and {len(doubtful) - 1} more" if doubtful[1:] else ""
-            what = "1 inline environment" if not doubtful[1:] else f"{len(doubtful)} inline environments"
-            yield f"{what} cannot be read in full: {first.path} line {first.line}: {first.problems[0].why}{more}"
+            what = "1 inline environment is" if not doubtful[1:] else f"{len(doubtful)} inline environments are"
+            yield f"{what} not read in full ({first.path} line {first.line}{more}): {first.doubt}"
         if self.skipped:
             yield (
                 f"{self.skipped:,} Python files are not looked through for environments: more than {PYTHON_FILES:,} "
@@ -228,6 +228,6 @@ class Gathered:
             named={word: tuple(positions) for word, positions in named.items()},
             mentions={name: tuple(found) for name, found in self.mentions.items()},
             unread={word: tuple(found) for word, found in unread.items()},
-            doubtful=tuple(at for at, found in enumerate(self.inline) if found.problems),
+            doubtful=tuple(at for at, found in enumerate(self.inline) if found.doubt),
             skipped=skipped,
         )

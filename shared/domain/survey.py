@@ -8,17 +8,15 @@ import posixpath
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, field
 
 from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.contexts import Context
 from shared.domain.credentials import credential_lines
-from shared.domain.definitions import Definition, Include, Problem
+from shared.domain.definitions import Definition, Problem
 from shared.domain.definitions.conda import read_conda
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER, Dockerfile, read_dockerfile
-from shared.domain.definitions.requirements import read_requirements
-from shared.domain.definitions.sources import HandedOver, copied, origins
 from shared.domain.environments import (
     Environment,
     EnvironmentFile,
@@ -32,13 +30,13 @@ from shared.domain.environments import (
     read_image_config,
 )
 from shared.domain.foreign import chart_files
+from shared.domain.gathering import Gathering
+from shared.domain.reading import Reader, resolve
 from shared.domain.survey_around import Apart, survey_around
 from shared.domain.text import SourceText
 from shared.errors import Unreadable
-from shared.limits import INCLUDE_DEPTH
 
 _YAML = (".yml", ".yaml")
-_REQUIREMENTS = re.compile(r"requirements[^/]*\.txt", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"Dockerfile(?:\.[^/]*)?|[^/]+\.Dockerfile", re.IGNORECASE)
 # What fills in templates in azureml-assets, beside the environment's YAML.
 _ASSETS = ("asset.yaml", "asset.yml")
@@ -53,17 +51,7 @@ def survey(listing: Listing, shelf: Shelf) -> Catalog | Missing:
     return Missing(frozenset(surveyor.missing)) if surveyor.missing else catalog
 
 
-class _Surveyor:
-    def __init__(self, listing: Listing, shelf: Shelf) -> None:
-        self.files = listing.files
-        self.commit = listing.commit
-        self.paths = sorted(listing.files)
-        self.shelf = shelf
-        self.missing: set[str] = set()
-        self.definitions: dict[str, Definition] = {}
-        self.sources: dict[str, SourceText] = {}
-        self.named: defaultdict[str, set[str]] = defaultdict(set)
-
+class _Surveyor(Reader):
     def catalog(self) -> Catalog:
         environments: list[Environment] = []
         warnings: list[Problem] = []
@@ -87,6 +75,8 @@ class _Surveyor:
             if environment.name and not is_template(environment.name):
                 namesakes[environment.name].append(len(environments))
             environments.append(environment)
+        said = {problem.path for environment in environments for problem in environment.problems}
+        warnings = [warning for warning in warnings if warning.path not in said]
         for path, definition in self.definitions.items():
             for word in definition.words:
                 self.named[word].add(path)
@@ -101,6 +91,7 @@ class _Surveyor:
             named={name: frozenset(paths) for name, paths in self.named.items()},
             readers={path: tuple(positions) for path, positions in readers.items()},
             namesakes={name: tuple(positions) for name, positions in namesakes.items()},
+            doubtful=tuple(environment for environment in environments if environment.doubt()),
             warnings=tuple(warnings),
             findings=tuple(self._findings()),
             surroundings=survey_around(self.paths, foreign, read=self._blob, work_out=self._apart),
@@ -119,14 +110,6 @@ class _Surveyor:
             for line in credential_lines(source.text):
                 yield Problem(path, _CREDENTIAL, line)
 
-    def _blob[T](self, path: str, kind: str, read: Callable[[SourceText], T]) -> T | None:
-        blob = self.files[path]
-        try:
-            return self.shelf.get(blob, kind, read)
-        except KeyError:
-            self.missing.add(blob)
-            return None
-
     def _below(self, folder: str) -> Iterator[str]:
         prefix = f"{folder}/" if folder else ""
         at = bisect_left(self.paths, prefix)
@@ -135,7 +118,7 @@ class _Surveyor:
             at += 1
 
     def _environment(self, path: str, file: EnvironmentFile) -> Environment:
-        gathering = _Gathering(problems=[Problem(path, why, line) for line, why in file.unreadable])
+        gathering = Gathering(problems=[Problem(path, why, line) for line, why in file.unreadable])
         folder = posixpath.dirname(path)
         python = python_of_image(file.image) if file.image else None
         if file.conda is not None:
@@ -145,9 +128,13 @@ class _Surveyor:
             self._follow(path, file.conda, gathering, Use(path), chain=(path,))
             python = file.conda.python or python
         if file.conda_file is not None:
-            python = self._conda_file(path, _resolve(folder, file.conda_file), file.conda_file, gathering) or python
+            python = self._conda_file(path, resolve(folder, file.conda_file), file.conda_file, gathering) or python
         if file.build_path is not None:
             python = self._build(path, file, gathering) or python
+        if file.build_path is None:
+            for use in gathering.uses:
+                projects = self.definitions[use.path].projects if use.path in self.definitions else ()
+                gathering.opaque += (Problem(use.path, written, line) for line, written in projects)
         version, version_path = file.version, None
         if version and is_template(version.text) and (asset := self._asset(folder)):
             version_path, version = asset
@@ -162,6 +149,8 @@ class _Surveyor:
             context=gathering.context,
             python=python,
             problems=tuple(gathering.problems),
+            unseen=tuple(dict.fromkeys(gathering.unseen)),
+            opaque=tuple(dict.fromkeys(gathering.opaque)),
             warnings=tuple(gathering.warnings),
         )
 
@@ -178,37 +167,25 @@ class _Surveyor:
                 return path, asset.version
         return None
 
-    def _conda_file(self, path: str, conda: str | None, written: str, gathering: "_Gathering") -> str | None:
+    def _conda_file(self, path: str, conda: str | None, written: str, gathering: Gathering) -> str | None:
         if conda is None or conda not in self.files:
-            gathering.problems.append(Problem(path, f"its conda file {written!r} is not in the repository"))
+            why = f"its conda file {written!r} is not in the repository"
+            gathering.problems.append(Problem(path, (conda and self._linked(conda)) or why))
             return None
         gathering.steps[conda] = {conda}
         definition = self._use(Use(conda), read_conda, gathering, chain=())
         return definition.python if definition else None
 
-    def _reached(self, paths: set[str]) -> frozenset[str]:
-        """Some files and all that they include: what one installation reads."""
-        waiting, found = [*paths], set()
-        while waiting:
-            path = waiting.pop()
-            if path in found or path not in self.definitions:
-                continue
-            found.add(path)
-            for include in self.definitions[path].includes:
-                target = None if include.source else _resolve(posixpath.dirname(path), include.path)
-                waiting += [target] if target else []
-        return frozenset(found)
-
-    def _build(self, path: str, file: EnvironmentFile, gathering: "_Gathering") -> str | None:
+    def _build(self, path: str, file: EnvironmentFile, gathering: Gathering) -> str | None:
         """Find the definition files of a build context, and the Python that they state."""
         folder, written = posixpath.dirname(path), file.build_path or ""
         if is_template(written):
             context, name = self._unnamed_context(folder, file.dockerfile)
             gathering.warn(path, f"its build context {written!r} is filled in elsewhere: taken for {context or '.'!r}")
         else:
-            found = _resolve(folder, written)
+            found = resolve(folder, written)
             if found is None or "://" in written:
-                gathering.warn(path, f"its build context {written!r} lies outside the repository")
+                gathering.unseen.append(Problem(path, f"its build context {written!r} lies outside the repository"))
                 return None
             context, name = found, "Dockerfile" if is_template(file.dockerfile) else file.dockerfile
         gathering.context = context
@@ -221,7 +198,7 @@ class _Surveyor:
         """
         for name in _IMAGE_CONFIGS:
             config = self._image_config(posixpath.join(folder, name))
-            context = _resolve(folder, config.folder) if config else None
+            context = resolve(folder, config.folder) if config else None
             if config and context is not None:
                 return context, config.dockerfile if is_template(dockerfile) else dockerfile
         wanted = None if is_template(dockerfile) else posixpath.basename(dockerfile)
@@ -242,26 +219,20 @@ class _Surveyor:
         except Unreadable:
             return None
 
-    def _context(self, path: str, context: str, written: str, gathering: "_Gathering") -> str | None:
+    def _context(self, path: str, context: str, written: str, gathering: Gathering) -> str | None:
         found = posixpath.normpath(posixpath.join(context, written))
-        dockerfile = self._dockerfile(path, found, gathering)
-        below = list(self._below(context))
         start = len(context) + 1 if context else 0
-        inside = {below_path[start:]: below_path for below_path in below}
+        inside = {below_path[start:]: below_path for below_path in self._below(context)}
+        folder = Context(context, inside, self._linked)
+        dockerfile = self._dockerfile(path, found, folder, gathering)
+        contents = folder.read(found, dockerfile)
         python = python_of_image(dockerfile.image) if dockerfile and dockerfile.image else None
-        for file, handed in _handed_over(dockerfile, inside):
-            if handed.conda:
-                definition = self._use(Use(file), read_conda, gathering, chain=())
-                python = (definition.python if definition else None) or python
-            else:
-                gathering.steps.setdefault(file if handed.step is None else handed.step, set()).add(file)
-                self._use(Use(file, handed.constraint), read_requirements, gathering, chain=())
-        return python
+        return self._install(found, contents, folder, gathering) or python
 
-    def _dockerfile(self, path: str, found: str, gathering: "_Gathering") -> Dockerfile | None:
+    def _dockerfile(self, path: str, found: str, context: Context, gathering: Gathering) -> Dockerfile | None:
         """Read a Dockerfile; None if there is none that can be read."""
         if found not in self.files:
-            gathering.warn(path, f"its build context has no {found}")
+            gathering.unseen.append(Problem(path, self._linked(found) or context.lack(found)))
             return None
         gathering.dockerfile = found
         try:
@@ -279,122 +250,3 @@ class _Surveyor:
             what = f"it never uses {PACKAGES_FOLDER}: the image build would ask the feed, and be refused"
             gathering.warn(found, what)
         return read
-
-    def _take(self, path: str, definition: Definition, gathering: "_Gathering") -> None:
-        self.definitions[path] = definition
-        if definition.unusual:
-            gathering.problems.extend(Problem(path, why, line) for line, why in definition.unusual)
-            self._name_all(path)
-
-    def _name_all(self, path: str) -> None:
-        """Note every name that stands in a file that cannot be read: it may be a requirement."""
-        blob = self.files[path]
-        try:
-            words = self.shelf.words(blob)
-        except KeyError:
-            self.missing.add(blob)
-            return
-        for word in words:
-            self.named[word].add(path)
-
-    def _use(
-        self, use: Use, read: Callable[[SourceText], Definition], gathering: "_Gathering", *, chain: tuple[str, ...]
-    ) -> Definition | None:
-        """Read a definition file for an environment, and what it includes."""
-        path = use.path
-        if use in gathering.uses:
-            return self.definitions.get(path)
-        gathering.uses.append(use)
-        try:
-            definition = self._blob(path, read.__name__, read)
-        except Unreadable as problem:
-            gathering.problems.append(Problem(path, problem.why, problem.line))
-            self._name_all(path)
-            return None
-        if definition is None:
-            return None
-        self._take(path, definition, gathering)
-        self._follow(path, definition, gathering, use, chain=(*chain, path))
-        return definition
-
-    def _follow(
-        self, path: str, definition: Definition, gathering: "_Gathering", use: Use, *, chain: tuple[str, ...]
-    ) -> None:
-        for include in definition.includes:
-            target = _resolve(posixpath.dirname(path), include.path)
-            if include.source:
-                # The command that compiled the file may have run in the repository's root.
-                for source in (target, _resolve("", include.path)):
-                    if source in self.files and source not in chain:
-                        self._use(Use(str(source), source=True), read_requirements, gathering, chain=chain)
-                        break
-            elif why := self._refused(include, target, chain):
-                gathering.problems.append(Problem(path, why, include.line))
-            elif target is None or _is_elsewhere(include.path):
-                gathering.warn(path, f"{include.path!r} is not in the repository and not read", include.line)
-            else:
-                inner = Use(target, use.constraint or include.constraint, use.source)
-                self._use(inner, read_requirements, gathering, chain=chain)
-
-    def _refused(self, include: Include, target: str | None, chain: tuple[str, ...]) -> str | None:
-        """Why an include cannot be followed; one that leads elsewhere is no mistake."""
-        if _is_elsewhere(include.path):
-            return None
-        if target is None or target not in self.files:
-            return f"it includes {include.path!r}, which is not there"
-        if target in chain:
-            return f"it includes {include.path!r}, which includes it"
-        return f"more than {INCLUDE_DEPTH} includes deep" if len(chain) >= INCLUDE_DEPTH else None
-
-
-@dataclass(slots=True)
-class _Gathering:
-    """What one environment is found to consist of, while it is looked at."""
-
-    uses: list[Use] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-    steps: dict[object, set[str]] = field(default_factory=dict)
-    context: str | None = None
-    dockerfile: str | None = None
-
-    def warn(self, path: str, why: str, line: int | None = None) -> None:
-        self.warnings.append(Problem(path, why, line))
-
-
-def _is_elsewhere(path: str) -> bool:
-    return "://" in path or path.startswith(("/", "\\"))
-
-
-def _resolve(folder: str, written: str) -> str | None:
-    """The path, from the root, of what a file in `folder` calls `written`; None if that is outside."""
-    path = written.replace("\\", "/")
-    joined = posixpath.normpath(posixpath.join(folder, path))
-    if posixpath.isabs(path) or joined == ".." or joined.startswith("../"):
-        return None
-    return "" if joined == "." else joined
-
-
-def _handed_over(dockerfile: Dockerfile | None, inside: dict[str, str]) -> Iterable[tuple[str, HandedOver]]:
-    """The definition files of a context, by their paths from the root.
-
-    Those that the Dockerfile hands to pip or conda; where it hands over none that is there, the requirements files that
-    it copies by name, or in folders too if a variable says which one it hands over; without a Dockerfile, every
-    requirements file that does not lie in a hidden folder.
-    """
-    found = []
-    for handed in dockerfile.files if dockerfile else ():
-        if not handed.path.endswith((".toml", ".py", ".cfg", ".lock")):
-            found += [(inside[path], handed) for path in origins(handed, inside)]
-    if found:
-        return found
-    if dockerfile is None:
-        candidates: Iterable[str] = inside.keys()
-    else:
-        somewhere = any(is_template(handed.path) or "$" in handed.path for handed in dockerfile.files)
-        candidates = copied(dockerfile.copies, inside.keys(), folders=somewhere)
-    return [
-        (inside[path], HandedOver(path))
-        for path in sorted(candidates)
-        if _REQUIREMENTS.fullmatch(posixpath.basename(path)) and "/." not in f"/{path}"
-    ]

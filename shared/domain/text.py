@@ -17,6 +17,8 @@ _BOMS = (
 )
 # PEP 263, as pip applies it to requirements files: in the first two lines.
 _STRIDE = 1024
+# https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer's first line.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
 
 
@@ -41,8 +43,10 @@ class SourceText:
         """Decode as pip does: byte order mark, coding comment in the first two lines, else UTF-8.
 
         Raises:
-            Unreadable: the bytes are not text in that encoding.
+            Unreadable: the bytes are not text in that encoding, or stand for a file that lies elsewhere.
         """
+        if raw.startswith(_LFS_POINTER):
+            raise Unreadable("it is a Git LFS pointer, and the file itself lies elsewhere")
         for bom, encoding in _BOMS:
             if raw.startswith(bom):
                 return cls._checked(raw[len(bom) :], encoding, bom)

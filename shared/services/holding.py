@@ -21,26 +21,36 @@ class Holding:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def releases(self, target: str, *, every: bool, besides: Iterable[Release] = ()) -> list[Release]:
+    def releases(self, target: str, *, tip: str | None, besides: Iterable[Release] = ()) -> list[Release]:
         """What is held and planned again; what is being rebuilt for other environments, when that is over.
 
         Args:
             target: the target.
-            every: all of it, and not only what another release may let go on.
+            tip: the branch's newest commit, for all that may come out otherwise at it; None for what another release
+                may let go on alone.
             besides: releases that are in hand already.
         """
         known = {release.id for release in besides}
+        look = self._ledger.read(look_key(target)) if tip else None
+        moved = look is None or look.commit != tip
         found = []
         for held in self._ledger.held(target):
-            if held.release in known or not (every or held.until is Until.RELEASES):
+            if held.release in known or (tip is None and held.until is not Until.RELEASES):
                 continue
             key = release_key(target, held.release)
             entry = self._ledger.read(key)
-            if entry and entry.state is ReleaseState.PLANNED and every:
+            if held.until is Until.COMMIT and not (moved and entry and self._commit(target, entry) != tip):
+                continue
+            if entry and entry.state is ReleaseState.PLANNED and tip:
                 self._ledger.update(key, lambda present: present.again() if present else None)
             if entry and entry.state is ReleaseState.SETTLED and entry.release:
                 found.append(entry.release)
         return found
+
+    def _commit(self, target: str, entry: ReleaseEntry) -> str | None:
+        """The commit that a release was planned against last."""
+        plan = self._ledger.read(plan_key(target, entry.plan)) if entry.plan else None
+        return plan.commit if plan else None
 
     def mark(self, plan: Plan) -> None:
         """Write down what a plan holds, and what it does not hold any more."""
@@ -70,9 +80,9 @@ class Holding:
         same = (latest.commit, latest.writes) == (plan.commit, plan.writes)
         return plan.writes and plan.acts_on(entry.id) and not same
 
-    def looked(self, plan: Plan, at: datetime) -> None:
-        """All that is held was planned."""
-        self._ledger.update(look_key(plan.target), lambda _: LookEntry(at, plan.commit))
+    def looked(self, target: str, commit: str, at: datetime) -> None:
+        """All that is held and may come out otherwise at a commit was planned."""
+        self._ledger.update(look_key(target), lambda _: LookEntry(at, commit))
 
     def is_due(self, target: str, tip: str, now: datetime) -> bool:
         """Whether all that is held is to be planned again: the branch has moved, or it is long ago."""
@@ -84,7 +94,9 @@ def _until(plan: Plan, release: ReleaseId) -> Until | None:
     decisions = plan.may_change(release)
     if any(decision.waits_for_releases for decision in decisions):
         return Until.RELEASES
-    return Until.REPOSITORY if decisions or plan.unread else None
+    if plan.unread or any(not decision.waits_for_commit for decision in decisions):
+        return Until.REPOSITORY
+    return Until.COMMIT if decisions else None
 
 
 def _said(plan: Plan, release: ReleaseId) -> set[tuple[str, str]]:

@@ -111,14 +111,17 @@ class Rebuild:
             rerun = None  # it is planned for all of them first, or nobody would plan it for the others
         if parked := self._parked(target, entries):
             return parked
+        tip = self._services.repository(target).tip() if held and not rerun else None
         if not rerun and (releases or held):
-            releases = [*releases, *self._holding.releases(target.name, every=held, besides=releases)]
+            releases = [*releases, *self._holding.releases(target.name, tip=tip, besides=releases)]
         if not releases:
+            if tip:
+                self._holding.looked(target.name, tip, self._clock.now())
             return None
         draft = self._drafter.plan(target, releases, self._by_hand(target, rerun))
         plan = self._noted_what_arrives(target, draft)
         if held:
-            self._holding.looked(plan, self._clock.now())
+            self._holding.looked(target.name, plan.commit, self._clock.now())
         plan = self._unused(plan)
         # Looked at last: another worker may have planned and carried out the same meanwhile.
         if not any(self._is_due(target, plan, release) for release in plan.releases):

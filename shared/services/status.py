@@ -143,7 +143,7 @@ class Status:
 
 def _why_unaffected(environment: Environment, release: ReleaseId) -> str:
     why = f"requires no {release.package} from the feed"
-    hurdle = str(environment.problems[0]) if environment.problems else obstacle(environment)
+    hurdle = environment.doubt() or obstacle(environment)
     return f"{why}, as far as it can be read ({hurdle})" if hurdle else why
 
 

@@ -75,7 +75,10 @@ def prepare(job: Job) -> Work:
         # Without it azure-ai-ml obeys a .gitignore, which often names the folder of the wheels.
         amlignore.write_text("")
     check_with_sdk(yaml_file(job), environment)
-    work.warnings[:0] = map(str, environment.warnings)
+    work.warnings[:0] = [
+        *(str(problem) for problem in (*environment.warnings, *environment.unseen)),
+        *(f"installed, and not seen before: {what}" for what in environment.opaque),
+    ]
     for warning in work.warnings:
         log_warning(warning)
     work.save(job)
@@ -121,7 +124,7 @@ def _private(catalog: Catalog, environment: Environment, rules: Rules) -> list[P
         for use in environment.uses
         if not use.constraint
         for requirement in catalog.definitions[use.path].requirements
-        if requirement.name
+        if requirement.name and use.installs(requirement.extras)
     }
     return sorted(name for name in names if rules.rule_for(name, environment.name))
 
@@ -137,7 +140,7 @@ def _stage_context(
     roots = _roots(environment, catalog)
     for use in environment.uses:
         inside = PurePosixPath(use.path)
-        if use.path == environment.dockerfile or use.source:
+        if use.own or use.path == environment.dockerfile or use.source:
             continue
         work.files.append(str(inside.relative_to(context)))
         if inside.suffix in (".yml", ".yaml"):

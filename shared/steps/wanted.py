@@ -12,7 +12,7 @@ from pathlib import Path
 from shared.domain.catalog import Catalog
 from shared.domain.definitions import Definition, Option, Requirement
 from shared.domain.definitions.requirements import TEMPLATE
-from shared.domain.environments import Environment
+from shared.domain.environments import Environment, Use
 from shared.domain.rules import Rules
 from shared.steps.work import StepFailed
 
@@ -60,8 +60,10 @@ def wanted(catalog: Catalog, environment: Environment, rules: Rules, context: Pa
         if use.source:
             continue  # what the compiled file was made from says nothing more
         definition = catalog.definitions[use.path]
-        if use.path == environment.dockerfile:
-            found.own += dict.fromkeys(_own(definition, environment, rules))
+        if use.own or use.path == environment.dockerfile:
+            found.own += (
+                line for line in dict.fromkeys(_own(use, definition, environment, rules)) if line not in found.own
+            )
             continue
         for flag in _options(use.path, definition, found):
             flags[flag] = None
@@ -75,9 +77,11 @@ def wanted(catalog: Catalog, environment: Environment, rules: Rules, context: Pa
     return found
 
 
-def _own(definition: Definition, environment: Environment, rules: Rules) -> Iterator[str]:
-    """What a Dockerfile's own commands install of the packages that a rule names."""
+def _own(use: Use, definition: Definition, environment: Environment, rules: Rules) -> Iterator[str]:
+    """What commands, projects and locks install of the packages that a rule names."""
     for requirement in definition.requirements:
+        if not use.installs(requirement.extras):
+            continue
         ours = requirement.name is not None and rules.rule_for(requirement.name, environment.name) is not None
         if ours and requirement.installed and not requirement.direct and not TEMPLATE.search(requirement.text):
             yield requirement.text

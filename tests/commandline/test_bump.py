@@ -66,6 +66,76 @@ def test_what_is_left_is_named(run: Run, grow: Callable[[Tree], Path], line: str
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "left"),
+    [
+        ("Dockerfile", 'FROM x\nENV OUR_PKG=1.0\n', {2: "'ENV OUR_PKG=1.0'"}),
+        ("Dockerfile", 'FROM x\nLABEL a=b \\\n  our-pkg="1.0"\n', {3: "'our-pkg=\"1.0\"'"}),
+        ("Dockerfile", "FROM x\nCMD pip install our_pkg==1.0\n", {2: "'CMD pip install our_pkg==1.0'"}),
+        ("job.yml", "command: pip install our-pkg==1.0 && ./run\n",
+         {1: "'command: pip install our-pkg==1.0 && ./run'"}),
+        ("job.yml", "command: >-\n  pip install\n  our-pkg~=1.0\n", {3: "'our-pkg~=1.0'"}),
+        ("job.yml", "command: pip install our-pkg[all]==${{inputs.v}}\n",
+         {1: "'command: pip install our-pkg[all]==${{inputs.v}}'"}),
+        ("env.yml", "name: e\nimage: i\ntags:\n  our-pkg: 1.0\n", {4: "'our-pkg: 1.0'"}),
+        ("Dockerfile", "FROM x\nENV OUR_PKG 1.0\n", {2: "'ENV OUR_PKG 1.0'"}),
+        ("env.yml", "name: e\nimage: https://me:pw@host.test/our-pkg:1.0\n",
+         {2: "'image: https://***@host.test/our-pkg:1.0'"}),
+        ("requirements.txt", "our-pkg==1.0+cu121\n", {1: "local version: 2.0 would drop +cu121 of 1.0+cu121"}),
+        ("conda.yml.j2", "- pip:\n  - our-pkg=={{ v }}\n", {2: "'-' is not an option of requirements files"}),
+    ],
+)  # fmt: skip
+def test_a_place_that_is_no_requirement_is_named_with_its_line(
+    run: Run, grow: Callable[[Tree], Path], name: str, content: str, left: dict[int, str]
+) -> None:
+    root = grow({name: content})
+    done = run("bump", "our-pkg==2.0", root / name)
+
+    said = [line for line in done.err.splitlines() if "  left: " in line]
+    assert len(said) == len(left)
+    for line, (number, why) in zip(said, left.items(), strict=True):
+        assert line.startswith(f"{root / name}:{number}  left: ")
+        assert line.endswith(why)
+    assert (root / name).read_text() == content
+
+
+def test_a_second_place_on_a_line_that_is_edited_is_named(run: Run, grow: Callable[[Tree], Path]) -> None:
+    root = grow({"Dockerfile": "FROM x\nENV OUR_PKG=1.0 ALL=our-pkg==1.0\nRUN pip install $ALL\n"})
+    done = run("bump", "our-pkg==2.0", root / "Dockerfile")
+
+    assert f"{root}/Dockerfile:2  1.0 → 2.0" in done.out
+    assert f"{root}/Dockerfile:2  left: not a requirement that pip reads" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("Dockerfile", "FROM x\nLABEL our-pkg=2.0\nRUN pip install our-pkg==2.0  # was our-pkg==1.0\n"),
+        ("Dockerfile", "FROM x\nCOPY our-pkg/ /src\nRUN python -m our_pkg 1\nENV NOT_OUR_PKG=1.0\n"),
+        ("requirements.txt", "our-pkg==2.0\nother==1.0  # for our-pkg==1.0\nmy-our-pkg==1.0\nour-pkg-extra==1.0\n"),
+        ("env.yml", "name: our-pkg\ndescription: our-pkg is ours\nimage: i\n"),
+    ],
+)
+def test_a_name_without_another_version_is_not_said_to_be_left(
+    run: Run, grow: Callable[[Tree], Path], name: str, content: str
+) -> None:
+    root = grow({name: content})
+
+    assert run("bump", "our-pkg==2.0", root / name).err == "our-pkg 2.0: nothing raised\n"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "after"), [("2.0+cu121", "2.0+cu121"), ("2.0", "1.0+cu121"), ("2.0+cpu", "1.0+cu121")]
+)
+def test_a_local_label_is_never_dropped_or_changed(
+    run: Run, grow: Callable[[Tree], Path], wanted: str, after: str
+) -> None:
+    root = grow({"requirements.txt": "our-pkg==1.0+cu121\n"})
+    run("bump", f"our-pkg=={wanted}", root / "requirements.txt")
+
+    assert (root / "requirements.txt").read_text() == f"our-pkg=={after}\n"
+
+
+@pytest.mark.parametrize(
     ("spelled", "written"), [("2023.07.22", "2023.07.22"), ("v2.0", "2.0"), ("2.0-RC1", "2.0rc1"), ("1!1.0", "1!1.0")]
 )
 def test_plain_numbers_are_written_as_they_were_typed(

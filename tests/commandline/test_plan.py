@@ -279,6 +279,10 @@ class TestWhatCannotBeRead:
         (root / "training/context/requirements.txt").chmod(0)
         document = planned(run, root, "--release", "our-pkg==1.5")
 
+        (held,) = document["environments"]
+        assert (held["decision"], held["reason"]) == (
+            "held", "cannot read training/context/requirements.txt: it cannot be read (Permission denied)"
+        )  # fmt: skip
         assert document["unreadable"] == [
             {"file": "training/context/requirements.txt", "reason": "it cannot be read (Permission denied)"}
         ]
@@ -369,7 +373,7 @@ def test_links_are_not_followed(run: Run, grow: Callable[[Tree], Path], tmp_path
     (root / "training/context/requirements.txt").unlink()
     (root / "training/context/requirements.txt").symlink_to(outside)
 
-    assert decisions(planned(run, root, "--release", "our-pkg==1.5", "--apply")) == {"training/env.yml": "unaffected"}
+    assert decisions(planned(run, root, "--release", "our-pkg==1.5", "--apply")) == {"training/env.yml": "held"}
     assert outside.read_text() == "our-pkg==1.0\n"
 
 

@@ -3,6 +3,8 @@
 import pytest
 
 from local.environments import SAMPLE
+from shared.adapters.folder import Folder
+from shared.domain.catalog import Link
 from shared.errors import BranchMoved, NotThere, Permanent, RejectedByPolicy, ServiceUnavailable
 from shared.ports import Commit
 from tests.contracts.worlds import MemoryRepository, RepositoryWorld, StandRepository
@@ -150,13 +152,28 @@ def test_a_push_whose_answer_is_lost_is_found_by_its_message(world: RepositoryWo
     assert world.files()[REQUIREMENTS] == b"ours\n"
 
 
+def test_listing_names_symbolic_links_and_submodules_apart(world: RepositoryWorld) -> None:
+    before = world.repository.listing(world.repository.tip())
+    after = world.repository.listing(world.commit_links())
+    assert before.links == {}
+    assert after.links == {"a-link": Link.SYMBOLIC, "a-submodule": Link.SUBMODULE}
+    assert after.files.keys() - {".gitmodules"} == before.files.keys()
+
+
 # What only a real repository has
 
 
-def test_listing_leaves_symbolic_links_and_submodules_out(stand_repository: StandRepository) -> None:
-    before = stand_repository.repository.listing(stand_repository.repository.tip()).files
-    after = stand_repository.repository.listing(stand_repository.commit_links()).files
-    assert after == before
+def test_a_clone_is_listed_like_the_repository(stand_repository: StandRepository) -> None:
+    listing = stand_repository.repository.listing(stand_repository.commit_links())
+    checked_out = stand_repository.clone / "a-submodule"
+    checked_out.mkdir(exist_ok=True)
+    (checked_out / "environment.yml").write_text("name: not ours\nimage: x\n")
+    (stand_repository.clone / "a-folder").symlink_to("training_environment")
+
+    found = Folder(stand_repository.clone).listing()
+
+    assert found.files.keys() == listing.files.keys()
+    assert found.links == {**listing.links, "a-folder": Link.SYMBOLIC}
 
 
 def test_the_parent_of_a_push_is_its_base(stand_repository: StandRepository) -> None:

@@ -18,6 +18,7 @@ from local.azure_devops.server import Organization
 from local.faults import Fault
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
+from shared.domain.catalog import Link
 from shared.domain.targets import Target
 from shared.domain.upstreams import Upstream
 from shared.errors import ServiceUnavailable
@@ -57,6 +58,10 @@ class RepositoryWorld(Protocol):
         """What lies at the branch's tip, symbolic links and submodules left out."""
         ...
 
+    def commit_links(self) -> str:
+        """Commit a symbolic link `a-link` and a submodule `a-submodule`."""
+        ...
+
     def protect(self) -> None:
         """Let the branch take no pushes."""
         ...
@@ -93,11 +98,17 @@ class StandRepository:
         git("-c", "core.autocrlf=false", "add", "--all", at=self._clone)
         return self._push(message)
 
+    @property
+    def clone(self) -> Path:
+        """A clone at the branch's tip."""
+        self._update()
+        return self._clone
+
     def commit_links(self) -> str:
-        """Commit a symbolic link `a-link` and a submodule `a-submodule`."""
         self._update()
         (self._clone / "a-link").symlink_to("rebuilder.yml")
-        git("add", "a-link", at=self._clone)
+        (self._clone / ".gitmodules").write_text('[submodule "a"]\n\tpath = a-submodule\n\turl = ../a\n')
+        git("add", "a-link", ".gitmodules", at=self._clone)
         git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},a-submodule", at=self._clone)
         return self._push("Add links")
 
@@ -157,6 +168,10 @@ class MemoryRepository:
 
     def files(self) -> Mapping[str, bytes]:
         return self.fake.files()
+
+    def commit_links(self) -> str:
+        self.fake.link("a-link", Link.SYMBOLIC)
+        return self.fake.link("a-submodule", Link.SUBMODULE)
 
     def protect(self) -> None:
         self.fake.protected = True

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from packaging.version import Version
 
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.catalog import Catalog, Link, Listing, Missing, Shelf
 from shared.domain.environments import Environment
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.knowledge import Knowledge
@@ -19,6 +19,9 @@ from shared.domain.survey import survey
 from shared.domain.text import apply
 
 FEED = "our-feed"
+
+# Names the symbolic links and submodules of a repository that is given as files.
+LINKS = ".links"
 
 # What a test gives for a file that is plain text.
 type Files = Mapping[str, str | bytes]
@@ -44,9 +47,12 @@ def blob_id(content: bytes) -> str:
 
 
 def listing_of(files: Files) -> Listing:
-    """The listing of a commit that holds these files."""
-    blobs = {path: blob_id(content) for path, content in raw(files).items()}
-    return Listing(commit=hashlib.sha1(repr(sorted(blobs.items())).encode()).hexdigest(), files=blobs)
+    """The listing of a commit that holds these files; a `LINKS` file among them names links, `PATH: what` each."""
+    found = raw(files)
+    links = dict(line.split(": ") for line in found.pop(LINKS, b"").decode().splitlines())
+    blobs = {path: blob_id(content) for path, content in found.items()}
+    commit = hashlib.sha1(repr(sorted([*blobs.items(), *links.items()])).encode()).hexdigest()
+    return Listing(commit, blobs, {path: Link(what) for path, what in links.items()})
 
 
 def surveyed(files: Files, shelf: Shelf | None = None) -> tuple[Catalog, list[set[str]]]:

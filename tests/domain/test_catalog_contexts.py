@@ -99,10 +99,10 @@ class TestBuildContexts:
         assert naming(catalog, "our-other") == ["e.yml"]
         assert [naming(catalog, name) for name in ("our-pkg", "our-note", "our-base", "odd")] == [[]] * 4
 
-    def test_a_context_without_a_dockerfile_is_a_warning(self) -> None:
+    def test_a_context_without_a_dockerfile_is_not_seen_in_full(self) -> None:
         found = sole({"envs/e.yml": environment(build="ctx"), "envs/ctx/requirements.txt": "our-pkg==1.0\n"})
 
-        assert [str(w) for w in found.warnings] == ["envs/e.yml: its build context has no envs/ctx/Dockerfile"]
+        assert [str(w) for w in found.unseen] == ["envs/e.yml: its build context has no envs/ctx/Dockerfile"]
         assert found.dockerfile is None
         assert used(found) == ["envs/ctx/requirements.txt"]
 
@@ -112,9 +112,7 @@ class TestBuildContexts:
 
         assert found.context is None
         assert used(found) == []
-        assert [str(w) for w in found.warnings] == [
-            f"envs/e.yml: its build context {path!r} lies outside the repository"
-        ]
+        assert [str(w) for w in found.unseen] == [f"envs/e.yml: its build context {path!r} lies outside the repository"]
 
     def test_the_repositorys_root_may_be_a_context(self) -> None:
         files = {"envs/e.yml": environment(build=".."), "Dockerfile": "FROM x\nRUN pip install -r r.txt\n", "r.txt": ""}

@@ -140,6 +140,11 @@ def test_a_local_version_is_held(line: str) -> None:
     assert shown(line, "1.1+cpu") == "held(local version)"
 
 
+def test_a_local_label_is_never_dropped() -> None:
+    assert shown("our-pkg==1.0+cu121", "1.1") == "held(local version: 1.1 would drop +cu121 of 1.0+cu121)"
+    assert shown("our-pkg==1.0+cu121", "1.0") == "held(older: pins 1.0+cu121)"
+
+
 @pytest.mark.parametrize("line", ["our-pkg==1.0", "our-pkg===1.0", "our-pkg[x] == 1.0 ; extra=='x'", "our-pkg (==1.0)"])
 def test_a_higher_version_raises_an_exact_pin(line: str) -> None:
     assert decision(line, "1.1") == Decision(Kind.BUMP, "1.0 → 1.1")

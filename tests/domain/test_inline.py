@@ -1,5 +1,6 @@
 """Inline environments: found where they are defined, with what they require; never edited."""
 
+import re
 import warnings
 
 import pytest
@@ -103,6 +104,20 @@ class TestYaml:
 
         assert inline(files) == []
 
+    @pytest.mark.parametrize(
+        ("dockerfile", "why"),
+        [
+            (None, "cannot read job.yml: its build context has no ctx/Dockerfile"),
+            ("FROM x\nRUN pip install -r https://host.example/list.txt\n", "opaque: ctx/Dockerfile line 2: "),
+        ],
+        ids=["no Dockerfile", "installs what is not seen"],
+    )
+    def test_what_may_require_more_than_is_seen_is_a_gap(self, dockerfile: str | None, why: str) -> None:
+        files = {"job.yml": "environment: {build: {path: ctx}}\n", "ctx/a.txt": ""}
+        (gap,) = gaps(files | ({} if dockerfile is None else {"ctx/Dockerfile": dockerfile}))
+
+        assert gap.startswith(f"1 inline environment is not read in full (job.yml line 1): {why}")
+
     def test_what_lies_in_a_chart_is_not_looked_at(self) -> None:
         files = {"c/Chart.yaml": "name: c\n", "c/templates/job.yml": INLINE, "c/job.yml": INLINE}
 
@@ -172,8 +187,15 @@ class TestPython:
     def test_what_the_code_works_out_is_a_gap(self, call: str, why: str) -> None:
         files = {"a.py": f"{IMPORT}{call}\n", "b.py": f"{IMPORT}\n{call}\n"}
 
-        assert gaps({"a.py": files["a.py"]}) == [f"1 inline environment cannot be read in full: a.py line 2: {why}"]
-        assert gaps(files) == [f"2 inline environments cannot be read in full: a.py line 2: {why}, and 1 more"]
+        one, two = gaps({"a.py": files["a.py"]}), gaps(files)
+
+        assert [said.partition(": ")[0] for said in (*one, *two)] == [
+            "1 inline environment is not read in full (a.py line 2)",
+            "2 inline environments are not read in full (a.py line 2, and 1 more)",
+        ]
+        assert all(
+            re.fullmatch(rf"[^:]*: cannot read a\.py( line 2)?: {re.escape(why)}", said) for said in (*one, *two)
+        )
 
     def test_it_is_read_and_never_executed_nor_complained_about(self) -> None:
         text = f"{IMPORT}'\\d'\nraise SystemExit\nEnvironment(image='i', conda_file='c.yml')\n"

@@ -158,9 +158,8 @@ class TestWhatCannotBeRead:
     def test_a_marker_that_cannot_be_read_is_seen(self) -> None:
         assert shown(one("our-pkg==1.0; nonsense\n")).startswith("held(cannot read e/requirements.txt ")
 
-    @pytest.mark.parametrize("line", ["-r gone.txt", "!", "other==1.0\xff"])
-    def test_an_environment_that_does_not_name_the_package_is_unaffected(self, line: str) -> None:
-        plan = plan_of({**one(), **one(f"{line}\n".encode("latin-1"), folder="f")}, "our-pkg 1.1")
+    def test_an_environment_with_an_odd_line_that_does_not_name_the_package_is_unaffected(self) -> None:
+        plan = plan_of({**one(), **one("!\n", folder="f")}, "our-pkg 1.1")
 
         assert decisions(plan) == {"e/env.yml": "bump"}
         assert plan.unaffected == 1

@@ -24,6 +24,7 @@ _LINES = st.one_of(
         ),
     ).map("".join),
     st.sampled_from(("-r ../one.txt", "-r ../two.txt", "-r ../one.txt", "-c ../two.txt", "numpy==1.26", "!")),
+    st.sampled_from(("-r https://host.test/more.txt", "-r ../gone.txt")),
 )
 _FILES = st.lists(_LINES, max_size=3).map("\n".join)
 _RULES = st.sampled_from(
@@ -32,6 +33,7 @@ _RULES = st.sampled_from(
         "deliver: push\npackages: [{match: 'our-*'}]\n",
         "deliver: push\npackages: [{match: our-pkg, prereleases: true, upto: major}]\n",
         "deliver: push\npackages: [{match: '*', upto: major}, {match: our-pkg, environments: [a], allow: '<1.2'}]\n",
+        "deliver: push\nopaque: [b]\npackages: [{match: 'our-*'}]\n",
         "deliver: push\nenvironments: {exclude: [c]}\npackages: [{match: '*', hold: ['1.1']}]\n",
         'deliver: report\npython: {"b/*": "3.11"}\npackages: [{match: "*", upto: major}]\n',
     )
@@ -241,3 +243,28 @@ def test_dockerfiles_and_conda_files_follow_the_same_laws(files: dict[str, str],
             restored = restored[: edit.span.start] + edit.new + restored[edit.span.end :]
         assert after[path].decode() == restored
     assert len(texts) == len(set(texts))
+
+
+@given(repositories(), _RELEASES)
+def test_unaffected_is_said_only_of_what_was_read(files: dict[str, str], given_releases: list[str]) -> None:
+    plan, catalog, rules = plan_of(files, *given_releases), catalog_of(files), rules_of(files)
+    for release in plan.releases:
+        listed = {verdict.path for verdict in plan.about(release.id)}
+        for found in catalog.environments:
+            if found.path in listed or not rules.includes(found.path):
+                continue
+            if rules.rule_for(release.id.package, found.name):
+                assert found.doubt(opaque=not rules.silences(found.path)) is None
+
+
+@given(repositories(), _RELEASES)
+def test_what_is_installed_unseen_changes_no_other_decision(files: dict[str, str], given_releases: list[str]) -> None:
+    plan = plan_of(files, *given_releases)
+    seen = {path: text.replace("-r https://host.test/more.txt", "numpy==1.26") for path, text in files.items()}
+    of_seen = plan_of(seen, *given_releases)
+
+    decided = [verdict for verdict in plan.verdicts if not verdict.decision.reason.startswith("opaque")]
+    assert decided == [*of_seen.verdicts]
+    assert [(edit.path, edit.old, edit.new) for edit in plan.edits] == [
+        (edit.path, edit.old, edit.new) for edit in of_seen.edits
+    ]

@@ -126,7 +126,7 @@ class TestSharedFiles:
 
         assert plan_of(files, "our-pkg 1.1", "b 2").warnings == (
             "Dockerfile: it never uses pip_packages: the image build would ask the feed, and be refused",
-            "requirements.txt line 1: 'https://host.test/x.txt' is not in the repository and not read",
+            "e.yml: it may install more than is seen: opaque: requirements.txt line 1: -r https://host.test/x.txt",
         )
 
     def test_warnings_of_environments_that_are_left_alone_are_not_said(self) -> None:

@@ -145,6 +145,8 @@ PUSH = "# The rules.\n\ndeliver: push\n"
         ("packages: [{match: a, prereleases: 'yes'}]\n", "line 4: packages.0.prereleases: write true or false"),
         ("packages: [{match: a, prereleases: 1}]\n", "line 4: packages.0.prereleases: write true or false"),
         ("rebuild_on_push: sometimes\n", "line 4: rebuild_on_push: write true or false"),
+        ("opaque: envs/**\n", 'line 4: opaque: is not a list: write ["envs/**"]'),
+        ("opaque: [1]\n", 'line 4: opaque.0: write it in quotes: "1"'),
         ('packages: [{match: ""}]\n', "line 4: packages.0.match: is empty"),
         ("packages: [{match: a, upto: 1.0}]\n", "line 4: packages.0.upto: write major, minor or patch"),
         ("packages: [{match: a, transitive: yes}]\n", "line 4: packages.0.transitive: write report or rebuild"),
@@ -353,6 +355,16 @@ def test_what_is_excluded_does_not_take_part_even_if_it_is_included() -> None:
     assert not rules.includes("envs/old/e.yml")
     assert not rules.includes("envs/a/draft.yml")
     assert not rules.includes("other/e.yml")
+
+
+def test_an_environment_is_known_to_install_something_unseen_by_its_path() -> None:
+    rules = read('deliver: push\nopaque: ["envs/legacy/**", "one.yml"]\n')
+
+    assert [path for path in ("envs/legacy/a/e.yml", "one.yml", "envs/a/e.yml") if rules.silences(path)] == [
+        "envs/legacy/a/e.yml",
+        "one.yml",
+    ]
+    assert not read("deliver: push\n").silences("one.yml")
 
 
 def test_the_last_rule_that_matches_a_package_decides() -> None:

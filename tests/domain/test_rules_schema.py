@@ -125,7 +125,7 @@ _VALUES: tuple[Any, ...] = (
     [{"match": 1}], {"include": ["**"]}, {"include": "**"}, {"include": [], "exclude": [1]}, {"other": 1},
 )  # fmt: skip
 _PACKAGE = ("match", "upto", "allow", "prereleases", "transitive", "view", "hold", "environments")
-_TOP = ("deliver", "rebuild_on_push", "environments", "python", "packages")
+_TOP = ("deliver", "rebuild_on_push", "environments", "opaque", "python", "packages")
 
 
 def agree(document: dict[str, Any]) -> None:

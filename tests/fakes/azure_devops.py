@@ -8,7 +8,7 @@ from datetime import datetime
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from shared.domain.catalog import Listing
+from shared.domain.catalog import Link, Listing
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName
@@ -28,6 +28,7 @@ class FakeCommit:
     message: str
     parent: str | None
     files: Mapping[str, bytes]
+    links: Mapping[str, Link] = field(default_factory=dict)
 
 
 class FakeRepository(Faulty):
@@ -59,6 +60,11 @@ class FakeRepository(Faulty):
                 present[path] = raw
         return self._add(message, present)
 
+    def link(self, path: str, link: Link) -> str:
+        """Somebody else commits a symbolic link or a submodule."""
+        before = self._commits[self.head]
+        return self._add("Link", before.files, {**before.links, path: link})
+
     def files(self, commit: str | None = None) -> Mapping[str, bytes]:
         """The files at a commit, or at the tip."""
         return self._commits[commit or self.head].files
@@ -81,7 +87,8 @@ class FakeRepository(Faulty):
         with self._call("listing"):
             if commit not in self._commits:
                 raise Permanent(f"there is no commit {commit}")
-            return Listing(commit, {path: blob_id(raw) for path, raw in self._commits[commit].files.items()})
+            found = self._commits[commit]
+            return Listing(commit, {path: blob_id(raw) for path, raw in found.files.items()}, found.links)
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         with self._call("blobs"):
@@ -114,10 +121,12 @@ class FakeRepository(Faulty):
                 found.append(commit)
             return found
 
-    def _add(self, message: str, files: Mapping[str, bytes]) -> str:
+    def _add(self, message: str, files: Mapping[str, bytes], links: Mapping[str, Link] | None = None) -> str:
         parent = self.head or None
+        if links is None:
+            links = self._commits[parent].links if parent else {}
         made = hashlib.sha1(f"{parent} {message} {len(self._commits)}".encode(), usedforsecurity=False).hexdigest()
-        self._commits[made] = FakeCommit(made, message, parent, dict(files))
+        self._commits[made] = FakeCommit(made, message, parent, dict(files), dict(links))
         self._blobs.update({blob_id(raw): raw for raw in files.values()})
         self.head = made
         return made

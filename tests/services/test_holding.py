@@ -8,6 +8,7 @@ from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import PipelineRejected
 from shared.ledger import HeldEntry, Until
 from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
+from shared.services.holding import Holding
 from tests.services.world import RULES, SAMPLE, World, environment
 
 TRAINING = "training/environment.yml"
@@ -33,6 +34,44 @@ def settled(files: dict[str, bytes] | None = None) -> World:
 def timer(world: World) -> None:
     world.app.repair.run()
     world.work()
+
+
+class TestWhatNobodyCouldClear:
+    """What was not read, or is installed unseen, is looked at again when the branch has moved and not before."""
+
+    UNSEEN = b"-r https://example.com/more.txt\n"
+
+    def again(self, world: World, tip: str | None) -> list[str]:
+        return [str(one) for one in Holding(world.app.ledger).releases("main", tip=tip)]
+
+    def test_neither_an_hour_nor_another_release_brings_it_back(self) -> None:
+        world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))
+        assert held(world) == [("commit", "our-package 1.1")]
+
+        assert self.again(world, world.repository.head) == []
+        timer(world)
+        assert self.again(world, world.repository.head) == []
+        assert self.again(world, None) == []
+        assert self.again(world, "another commit") == ["our-package 1.1"]
+
+    def test_an_hour_that_brings_nothing_back_wakes_the_target_once(self) -> None:
+        world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))
+        timer(world)
+        world.clock.advance(HELD_PERIOD)
+        timer(world)
+
+        world.app.repair.run()
+
+        assert world.rebuilds.next_visible() is None
+
+    def test_a_commit_does(self) -> None:
+        world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))
+        world.repository.commit({"training/context/requirements.txt": b"our-package==1.0\n"})
+
+        timer(world)
+
+        assert world.commits == ["Bump our-package 1.1"]
+        assert held(world) == [("commit", "our-package 1.1")]
 
 
 class TestHeldReleases:

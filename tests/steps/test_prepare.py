@@ -117,7 +117,7 @@ def test_an_included_file_inside_the_context_is_read_through_the_one_that_includ
         ({"training/environment.yml": b"name: training\nbuild: [\n"}, "cannot read training/environment.yml"),
         ({"training/environment.yml": b"code: 1\n"}, "training/environment.yml is no environment of this commit"),
         ({"training/environment.yml": b"name: training\nbuild: {path: nowhere}\n"},
-         "its build context has no training/nowhere/Dockerfile"),
+         "its build context training/nowhere is not in the repository"),
         ({"training/environment.yml": b"name: training\nimage: x\nconda_file: nowhere.yml\n"},
          "its conda file 'nowhere.yml' is not in the repository"),
         ({"training/context/requirements.txt": b"!!!\n"}, "'!!!' is not a requirement"),
@@ -149,7 +149,10 @@ def test_what_cannot_be_rebuilt_fails_here_with_the_cause(
         (b"name: training\nimage: x\nbuild: {path: context}\n", "`build` goes with neither `image` nor `conda_file`"),
         (b"name: training\nconda_file: c.yml\nbuild: {path: context}\n", "`build` goes with neither"),
         (b"name: training\nbuild: {}\n", "`build` has no `path`"),
-        (b"$schema: https://x/environment.schema.json\nname: training\n", "it has neither `build` nor `image`"),
+        (
+            b"$schema: https://x/environment.schema.json\nname: training\n",
+            "neither `build` nor `image` nor `conda_file` says what it is made of",
+        ),
         (b"name: training\nconda_file: c.yml\n", "`conda_file` needs an `image`"),
         (b"name: training\ntags: {a: 1}\nbuild: {path: context}\n", "`tags` is not a map of texts"),
     ],
@@ -176,3 +179,33 @@ def test_a_dockerfile_that_does_not_use_the_packages_is_warned_of(
         "##vso[task.logissue type=warning]training/context/Dockerfile: it never uses pip_packages"
         in capsys.readouterr().out
     )
+
+
+def test_what_is_installed_unseen_is_a_warning_of_the_run(checkout: Checkout) -> None:
+    dockerfile = (checkout.job.sources / "training/context/Dockerfile").read_bytes()
+    checkout.write({"training/context/Dockerfile": b"FROM x AS base\nRUN pip install -r /opt/base.txt\n" + dockerfile})
+
+    work = prepare(checkout.job)
+
+    where = "training/context/Dockerfile line 2"
+    assert f"installed, and not seen before: {where}: pip install -r /opt/base.txt" in work.warnings
+
+
+def test_what_projects_and_scripts_require_of_the_feed_comes_along_and_is_no_list(checkout: Checkout) -> None:
+    project = (
+        b'[project]\nname = "app"\ndependencies = ["numpy", "our-package==1.1"]\n'
+        b'[project.optional-dependencies]\ndev = ["our-helper==1.0"]\n'
+    )
+    checkout.write(
+        {
+            "training/context/Dockerfile": DOCKERFILE + b"COPY . /src\nRUN pip install /src && sh /src/more.sh\n",
+            "training/context/pyproject.toml": project,
+            "training/context/more.sh": b"pip install our-package==1.1 other\n",
+        }
+    )
+
+    work = prepare(checkout.job)
+
+    assert (work.requirements, work.own) == (["requirements.txt"], ["our-package==1.1"])
+    assert work.files == ["requirements.txt"]
+    assert work.private == ["our-package"]

@@ -22,7 +22,7 @@ from azure.devops.v7_1.git.models import (
 )
 
 from shared.adapters.azure_devops.connection import client, translated
-from shared.domain.catalog import Listing
+from shared.domain.catalog import Link, Listing
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable
 from shared.limits import BLOBS_PER_REQUEST, COMMITS_SEARCHED, UNPACKED_BYTES
@@ -52,7 +52,7 @@ class AzureRepository:
         raise NotThere(f"repository {target.repository} has no branch {target.branch}")
 
     def listing(self, commit: str) -> Listing:
-        """Which blob lies where at a commit; folders, symbolic links and submodules are left out."""
+        """Which blob lies where at a commit; symbolic links and submodules are named apart, folders left out."""
         with translated(f"listing {self._target.repository} at {commit[:8]}"):
             items = client(self._connection, "git").get_items(
                 **self._where,
@@ -60,14 +60,17 @@ class AzureRepository:
                 recursion_level="full",
                 version_descriptor=GitVersionDescriptor(version=commit, version_type="commit"),
             )
-            return Listing(
-                commit,
-                {
-                    item.path.lstrip("/"): item.object_id
-                    for item in items
-                    if item.git_object_type == "blob" and not item.is_folder and not item.is_sym_link
-                },
-            )
+            files: dict[str, str] = {}
+            links: dict[str, Link] = {}
+            for item in items:
+                path = item.path.lstrip("/")
+                if item.git_object_type == "commit":
+                    links[path] = Link.SUBMODULE
+                elif item.is_sym_link:
+                    links[path] = Link.SYMBOLIC
+                elif item.git_object_type == "blob" and not item.is_folder:
+                    files[path] = item.object_id
+            return Listing(commit, files, links)
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """The bytes of blobs, many in one request.

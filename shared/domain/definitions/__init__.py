@@ -1,8 +1,9 @@
 """Definition files: the files that name an environment's requirements.
 
-`requirements`, `conda` and `dockerfile` read the kinds that pins stand in, `pins` tells what one requirement says about
-its version. Reading is cheap on purpose: a file is read for its lines and the files it includes, and a line becomes a
-requirement only when somebody asks for a package that it names. `packaging` is asked about those alone.
+`requirements`, `conda`, `dockerfile`, `projects`, `setup_py` and `locks` read the kinds that pins stand in, `pins`
+tells what one requirement says about its version. Reading is cheap on purpose: a file is read for its lines and
+the files it includes, and a line becomes a requirement only when somebody asks for a package that it names.
+`packaging` is asked about those alone.
 """
 
 from bisect import bisect_right
@@ -53,6 +54,7 @@ class Requirement:
         comment: the comment behind it, with its `#`.
         direct: it names a file, an address or a repository, not a version.
         installed: something installs it; otherwise a command only names it.
+        extras: those of the project that bring it, if it is not always installed.
     """
 
     name: PackageName | None
@@ -63,6 +65,7 @@ class Requirement:
     comment: str = ""
     direct: bool = False
     installed: bool = True
+    extras: frozenset[str] = frozenset()
 
     def span(self, source: SourceText, start: int, end: int) -> Span | None:
         """The bytes that hold a range of `text`, or None if they are not in one piece."""
@@ -79,12 +82,14 @@ class Include:
         line: where.
         constraint: it installs nothing by itself.
         source: what pip-compile or uv made the including file from.
+        extras: those of the project that bring it, if it is not always installed.
     """
 
     path: str
     line: int
     constraint: bool
     source: bool = False
+    extras: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +134,13 @@ class Entry:
         line: the line.
         comment: the comment that stands behind it outside of the line (in YAML).
         installed: something installs it; otherwise a command only names it, such as `echo`.
+        extras: those of the project that bring it, if it is not always installed.
     """
 
     line: Line
     comment: str = ""
     installed: bool = True
+    extras: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +159,10 @@ class Definition:
         compiled: the file says that pip-compile or uv wrote it.
         python: for a conda file the exact version of Python it asks for.
         channel: packages that conda takes from its channels, as (name, line): never a feed's.
+        opaque: commands and lines that install something which is not seen, as (line, what).
+        projects: folders that it has pip install as projects, as (line, what is written); they are seen through the
+            file that names them.
+        locked: it is a lock, which only its own tool writes.
         shared: values that serve more than one package or purpose, as (from, to, name of the variable): places in the
             file's text.
     """
@@ -167,6 +178,9 @@ class Definition:
     compiled: bool = False
     python: str | None = None
     channel: tuple[tuple[PackageName, int], ...] = ()
+    opaque: tuple[tuple[int | None, str], ...] = ()
+    projects: tuple[tuple[int, str], ...] = ()
+    locked: bool = False
     shared: tuple[tuple[int, int, str], ...] = ()
     _naming: dict[PackageName, Found] = field(default_factory=dict, init=False, repr=False)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from shared.domain.definitions import Definition, Entry, Line
-from shared.domain.definitions.requirements import Reading, read_entries, words_of_entries
+from shared.domain.definitions.requirements import Reading, nameless, read_entries, words_of_entries
 from shared.domain.definitions.traced import Traced
 from shared.domain.names import PackageName, package_name
 from shared.domain.text import SourceText
@@ -22,6 +22,8 @@ _PYTHON = re.compile(r"python\s*(?:==?|\s)\s*(?P<version>\d+\.\d+)(?:\.\d+|\.\*)
 _LONGEST = 100
 _MLFLOW = "build_dependencies"
 _NO_MAP = "it is not a map, so no conda file"
+# Without any of these a line names a package.
+_ADDRESS = re.compile(r"[/\\]|^\s*\.|^\s*(?:-e|--editable)\b")
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 
 
@@ -126,6 +128,8 @@ class _Conda:
         for entry in lines:
             if entry.line.text.lstrip().startswith("-"):
                 directives.add(entry)
+        addresses = [entry for entry in lines if _ADDRESS.search(entry.line.text)]
+        projects, opaque = nameless(read_entries(addresses).requirements)
         return Definition(
             source=self.source,
             lines=lambda: lines,
@@ -136,6 +140,8 @@ class _Conda:
             words=words_of_entries(lines),
             python=self.python,
             channel=tuple(self.channel),
+            projects=projects,
+            opaque=opaque,
         )
 
 

@@ -4,6 +4,7 @@ All stages count: what one stage installs, another one copies. A version may sta
 value, whose place in the file is then that of the version.
 """
 
+import posixpath
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -11,11 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from shared.domain.definitions import Definition, Entry
+from shared.domain.definitions.fetches import fetched_name, is_address
+from shared.domain.definitions.handed import Handed, Takes
 from shared.domain.definitions.installs import Installs
-from shared.domain.definitions.instructions import Instruction, exec_form, instructions
+from shared.domain.definitions.instructions import Instruction, exec_form, instructions, is_held_line
 from shared.domain.definitions.requirements import read_entries, words_of_entries
 from shared.domain.definitions.shell import Shell
-from shared.domain.definitions.sources import Copy, HandedOver, Trail, absolute
+from shared.domain.definitions.sources import HERE, Copy, HandedOver, Trail, absolute
 from shared.domain.definitions.traced import Traced
 from shared.domain.names import PackageName, package_name
 from shared.domain.text import SourceText
@@ -43,7 +46,7 @@ class Dockerfile:
 
     Attributes:
         definition: what its own commands install.
-        files: that it hands to pip and conda.
+        files: that it installs from.
         copies: every `COPY` and `ADD` of a file of the build context.
         image: the base image of its last stage.
         packaged: it uses the folder of wheels that the pipeline puts into the build context.
@@ -61,6 +64,15 @@ def read_dockerfile(source: SourceText) -> Dockerfile:
     reader = _Reader(source)
     for instruction in instructions(source.text):
         reader.take(instruction)
+    return reader.finished()
+
+
+def read_script(source: SourceText) -> Dockerfile:
+    """Read a shell script of the build context as what a `RUN` holds; its folders are seen from where it runs."""
+    reader = _Reader(source)
+    reader.stage.folder = HERE
+    held = frozenset(at for at, line in enumerate(source.text.split("\n"), start=1) if is_held_line(line))
+    reader.take(Instruction("RUN", (), Traced.at(source.text, 0), 1, held=held))
     return reader.finished()
 
 
@@ -91,6 +103,7 @@ class _Reader:
         self.files: list[HandedOver] = []
         self.copies: list[Copy] = []
         self.channel: list[Traced] = []
+        self.opaque: list[tuple[int, str]] = []
         self.packaged = False
         # Values of variables by the place where they begin: (end, name); how often each is used, and by which package.
         self.values: dict[int, tuple[int, str]] = {}
@@ -137,6 +150,7 @@ class _Reader:
             strict=False,
             words=words_of_entries(entries),
             channel=tuple(self._channel()),
+            opaque=tuple(self.opaque),
             shared=tuple(sorted(shared)),
         )
         image = self.stage.image or None
@@ -209,6 +223,10 @@ class _Reader:
         if len(words) < 2:
             return
         *sources, target = words
+        for source in filter(is_address, sources):
+            name = fetched_name(source)
+            is_file = target.endswith("/") and not re.search(r"\.git(?:$|[#?])", source)
+            self._fetch(posixpath.join(target, name) if is_file else target, "ADD")
         stage = next((flag.partition("=")[2] for flag in instruction.flags if flag.startswith("--from=")), None)
         copy = Copy(
             sources=tuple(source for source in sources if not source.startswith("<<")),
@@ -255,18 +273,42 @@ class _Reader:
         found = [*((text, True) for text in installs.requirements), *((text, False) for text in installs.named)]
         for text, installed in sorted(found, key=lambda pair: next(iter(pair[0].places), -1)):
             self._require(text, instruction, installed=installed)
+        self.opaque += ((self._line_of(word) or instruction.number, what) for word, what in installs.opaque)
         before = self.steps
-        for file in installs.files:
-            self.steps = before + file.command
-            self._hand_over(HandedOver(file.path.text, file.constraint, step=self.steps), copies)
-        for path in installs.conda_files:
-            self._hand_over(HandedOver(path.text, conda=True), copies)
+        fetched = 0
+        for handed in installs.handed:
+            for fetch in installs.fetches[fetched : handed.fetched]:
+                copies = Trail(self._fetch(fetch.target, fetch.what), copies)
+            fetched = max(fetched, handed.fetched)
+            self.steps = before + handed.command
+            self._hand_over(handed, instruction, copies)
+        for fetch in installs.fetches[fetched:]:
+            self._fetch(fetch.target, fetch.what)
         self.channel += installs.channel
 
-    def _hand_over(self, handed: HandedOver, copies: Trail | None) -> None:
-        if handed.path and handed.path != "-":
-            place = absolute(self.stage.folder, handed.path)
-            self.files.append(replace(handed, place=place, copies=copies))
+    def _fetch(self, target: str, what: str) -> Copy:
+        copy = Copy((), absolute(self.stage.folder, target), foreign=True, fetched=what)
+        self.stage.copies = Trail(copy, self.stage.copies)
+        return copy
+
+    def _hand_over(self, handed: Handed, instruction: Instruction, copies: Trail | None) -> None:
+        path, folder = handed.path.text, absolute(self.stage.folder, handed.folder)
+        if not path or path == "-":
+            return
+        self.files.append(
+            HandedOver(
+                path,
+                handed.takes,
+                handed.constraint,
+                step=self.steps if handed.takes is Takes.LIST else None,
+                folder=folder,
+                place=absolute(folder, path),
+                copies=copies,
+                line=self._line_of(handed.path) or self._line_of(handed.word or handed.path) or instruction.number,
+                extras=handed.extras,
+                what=handed.what,
+            )
+        )
 
     def _require(self, text: Traced, instruction: Instruction, *, installed: bool) -> None:
         number = self._line_of(text) or instruction.number

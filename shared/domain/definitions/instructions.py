@@ -149,9 +149,14 @@ def _heredoc(lines: _Lines, end: str, *, strip: bool) -> Heredoc | None:
     return None
 
 
+def is_held_line(line: str) -> bool:
+    """Tell whether a comment asks to leave a line alone."""
+    return bool(_HOLD.search(line))
+
+
 def _held_in(heredoc: Heredoc) -> set[int]:
     lines = heredoc.body.text.split("\n")
-    return {heredoc.number + at for at, line in enumerate(lines) if _HOLD.search(line)}
+    return {heredoc.number + at for at, line in enumerate(lines) if is_held_line(line)}
 
 
 def _escape(text: str) -> str:

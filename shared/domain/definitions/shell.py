@@ -31,17 +31,23 @@ class Shell:
         value: the value of a variable, or None if it is not known.
         separators: whether `;`, `&` and the like separate commands (in `ENV` and `ARG` they do not).
         comments: the comments that were met.
+        depth: how many subshells stand around the command that was given last.
+        piped: it reads what the one before it writes.
+        redirections: its redirections, as (operator, file).
         _words: the command that is being read.
         _parts: the word that is being read; None between words.
-        _skips: the next word belongs to a redirection.
+        _operator: of the redirection that the next word belongs to.
     """
 
     value: Callable[[str], Traced | None]
     separators: bool = True
     comments: list[Traced] = field(default_factory=list)
+    depth: int = 0
+    piped: bool = False
+    redirections: list[tuple[str, Traced]] = field(default_factory=list)
     _words: list[Traced] = field(default_factory=list)
     _parts: list[Traced] | None = None
-    _skips: bool = False
+    _operator: str = ""
 
     def commands(self, script: Traced) -> Iterator[list[Traced]]:
         """Give the words of each command."""
@@ -49,6 +55,7 @@ class Shell:
         while at < len(text):
             if text[at] in _SEPARATORS and self.separators:
                 yield from self._command_ends()
+                self._separated(text, at)
                 at += 1
             else:
                 at = self._step(script, at)
@@ -56,16 +63,34 @@ class Shell:
 
     def _command_ends(self) -> Iterator[list[Traced]]:
         self._word_ends()
-        self._skips = False
+        self._operator = ""
         if self._words:
             yield self._words
             self._words = []
+        self.redirections.clear()
+
+    def _separated(self, text: str, at: int) -> None:
+        """Note what an operator says about the next command."""
+        match text[at]:
+            case "(":
+                self.depth += 1
+            case ")":
+                self.depth = max(0, self.depth - 1)
+            case "|":
+                self.piped = "|" not in (text[at - 1 : at], text[at + 1 : at + 2])
+            case "&" if text[at - 1 : at] == "|":
+                pass  # `|&`
+            case _:
+                self.piped = False
 
     def _word_ends(self) -> None:
         if self._parts is not None:
-            if not self._skips:
-                self._words.append(Traced.joined(self._parts))
-            self._parts, self._skips = None, False
+            word = Traced.joined(self._parts)
+            if self._operator:
+                self.redirections.append((self._operator, word))
+            else:
+                self._words.append(word)
+            self._parts, self._operator = None, ""
 
     def _add(self, part: Traced) -> None:
         if self._parts is None:
@@ -113,9 +138,10 @@ class Shell:
         if self._parts is not None and Traced.joined(self._parts).text.isdecimal():
             self._parts = None  # the number of a file descriptor
         self._word_ends()
-        self._skips = True
         found = _REDIRECTION.match(script.text, at)
-        return found.end() if found else at + 1
+        end = found.end() if found else at + 1
+        self._operator = script.text[at:end]
+        return end
 
     def _quoted(self, script: Traced, at: int) -> int:
         text = script.text

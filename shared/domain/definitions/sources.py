@@ -2,13 +2,20 @@
 
 import posixpath
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import islice
+
+from shared.domain.definitions.handed import Takes
+from shared.domain.definitions.requirements import project_in
 
 _DEEPEST = 10
 # No image has more layers, so what was copied before these many is none of a file's history.
 _LAYERS = 127
+# Where a script runs, as long as nobody has said which folder that is.
+HERE = "/<here>"
+# In the place of a path: what lies there was fetched from elsewhere.
+FETCHED = "://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,7 @@ class Copy:
         folder: `target` is a folder for sure.
         stage: for a copy out of another stage what that one has copied.
         foreign: it does not come from the build context.
+        fetched: the command that brings it from elsewhere, if one does: then all that is below `target`.
     """
 
     sources: tuple[str, ...]
@@ -28,6 +36,7 @@ class Copy:
     folder: bool = False
     stage: "Trail | None" = None
     foreign: bool = False
+    fetched: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +55,83 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A file that a Dockerfile hands to pip (`-r`, `-c`) or conda (`-f`).
+    """A path that a Dockerfile or a script of the build context installs from.
 
     Attributes:
         path: as it is written there.
+        takes: what is made of it.
         constraint: it only constrains.
-        conda: it goes to conda.
         step: the same for all files that one command takes; None if that is not known.
+        folder: the one that the command runs in, from the image's root.
         place: from the image's root.
         copies: what has been copied by then.
+        line: where it is named.
+        extras: of a project.
+        what: the command in a few words.
     """
 
     path: str
+    takes: Takes = Takes.LIST
     constraint: bool = False
-    conda: bool = False
     step: int | None = None
+    folder: str = ""
     place: str = ""
     copies: Trail | None = None
+    line: int | None = None
+    extras: frozenset[str] = frozenset()
+    what: str = ""
+
+    @property
+    def conda(self) -> bool:
+        """It goes to conda."""
+        return self.takes is Takes.CONDA
+
+    def moved(self, path: str) -> "HandedOver":
+        """Another path that the same command installs from."""
+        return replace(self, path=path, place=absolute(self.folder, path))
+
+    def brought(self) -> str | None:
+        """The command that brings it from elsewhere, if one does."""
+        return next(
+            (
+                copy.fetched
+                for copy in islice(self.copies or (), _LAYERS)
+                if copy.fetched and _lies_in(self.place, copy)
+            ),
+            None,
+        )
+
+
+def called_by(script: HandedOver, handed: HandedOver) -> HandedOver:
+    """What a script installs from, seen from the command that runs it."""
+
+    def rooted(path: str) -> str:
+        below = path.removeprefix(HERE)
+        return path if below == path else absolute(script.folder, below.lstrip("/"))
+
+    copies = script.copies
+    for copy in reversed([*(handed.copies or ())]):
+        copies = Trail(replace(copy, target=rooted(copy.target)), copies)
+    return replace(handed, folder=rooted(handed.folder), place=rooted(handed.place), copies=copies, step=None)
+
+
+def project_of(lines: HandedOver, written: str, line: int) -> HandedOver:
+    """A project that a list of requirements names, seen from the command that takes the list."""
+    folder, extras = project_in(written) or (written, frozenset())
+    return replace(lines.moved(folder), takes=Takes.PROJECT, extras=extras, line=line, what=f"pip install {written}")
 
 
 def absolute(folder: str, path: str) -> str:
     """A path from the image's root, seen from a folder."""
     return "/" + posixpath.normpath(posixpath.join(folder, path)).lstrip("/")
+
+
+def places(handed: HandedOver) -> Iterator[str]:
+    """The paths, from the build context's root, that a file may have been copied from, the latest first.
+
+    Empty where a here-document writes it, and `FETCHED` where something brings it from elsewhere.
+    """
+    return _places(handed.place, handed.copies, set())
 
 
 def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
@@ -77,9 +141,9 @@ def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
         handed: what the Dockerfile names.
         inside: the paths of the files in the build context, from its root.
     """
-    found = _origin(handed.place, handed.copies, inside, set())
+    found = next((path for path in places(handed) if path in ("", FETCHED) or path in inside), None)
     if found is not None:
-        return [found] if found else []
+        return [found] if found in inside else []
     # Moved about in a way that is not understood: then the longest common end of the path decides.
     parts = [part for part in handed.path.split("/") if part not in ("", ".", "..")]
     for start in range(len(parts)):
@@ -103,28 +167,30 @@ def copied(copies: Collection[Copy], inside: Collection[str], *, folders: bool) 
     return {path for path in inside if any(_covers(pattern, path, folders=folders) for pattern in patterns)}
 
 
-def _origin(
-    place: str, copies: Trail | None, inside: Collection[str], seen: set[tuple[str, int]], depth: int = 0
-) -> str | None:
-    """The file at a place of an image; "" if it is written there and copied from nowhere; None if nobody knows.
+def _places(place: str, copies: Trail | None, seen: set[tuple[str, int]], depth: int = 0) -> Iterator[str]:
+    """What may have been put at a place of an image; "" if it is written there and copied from nowhere.
 
     Places of stages that have been `seen` are not looked at again: stages may copy from each other in many ways.
     """
     if (place, id(copies)) in seen:
-        return None
+        return
     seen.add((place, id(copies)))
     for copy in islice(copies or (), _LAYERS):
-        if not copy.sources and place == copy.target:
-            return ""  # a here-document
+        if copy.fetched:
+            if _lies_in(place, copy):
+                yield FETCHED
+                return
+        elif not copy.sources and place == copy.target:
+            yield ""  # a here-document
         for path in _candidates(place, copy):
-            if copy.foreign:
-                if copy.stage is not None and depth < _DEEPEST:
-                    found = _origin(absolute("/", path), copy.stage, inside, seen, depth + 1)
-                    if found is not None:
-                        return found
-            elif path in inside:
-                return path
-    return None
+            if not copy.foreign:
+                yield path
+            elif copy.stage is not None and depth < _DEEPEST:
+                yield from _places(absolute("/", path), copy.stage, seen, depth + 1)
+
+
+def _lies_in(place: str, copy: Copy) -> bool:
+    return place == copy.target or place.startswith(copy.target.rstrip("/") + "/")
 
 
 def _candidates(place: str, copy: Copy) -> Iterator[str]:

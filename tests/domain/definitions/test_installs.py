@@ -141,7 +141,7 @@ class TestConda:
     def test_files_of_conda_are_found(self, command: str, named: list[str]) -> None:
         found = read(command)
 
-        assert [path.text for path in found.conda_files] == named
+        assert [file.path.text for file in found.conda_files] == named
         assert found.files == []
 
     @pytest.mark.parametrize(
@@ -196,6 +196,97 @@ _PIECES = (
 def test_whatever_is_found_stands_in_the_script(script: str) -> None:
     found = read(script)
 
-    for text in (*found.requirements, *found.conda_files, *found.channel, *(file.path for file in found.files)):
+    for text in (*found.requirements, *found.channel, *(file.path for file in found.handed)):
         for character, place in zip(text.text, text.places, strict=True):
             assert place < 0 or script[place] == character
+
+
+def handed(script: str) -> list[tuple[str, str, str]]:
+    """The paths that a script installs from, what is made of them, and the folders that they are seen from."""
+    return [(file.path.text, file.takes.name, file.folder) for file in read(script).handed]
+
+
+class TestPathsAndTools:
+    @pytest.mark.parametrize(
+        ("script", "found"),
+        [
+            ("pip install .", [(".", "PROJECT", "")]),
+            ("pip install -e './pkg[a,b]'", [("./pkg", "PROJECT", "")]),
+            ("pip install --no-deps .", []),
+            ("uv pip install -r pyproject.toml", [(".", "PROJECT", "")]),
+            ("python setup.py develop", [(".", "PROJECT", "")]),
+            ("python x/setup.py --version", []),
+            ("cd /x && cd y && pip install -r r.txt", [("r.txt", "LIST", "/x/y")]),
+            ("(cd /x; make) && pip install -r r.txt", [("r.txt", "LIST", "")]),
+            ("( (cd /x); cd y; pip install -r r.txt)", [("r.txt", "LIST", "y")]),
+            ("case $x in a) cd b;; esac; pip install -r r.txt", [("r.txt", "LIST", "b")]),
+            ("poetry install", [("poetry.lock", "LOCK", "")]),
+            ("python -m poetry export", [("poetry.lock", "LOCK", "")]),
+            ("pipenv sync", [("Pipfile.lock", "LOCK", "")]),
+            ("uv --quiet sync", [("uv.lock", "LOCK", "")]),
+            ("pdm install", [("pdm.lock", "LOCK", "")]),
+            ("poetry config a b; pipenv --version; uv venv", []),
+            ("pip install /w/*.whl", [("/w/*.whl", "WHEELS", "")]),
+            ("for f in a.txt b.txt; do pip install -r x/$f; done", [("x/a.txt", "LIST", ""), ("x/b.txt", "LIST", "")]),
+            ("cat a b | pip install -r /dev/stdin", [("a", "LIST", ""), ("b", "LIST", "")]),
+            ("cat a || pip install -r /dev/stdin", []),
+            ("xargs -n 1 pip install < a", [("a", "LIST", "")]),
+            ("ls a | xargs pip install -r", [("a", "LIST", "")]),
+            ("pip install $(cat a)", [("a", "LIST", "")]),
+            ("bash -x setup.sh a", [("setup.sh", "SCRIPT", "")]),
+            (". ./a.sh; source b; ./c.sh", [("./a.sh", "SCRIPT", ""), ("b", "SCRIPT", ""), ("./c.sh", "SCRIPT", "")]),
+            ("python -u a.py", [("a.py", "SCRIPT", "")]),
+            ("python -m a.py; python -c a.py", []),
+            ("conda env create", [("environment.yml", "CONDA", "")]),
+            ("conda env list; conda create -n x; conda activate", []),
+        ],
+    )
+    def test_a_path_is_taken_for_what_the_command_makes_of_it(
+        self, script: str, found: list[tuple[str, str, str]]
+    ) -> None:
+        assert handed(script) == found
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "pip install git+https://host.test/x", "pip install $WHAT", "pip install $(grep a b)", "xargs pip install",
+            "find . -exec pip install -r {} \\;", "pip install x.zip", "poetry add", "pixi install",
+            "cat a | xargs pip install -r", "pip install -r -",
+            "for a in $b; do for b in $a; do pip install $a; done; done",
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_told_is_opaque(self, command: str) -> None:
+        assert len(read(command).opaque) == 1
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "apt-get install -y git", "pip install -U pip", "pip install numpy==1.0", "pip install 'a @ git+https://h/x'",
+            "pip install https://h/a-1.0-py3-none-any.whl", "pip install a==$V", "conda install numpy", "make install",
+            "curl -sSL https://h/install.sh | sh", "pip uninstall $WHAT", "echo pip install .",
+        ],
+    )  # fmt: skip
+    def test_what_names_its_packages_or_installs_none_is_not(self, command: str) -> None:
+        assert read(command).opaque == []
+
+    @pytest.mark.parametrize(
+        ("command", "target"),
+        [
+            ("git clone -b main --depth 1 https://h/x.git", "x"),
+            ("git clone git@h:o/x.git /src", "/src"),
+            ("cd a && git -C b clone https://h/x", "a/b/x"),
+            ("git clone https://h/x .", "."),
+            ("curl -sSLo r.txt https://h/r", "r.txt"),
+            ("curl -o r.txt https://h/r", "r.txt"),
+            ("curl -O https://h/r.txt?x=1", "r.txt"),
+            ("wget -q https://h/r.txt", "r.txt"),
+            ("wget -P /tmp https://h/r.txt", "/tmp/r.txt"),
+            ("wget -O r.txt https://h/x", "r.txt"),
+        ],
+    )
+    def test_what_is_fetched_is_told(self, command: str, target: str) -> None:
+        assert [fetch.target for fetch in read(command).fetches] == [target]
+
+    @pytest.mark.parametrize("command", ["git pull", "git submodule update", "curl https://h/x", "wget --version"])
+    def test_what_brings_no_file_is_none(self, command: str) -> None:
+        assert read(command).fetches == []

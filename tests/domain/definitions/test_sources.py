@@ -138,3 +138,33 @@ def test_stages_that_copy_each_others_copies_are_followed_without_delay() -> Non
     stages = "".join(f"FROM x AS s{at}\n" + f"COPY --from=s{at - 1} /r /r\n" * 10 for at in range(1, 12))
 
     assert leads_to(f"FROM x AS s0\nCOPY r.txt /elsewhere\n{stages}RUN pip install -r /r/x.txt\n", ("r.txt",)) == []
+
+
+class TestWhatIsFetched:
+    @pytest.mark.parametrize(
+        "dockerfile",
+        [
+            "COPY . /\nRUN git clone https://h/x /a && pip install -r /a/requirements.txt",
+            "RUN git clone https://h/a\nRUN cd a && pip install -r requirements.txt",
+            "WORKDIR /x\nRUN git clone https://h/y .\nRUN pip install -r a/requirements.txt",
+            "RUN curl -o /tmp/requirements.txt https://h/r\nRUN pip install -r /tmp/requirements.txt",
+            "ADD https://h/requirements.txt /tmp/\nRUN pip install -r /tmp/requirements.txt",
+            "ADD https://h/x.git#main /x\nRUN pip install -r /x/requirements.txt",
+            "FROM y AS o\nRUN git clone https://h/x /a\nFROM z\nCOPY --from=o /a /b\nRUN pip install -r /b/limits.txt",
+            "FROM y AS one\nRUN git clone https://h/x /a\nFROM one\nRUN pip install -r /a/requirements.txt",
+        ],
+    )
+    def test_is_no_file_of_the_context(self, dockerfile: str) -> None:
+        assert leads_to(f"FROM x\n{dockerfile}\n") == []
+
+    @pytest.mark.parametrize(
+        "dockerfile",
+        [
+            "RUN git clone https://h/x /a\nCOPY a /a\nRUN pip install -r /a/requirements.txt",
+            "COPY a /x\nRUN git clone https://h/a && pip install -r /x/requirements.txt",
+            "COPY a /x\nRUN pip install -r /x/requirements.txt && git clone https://h/x /x",
+            "COPY a /x\nRUN (git clone https://h/y && cd y && make) && cd /x && pip install -r requirements.txt",
+        ],
+    )
+    def test_leaves_alone_what_was_copied_to_other_places_or_later(self, dockerfile: str) -> None:
+        assert leads_to(f"FROM x\n{dockerfile}\n") == ["a/requirements.txt"]

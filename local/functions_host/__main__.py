@@ -43,7 +43,7 @@ async def serve(arguments: argparse.Namespace) -> int:
     prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
     front = HttpFront(functions=functions, invoker=invoker, keys=keys, prefix=prefix)
     try:
-        listener = socket.create_server(("127.0.0.1", arguments.port))
+        door = socket.create_server(("127.0.0.1", arguments.port))
     except OSError as problem:
         sys.stderr.write(f"the Functions host cannot listen on port {arguments.port}: {problem.strerror}\n")
         return 1
@@ -59,7 +59,7 @@ async def serve(arguments: argparse.Namespace) -> int:
         asyncio.create_task(_tick(f, invoker)) for f in functions if f.trigger["type"].casefold() == "timertrigger"
     ]
     working = [asyncio.create_task(listener.listen()) for listener in listeners]
-    serving = asyncio.create_task(server._serve(sockets=[listener]))
+    serving = asyncio.create_task(server._serve(sockets=[door]))
     await asyncio.wait([asyncio.create_task(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
     # Stop taking in, let what is in flight finish, then go.
     for listener in listeners:

@@ -137,7 +137,7 @@ class AzureML:
     async def _unknown(self, request: Request, _: Exception) -> Response:
         self.requests.append((request.method, request.url.path))
         what = f"{request.method} {request.url.path}"
-        return _error(501, "NotInTheStand", f"This stand-in does not know the request {what}.")
+        return _error(400, "NotInTheStand", f"The stand does not know {what}.")
 
     async def _refused(self, _: Request, problem: Exception) -> Response:
         if not isinstance(problem, Refused):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,10 @@ from urllib3 import encode_multipart_formdata
 from local.azure_devops.api import AUDIENCE
 from local.azure_devops.locations import Host
 from local.azure_devops.server import Organization
+from local.azure_ml.server import AzureML
+from local.certificates import make_certificates
 from local.identity import make_token
+from local.processes import hold_ports
 from local.wheels import empty_wheel
 from tests.contracts.wrong_requests import ALL, At, Upload, WrongRequest
 
@@ -41,7 +44,12 @@ class Service(Protocol):
 
 
 # Which fixture sends the rows of a service: only what is asked is started.
-_SERVICES = {At.DEVOPS: "azure_devops_service", At.FEEDS: "azure_devops_service", At.PACKAGES: "azure_devops_service"}
+_SERVICES = {
+    At.DEVOPS: "azure_devops_service",
+    At.FEEDS: "azure_devops_service",
+    At.PACKAGES: "azure_devops_service",
+    At.ARM: "azure_ml_service",
+}
 
 
 @pytest.mark.parametrize("wrong", ALL, ids=str)
@@ -131,3 +139,37 @@ def azure_devops_service(
     organization_of_module: Organization, tmp_path_factory: pytest.TempPathFactory
 ) -> AzureDevOpsService:
     return AzureDevOpsService(organization_of_module, tmp_path_factory.mktemp("wheels"))
+
+
+class AzureMLService:
+    """The stand's workspace, with nothing in it."""
+
+    _WORKSPACE = "/subscriptions/s/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/training"
+
+    def __init__(self, stand_in: AzureML) -> None:
+        self._stand_in = stand_in
+
+    def send(self, wrong: WrongRequest) -> Answer:
+        headers = {"Authorization": f"Bearer {make_token('https://management.azure.com')}", **wrong.headers}
+        answer = requests.request(
+            wrong.method,
+            f"https://127.0.0.1:{self._stand_in.port}{self._WORKSPACE}{wrong.path}",
+            data=wrong.body if isinstance(wrong.body, bytes) else json.dumps(wrong.body),
+            headers={name: value for name, value in headers.items() if value},
+            verify=str(self._stand_in.certificates.bundle),
+            timeout=10,
+        )
+        return Answer(answer.status_code, answer.text)
+
+    def state(self) -> object:
+        return {name: list(versions) for name, versions in self._stand_in.environments["training"].items()}
+
+
+@pytest.fixture(scope="module")
+def azure_ml_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMLService]:
+    certificates = make_certificates(tmp_path_factory.mktemp("azure-ml"), ("localhost",))
+    (port,) = hold_ports(1)
+    stand_in = AzureML(port=port, certificates=certificates, workspaces=("training",))
+    stand_in.start()
+    yield AzureMLService(stand_in)
+    stand_in.stop()

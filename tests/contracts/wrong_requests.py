@@ -20,6 +20,7 @@ class At(StrEnum):
     DEVOPS = "dev.azure.com"
     FEEDS = "feeds.dev.azure.com"
     PACKAGES = "pkgs.dev.azure.com"
+    ARM = "management.azure.com"
 
 
 class Known(StrEnum):
@@ -49,7 +50,8 @@ class WrongRequest:
         what: what is wrong with it.
         at: who is asked.
         method: of HTTP.
-        path: below the organisation, with `{project}`, `{repository}`, `{feed}`, `{pipeline}` and `{tip}` to fill in.
+        path: below the organisation, with `{project}`, `{repository}`, `{feed}`, `{pipeline}` and `{tip}` to fill in;
+            of Azure Resource Manager below the workspace.
         status: of the answer.
         says: a pattern that the answer's body has to hold: the error's message, then its type.
         known: how that is known.
@@ -345,5 +347,54 @@ AZURE_DEVOPS: tuple[WrongRequest, ...] = (
 )
 # fmt: on
 
+_ARM_VERSION = "api-version=2023-04-01-preview"
+_ARM_ERRORS = "learn.microsoft.com, Common Azure deployment errors"
+_BUILD = {"contextUri": "https://account.blob.core.windows.net/container/LocalUpload/0/context/"}
+_IMAGE = {"image": "mcr.microsoft.com/azureml/base:1"}
+
+
+def _version_of(name: str) -> str:
+    return f"/environments/{name}/versions/1?{_ARM_VERSION}"
+
+
+# fmt: off
+AZURE_ML: tuple[WrongRequest, ...] = (
+    WrongRequest("no token for Azure ML", At.ARM, "GET", f"/environments?{_ARM_VERSION}", 401,
+                 "InvalidAuthenticationToken", Known.REPORTED, _KNOWN, headers=_NO_TOKEN),
+    WrongRequest("environments without a version of the API", At.ARM, "GET", "/environments", 400,
+                 "MissingApiVersionParameter", Known.DOCUMENTED, _ARM_ERRORS),
+    WrongRequest("environments by an API of Azure DevOps", At.ARM, "GET", "/environments?api-version=7.1", 400,
+                 "InvalidApiVersionParameter", Known.DOCUMENTED, _ARM_ERRORS),
+    WrongRequest("environments by an API of a day without one", At.ARM, "GET", "/environments?api-version=2023-04-02",
+                 400, "NoRegisteredProviderFound", Known.DOCUMENTED, _ARM_ERRORS),
+    WrongRequest("a name with a blank", At.ARM, "PUT", _version_of("my env"), 400,
+                 "RequestInvalid.*alphanumeric characters, dashes, and underscores", Known.SEEN,
+                 "MicrosoftDocs/azure-docs#83465", {"properties": _IMAGE}),
+    WrongRequest("a name of 256 characters", At.ARM, "PUT", _version_of("e" * 256), 400, "limit of 255",
+                 Known.SEEN, "MicrosoftDocs/azure-docs#83465", {"properties": _IMAGE}),
+    WrongRequest("a name that begins with a dash", At.ARM, "PUT", _version_of("-e"), 400, "RequestInvalid",
+                 Known.DOCUMENTED, "pattern of the provider's specification", {"properties": _IMAGE}),
+    WrongRequest("a name of Microsoft's own", At.ARM, "PUT", _version_of("AzureML-e"), 400, "prefix AzureML",
+                 Known.SEEN, "MicrosoftDocs/azure-docs#65770", {"properties": _IMAGE}),
+    WrongRequest("an image beside a build context", At.ARM, "PUT", _version_of("e"), 400, "UserError", Known.REPORTED,
+                 "an image is either there or built", {"properties": {**_IMAGE, "build": _BUILD}}),
+    WrongRequest("an environment of nothing", At.ARM, "PUT", _version_of("e"), 400, "UserError", Known.REPORTED,
+                 "the SDK refuses it before", {"properties": {}}),
+    WrongRequest("a build context that is nowhere", At.ARM, "PUT", _version_of("e"), 400, "contextUri",
+                 Known.DOCUMENTED, "required by the specification",
+                 {"properties": {"build": {"dockerfilePath": "Dockerfile"}}}),
+    WrongRequest("an environment without properties", At.ARM, "PUT", _version_of("e"), 400, "InvalidRequestContent",
+                 Known.DOCUMENTED, _ARM_ERRORS, {"name": "e"}),
+    WrongRequest("an environment that is not JSON", At.ARM, "PUT", _version_of("e"), 400, "InvalidRequestContent",
+                 Known.DOCUMENTED, _ARM_ERRORS, b"{no json"),
+    WrongRequest("an environment that is not there", At.ARM, "GET", f"/environments/e?{_ARM_VERSION}", 404,
+                 "UserError", Known.SEEN, "azure-ai-ml takes it for the first version"),
+    WrongRequest("an environment to be deleted", At.ARM, "DELETE", _version_of("e"), 400,
+                 "NotInTheStand.*DELETE /.*/environments/e/versions/1", Known.STAND, "nothing would be deleted"),
+    WrongRequest("a job", At.ARM, "GET", f"/jobs/j?{_ARM_VERSION}", 400, "NotInTheStand", Known.STAND,
+                 "a 404 would say that there is no such job"),
+)
+# fmt: on
+
 # Sent by `test_wrong_requests`, service by service.
-ALL: tuple[WrongRequest, ...] = AZURE_DEVOPS
+ALL: tuple[WrongRequest, ...] = (*AZURE_DEVOPS, *AZURE_ML)

@@ -54,7 +54,10 @@ class Host:
         return Outcome(self.ok, error="" if self.ok else "ValueError()")
 
 
-def handle(host: Host, count: int, name: str = "work") -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
+type Did = list[tuple[str, Any]]
+
+
+def handle(host: Host, count: int, name: str = "work") -> tuple[Did, Did]:
     """Let a listener work on one message; returns what it did with its queue and with the poison queue."""
     message = QueueMessage(content="text", id="1")
     message.dequeue_count, message.pop_receipt = count, "receipt"
@@ -87,7 +90,7 @@ def test_what_fails_is_visible_again_after_a_while() -> None:
 
 
 # Seven days, the storage's own time to live: nobody says another.
-POISONED = ([("delete", "text")], [("send", ("text", {}))])
+POISONED: tuple[Did, Did] = ([("delete", "text")], [("send", ("text", {}))])
 
 
 def test_what_fails_for_the_last_time_is_moved() -> None:

@@ -30,10 +30,13 @@ _LOGGER = logging.getLogger("rebuilder")
 def check_settings() -> None:
     """Name all missing and wrong settings at once, while the app starts and before it takes anything in.
 
+    What is a mistake in most set-ups only is logged, and nothing is refused for it.
+
     Raises:
         InvalidConfiguration: there are some.
     """
-    app()
+    for doubt in app().settings.doubts:
+        alert("setting_doubtful", why=doubt)
 
 
 def hook(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:

@@ -307,6 +307,7 @@ class Stand:
             "REBUILDER_HOOK_SECRETS": self.hook_secret,
             "REBUILDER_STORAGE__blobServiceUri": self.azurite.blobs,
             "REBUILDER_STORAGE__queueServiceUri": self.azurite.queues,
+            "REBUILDER_STORAGE__credential": "managedidentity",
             "REBUILDER_SETTLE_SECONDS": str(self.settings.settle_seconds),
             **(self.settings.app_settings or {}),
         }

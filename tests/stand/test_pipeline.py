@@ -33,7 +33,7 @@ DOCKERFILE = "FROM scratch\nCOPY pip_packages /pip_packages\nRUN pip install --n
 
 
 def write_repository(folder: Path) -> None:
-    for name in ("docker", "versioned", "ignoring", "old", "twice"):
+    for name in ("docker", "versioned", "ignoring", "old", "twice", "tagged"):
         write_environment(folder, name, "my-tool==1.0\nmy-library\n")
         (folder / name / "docker-context" / "Dockerfile").write_text(DOCKERFILE)
     write_environment(folder, "missing", "my-tool==1.0\nmy-other==9.9\n")
@@ -44,6 +44,9 @@ def write_repository(folder: Path) -> None:
     )
     (folder / "twice" / "environment.yml").write_text(
         "name: twice\nimage: mcr.microsoft.com/x\nbuild:\n  path: docker-context\n"
+    )
+    (folder / "tagged" / "environment.yml").write_text(
+        "name: tagged\ntags: {team: 7}\nbuild:\n  path: docker-context\n"
     )
     (folder / "ignoring" / "docker-context" / ".amlignore").write_text("*.whl\n")
     (folder / "conda").mkdir()
@@ -123,11 +126,18 @@ def test_an_environment_without_its_dockerfile_is_held_and_keeps_its_pin(working
     assert "its build context has no bare/docker-context/Dockerfile" in row["reason"]
 
 
+def test_an_environment_that_azure_ml_would_refuse_is_held_before_any_run(working: Stand) -> None:
+    row = environments(finished(working, "1.1"))["twice"]
+
+    assert (row["decision"], row["state"]) == ("held", None)
+    assert "`build` goes with neither `image` nor `conda_file` (it has image)" in row["reason"]
+
+
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
         ("missing", f"no file of my-other==9.9 for Python {STEPS_PYTHON} on Linux x86_64"),
-        ("twice", "twice/environment.yml: `build` goes with neither `image` nor `conda_file` (it has image)"),
+        ("tagged", "tagged/environment.yml: `tags` is not a map of texts: write keys and values in quotes"),
         ("old", "Version spec 3.99 for architecture x64 did not match any version in Agent.ToolsDirectory."),
         ("ignoring", ".amlignore keeps pip_packages/my_library-3.0-py3-none-any.whl out of the upload"),
         ("versioned", "Azure ML has version 6 with other content already (409)"),
@@ -155,7 +165,7 @@ def test_trouble_shows_up_in_the_earliest_step(working: Stand) -> None:
     assert failed == {
         "docker": None,
         "conda": None,
-        "twice": "Prepare the build context",
+        "tagged": "Prepare the build context",
         "old": "Find the environment's Python",
         "missing": "Download the packages",
         "ignoring": "Prove the offline install",
@@ -222,7 +232,7 @@ def test_a_run_that_is_queued_twice_registers_nothing_twice(working: Stand) -> N
     }
 
     answer = requests.post(
-        f"{organization.url}/{organization.names.project}/_apis/pipelines/{build.definition.id}/runs",
+        f"{organization.url}/{organization.names.project}/_apis/pipelines/{build.definition.id}/runs?api-version=7.1",
         headers={"Authorization": f"Bearer {make_token(AUDIENCE)}"}, json=wish, timeout=30,
     )  # fmt: skip
 
@@ -253,7 +263,7 @@ def test_an_older_run_gives_way_to_a_later_one(working: Stand) -> None:
 
 def test_a_broken_template_fails_the_run_and_says_so(working: Stand, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    git("clone", "--quiet", working.organization.clone_url, str(clone), at=tmp_path)
+    git("clone", "--quiet", working.organization.developers_clone_url, str(clone), at=tmp_path)
     template = clone / ".rebuilder" / "pipelines" / "rebuild.yml"
     template.write_text(template.read_text().replace("UsePythonVersion@0", "UsePythonVersion@9"))
     git("-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "--quiet", "-am", "Break it", at=clone)

@@ -17,8 +17,9 @@ STEPS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 _AZ = """#!{python}
 # The Azure CLI, as far as azure-identity asks it: signed in only where AZURE_CONFIG_DIR says so.
-import os, pathlib, sys
+import os, pathlib, sys, time
 arguments = sys.argv[1:]
+time.sleep({seconds})
 if arguments[:1] == ["--version"]:
     print("azure-cli 2.0.0 (stand)"); sys.exit(0)
 token = pathlib.Path(os.environ.get("AZURE_CONFIG_DIR", "/nowhere")) / "token"
@@ -41,6 +42,7 @@ class Machine:
         access_token: returns a job's own token for Azure DevOps, that of the build service.
         connections: service connection → returns an access token for Azure.
         azure_environment: variables that lead processes of `AzureCLI@2` to Azure's addresses.
+        az_seconds: how long the Azure CLI takes before it does anything; set before `prepare`.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Machine:
     access_token: Callable[[], str]
     connections: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     azure_environment: Mapping[str, str] = field(default_factory=dict)
+    az_seconds: float = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self) -> None:
@@ -56,7 +59,7 @@ class Machine:
         tools = self.folder / "bin"
         tools.mkdir(parents=True, exist_ok=True)
         az = tools / "az"
-        az.write_text(_AZ.format(python=sys.executable))
+        az.write_text(_AZ.format(python=sys.executable, seconds=self.az_seconds))
         az.chmod(0o755)
 
     def environment(self) -> dict[str, str]:

@@ -62,7 +62,7 @@ def _use_python_version(runner: JobRunner, step: Step) -> None:
         )
     if step.inputs.get("addToPath", "true").casefold() == "true":
         context.path.insert(0, str(location / "bin"))
-    context.set("pythonLocation", str(location))
+    runner.set_output("pythonLocation", str(location))  # task.json declares it as an output variable
     runner.log(f"Found Python {version} in {location}")
 
 

@@ -29,12 +29,12 @@ from tests.fakes.clock import FakeClock
 PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
 # Those of a run of the rebuild pipeline.
 PARAMETERS = {
-    "schema": "2",
+    "schema": "3",
     "rebuild": "0123456789abcdef",
     "batch": "1",
     "attempt": "1",
     "commit": "0" * 40,
-    "environments": "a/a.yml,b/b.yml",
+    "environments": "1:a/a.yml,2:b/b.yml",
 }
 
 _SOMEBODY = {
@@ -381,9 +381,9 @@ class StandPipeline:
         stage = build.timeline.add("Stage", "__default", "__default", None)
         if problem:
             stage.issues.append(("error", problem))
-        for name, job in jobs.items():
-            phase = build.timeline.add("Phase", name, f"__default.{name}", stage)
-            record = build.timeline.add("Job", name, f"__default.{name}.__default", phase)
+        for number, (name, job) in enumerate(jobs.items(), start=1):
+            phase = build.timeline.add("Phase", name, f"__default.rebuild_{number}", stage)
+            record = build.timeline.add("Job", name, f"{phase.identifier}.__default", phase)
             record.begin()
             for step in job.steps:
                 build.timeline.add("Task", step, step, record, log=True).end("succeeded")

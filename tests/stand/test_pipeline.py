@@ -11,6 +11,7 @@ import requests
 
 from local.agent.machine import STEPS_PYTHON
 from local.azure_devops.api import AUDIENCE
+from local.azure_devops.pipelines import EDIT_QUEUE_CONFIGURATION
 from local.azure_devops.repository import git
 from local.azure_ml.server import Version
 from local.identity import make_token
@@ -178,7 +179,9 @@ def test_the_uploaded_context_is_what_was_packaged_and_installs_offline(working:
     (build, *_) = working.organization.pipelines.builds
     assert build.timeline is not None
     artifacts = build.timeline.folder / "artifacts"
-    (published,) = [folder for folder in artifacts.iterdir() if "docker_senvironment" in folder.name]
+    (job,) = [one for one in build.timeline.records if (one.kind, one.name) == ("Job", "docker/environment.yml")]
+    number = job.identifier.removeprefix("__default.rebuild_").partition(".")[0]
+    published = artifacts / f"environment_{number}_1_1"
 
     context = working.download_context(row["context"], tmp_path / "context")
 
@@ -261,7 +264,24 @@ def test_an_older_run_gives_way_to_a_later_one(working: Stand) -> None:
     assert row["reason"].startswith("superseded by run 900: ")
 
 
-def test_a_broken_template_fails_the_run_and_says_so(working: Stand, tmp_path: Path) -> None:
+def test_a_missing_permission_is_named_with_the_place_where_it_is_granted(working: Stand) -> None:
+    pipelines = working.organization.pipelines
+    runs = len(pipelines.builds)
+    pipelines.permissions.remove(EDIT_QUEUE_CONFIGURATION)
+
+    why = refused_rerun(working)
+
+    assert "needs Edit queue build configuration permissions for build pipeline 7" in why
+    assert "Pipelines, pipeline 7 of project ml, Manage security" in why
+    assert len(pipelines.builds) == runs
+    pipelines.permissions.add(EDIT_QUEUE_CONFIGURATION)
+    assert rerun(working)["state"] == "registered"
+
+
+def test_a_run_that_the_service_refuses_fails_the_rebuild_with_the_reason_in_one_line(
+    working: Stand, tmp_path: Path
+) -> None:
+    runs = len(working.organization.pipelines.builds)
     clone = tmp_path / "clone"
     git("clone", "--quiet", working.organization.developers_clone_url, str(clone), at=tmp_path)
     template = clone / ".rebuilder" / "pipelines" / "rebuild.yml"
@@ -269,15 +289,29 @@ def test_a_broken_template_fails_the_run_and_says_so(working: Stand, tmp_path: P
     git("-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "--quiet", "-am", "Break it", at=clone)
     git("push", "--quiet", "origin", "HEAD:main", at=clone)
 
-    row = rerun(working)
+    why = refused_rerun(working)
 
-    assert row["state"] == "failed"
-    assert row["reason"] == "the task `UsePythonVersion@9` is not known to this agent"
+    assert why == "queueing pipeline 7: the task `UsePythonVersion@9` is not known to this agent"
+    assert len(working.organization.pipelines.builds) == runs
+
+
+def refused_rerun(stand: Stand) -> str:
+    """Ask for the environment `docker` once more; returns why no run is queued for it."""
+    wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
+    assert stand.post("/api/rebuilds", wish).status_code == 202
+
+    def look() -> str | None:
+        found = state_of(stand, "my-tool", "1.2")
+        return found["rebuild"]["reason"] if found and found["rebuild"]["state"] == "failed" else None
+
+    why: str = wait_for(look, "the rebuild has failed", seconds=60)
+    assert "\n" not in why
+    return why
 
 
 def rerun(stand: Stand) -> dict[str, Any]:
     """Rebuild the environment `docker` once more; returns what became of it."""
-    before = finished(stand, "1.2")["rebuild"]["id"]
+    before = (state_of(stand, "my-tool", "1.2") or {})["rebuild"]["id"]
     wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
     assert stand.post("/api/rebuilds", wish).status_code == 202
     return environments(finished(stand, "1.2", before))["docker"]

@@ -89,7 +89,15 @@ def run(wish: Wish) -> int:
         require_python(SAMPLE_PYTHON)
     # Whoever tries something out wants to see at once what fails, and not whether it passes a minute later.
     settings = {"REBUILDER_ATTEMPTS": "1"}
-    stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=port, app_settings=settings))
+    stand = Stand(
+        StandSettings(
+            folder=wish.folder,
+            repository=wish.repository,
+            port=port,
+            app_settings=settings,
+            steps_from_feed=True,
+        )
+    )
     if wish.repository == SAMPLE:
         first = build_sample("1.0", wish.folder / "wheels")
         stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)

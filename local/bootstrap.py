@@ -1,7 +1,8 @@
 """Sets the project up: `python3 local/bootstrap.py`, on a machine with git, Python 3.11+ and Node 20+.
 
-Finds or gets uv, finds or lets uv get the Pythons, makes `.venv` with the locked packages and installs Azurite. It only
-installs; what is there already is left alone. Standard library only: it runs before anything is installed.
+Finds or gets uv, finds or lets uv get the Pythons, makes `.venv` with the locked packages, fetches the wheels of the
+pipeline's steps and installs Azurite. It only installs; what is there already is left alone. Standard library
+only: it runs before anything is installed.
 """
 
 from __future__ import annotations

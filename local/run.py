@@ -49,6 +49,7 @@ class Wish:
         version: in this version.
         port: of the Function app; None for the usual one, or any if that is in use.
         folder: for everything that is written.
+        lend: whether jobs are lent the steps' packages instead of installing them from the feed.
     """
 
     once: bool
@@ -58,6 +59,7 @@ class Wish:
     version: str
     port: int | None
     folder: Path = FOLDER
+    lend: bool = False
 
 
 def parse_release(text: str) -> tuple[str, str]:
@@ -95,7 +97,7 @@ def run(wish: Wish) -> int:
             repository=wish.repository,
             port=port,
             app_settings=settings,
-            steps_from_feed=True,
+            steps_from_feed=not wish.lend,
         )
     )
     if wish.repository == SAMPLE:

@@ -66,7 +66,7 @@ def _chosen(job: Job, work: Work, files: list[str], scratch: Path) -> list[str]:
     report = scratch / "report.json"
     # The proxy answers nothing: whatever a file says, the way out is blocked.
     done = run_pip(
-        ["install", "--isolated", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report), "--no-index",
+        ["install", "--isolated", "--dry-run", "--ignore-installed", "--report", str(report), "--no-index",
          "--find-links", str(packages_folder(job)), "--only-binary", ":all:", "--proxy", _NO_WAY_OUT, "--retries", "0",
          *files],
         context_folder(job), index=False,

@@ -31,8 +31,11 @@ check: setup ## style, types and the import rule
 lock: ## lock the packages of pyproject.toml again
 	uv pip compile -q pyproject.toml --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --no-annotate -o requirements.txt
-	uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.13 --generate-hashes \
+	uv pip compile -q pyproject.toml --extra steps --universal --python-version 3.13 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --no-annotate -c requirements.txt \
+		-o pipelines/requirements.txt
+	uv pip compile -q pyproject.toml --extra dev --extra steps --universal --python-version 3.13 \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" --no-annotate -c requirements.txt \
 		-o requirements-dev.txt
 
 clean: ## remove everything that was installed or made

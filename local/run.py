@@ -49,6 +49,7 @@ class Wish:
         version: in this version.
         port: of the Function app; None for the usual one, or any if that is in use.
         folder: for everything that is written.
+        lend: whether jobs are lent the steps' packages instead of installing them from the feed.
     """
 
     once: bool
@@ -58,6 +59,7 @@ class Wish:
     version: str
     port: int | None
     folder: Path = FOLDER
+    lend: bool = False
 
 
 def parse_release(text: str) -> tuple[str, str]:
@@ -89,7 +91,15 @@ def run(wish: Wish) -> int:
         require_python(SAMPLE_PYTHON)
     # Whoever tries something out wants to see at once what fails, and not whether it passes a minute later.
     settings = {"REBUILDER_ATTEMPTS": "1"}
-    stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=port, app_settings=settings))
+    stand = Stand(
+        StandSettings(
+            folder=wish.folder,
+            repository=wish.repository,
+            port=port,
+            app_settings=settings,
+            steps_from_feed=not wish.lend,
+        )
+    )
     if wish.repository == SAMPLE:
         first = build_sample("1.0", wish.folder / "wheels")
         stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)

@@ -15,13 +15,14 @@ from local.azure_devops.repository import GitError, GitRepository, git
 
 @dataclass
 class Definition:
-    """A pipeline."""
+    """A pipeline; each of its runs waits for a check, if it has one."""
 
     id: int
     name: str
     yaml_path: str
     repository: GitRepository
     enabled: bool = True
+    check: str | None = None
 
 
 @dataclass
@@ -129,7 +130,7 @@ class Pipelines:
             raise _invalid(f"/{definition.yaml_path}: {problem}") from None
         with self._lock:
             build = Build(len(self._builds) + 1, definition, branch, commit, parameters, datetime.now(UTC))
-            build.checks += _checks(self._check)
+            build.checks += _checks(definition.check or self._check)
             self._builds[build.id] = build
         if not build.checks:
             self._hand_over(build)

@@ -23,6 +23,7 @@ from local.azure_devops.feed_api import FeedApi
 from local.azure_devops.hooks import Hooks
 from local.azure_devops.packages import Refused
 from local.azure_devops.pipelines import Definition, Pipelines
+from local.azure_devops.pypi_api import PyPiApi
 from local.azure_devops.repository import GitRepository, smart_http
 from local.environments import PIPELINE_FOLDER
 from local.faults import Fault, Faults
@@ -87,7 +88,8 @@ class Organization:
                 names.pipeline, "rebuild-environments", f"{PIPELINE_FOLDER}/azure-pipelines.yml", self.repository
             )
         )
-        for part in (self.repository, FeedApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines)):
+        parts = (FeedApi(self.feed), PyPiApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines))
+        for part in (self.repository, *parts):
             part.serve(self.api)
         self.feed.published.append(self._tell_of_package)
         self._server: uvicorn.Server | None = None

@@ -198,7 +198,7 @@ def upload(stand: Stand, wheel: Path) -> None:
         env={
             **os.environ,
             "TWINE_USERNAME": "developer",
-            "TWINE_PASSWORD": stand.organization.feed_password,
+            "TWINE_PASSWORD": stand.organization.password,
             "COLUMNS": "1000",
         },
         capture_output=True, text=True, check=False,
@@ -264,12 +264,13 @@ def _report(stand: Stand, seen: dict[str, Any] | None, wish: Wish) -> dict[str, 
         {**{key: row[key] for key in keys}, "context": _context(stand, row)}
         for row in (found or {}).get("environments", [])
     ]
+    # What ends with the stand cannot be cloned afterwards; the folder can.
+    folder = organization.repository.path.resolve()
     return {
         "release": release,
         "rebuild": {key: rebuild[key] for key in ("id", "state", "commit")} if rebuild else None,
         "environments": environments,
-        # What ends with the stand cannot be cloned afterwards; the folder can.
-        "repository": organization.repository.path.resolve().as_uri() if wish.once else organization.clone_url,
+        "repository": folder.as_uri() if wish.once else organization.developers_clone_url,
     }
 
 
@@ -308,7 +309,7 @@ def _stay(stand: Stand, story: Story, console: Console, wish: Wish) -> None:
 def _what_to_try(stand: Stand, wish: Wish) -> list[tuple[str, str]]:
     organization, app, key = stand.organization, stand.app_url, stand.function_key
     root, index = organization.url.rsplit("/", 1)[0], f"{organization.feed_url}/upload/"
-    credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.feed_password}"
+    credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.password}"
     body = json.dumps({"name": wish.name, "version": wish.version})
     fault = json.dumps({"operation": "push", "fault": "after"})
     name, following, python = package_name(wish.name), _next_version(wish.version), sys.executable
@@ -319,7 +320,7 @@ def _what_to_try(stand: Stand, wish: Wish) -> list[tuple[str, str]]:
         ("and publish it to the feed", f"{credentials} {python} -m twine upload --repository-url {index} {wheel}"),
         ("rerun by hand", f"curl -X POST {app}/api/rebuilds -H 'x-functions-key: {key}' -d '{body}'"),
         ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{name}/{wish.version}?all=1'"),
-        ("clone the repository, change something, push it", f"git clone {organization.clone_url}"),
+        ("clone the repository, change something, push it", f"git clone {organization.developers_clone_url}"),
         ("let the answer to the next push get lost", f"curl -X POST {root}/_stand/faults -d '{fault}'"),
     ]
 

@@ -167,7 +167,7 @@ class Pipelines:
 
     def _run(self, call: Call, build: Build) -> dict[str, Any]:
         state = {"notStarted": "inProgress"}.get(build.status, build.status)
-        where = f"{call.base}/{self.project}"
+        where = call.project_url
         row: dict[str, Any] = {
             "_links": {
                 "self": {"href": f"{where}/_apis/pipelines/{build.definition.id}/runs/{build.id}"},
@@ -190,7 +190,7 @@ class Pipelines:
 
     def describe(self, call: Call, build: Build) -> dict[str, Any]:
         """A run as the build it is, in the service's words."""
-        where = f"{call.base}/{self.project}"
+        where = call.project_url
         row: dict[str, Any] = {
             "_links": {
                 "self": {"href": f"{where}/_apis/build/Builds/{build.id}"},

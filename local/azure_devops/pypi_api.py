@@ -5,8 +5,10 @@ from typing import Any
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from local.azure_devops import locations
-from local.azure_devops.api import Api, Call, ServiceError
+from local.azure_devops.answers import ServiceError
+from local.azure_devops.api import Api, Call
 from local.azure_devops.feed import Feed
+from local.azure_devops.names import is_called
 from local.azure_devops.packages import FeedVersion
 
 
@@ -22,10 +24,9 @@ class PyPiApi:
         api.add("update version", "PATCH", locations.PYPI_VERSION, self._update)
 
     def _find(self, call: Call) -> tuple[str, str, FeedVersion]:
-        if call.parameters["feedId"].casefold() not in (self._feed.name.casefold(), self._feed.id):
-            raise ServiceError(
-                404, "FeedIdNotFoundException", f"A feed with ID '{call.parameters['feedId']}' doesn't exist."
-            )
+        wanted = call.parameters["feedId"]
+        if call.project is None or not is_called(wanted, self._feed.name, self._feed.id):
+            raise ServiceError(404, "FeedIdNotFoundException", f"A feed with ID '{wanted}' doesn't exist.")
         name, version = call.parameters["packageName"], call.parameters["packageVersion"]
         found = self._feed.packages.get(canonicalize_name(name), {}).get(canonicalize_version(version))
         if found is None or found.deleted:

@@ -112,7 +112,7 @@ class Site:
     @property
     def upload_url(self) -> str:
         """Where twine uploads to."""
-        return f"{self.packages_url}{self.feed_project}/_packaging/{quote(self.settings.feed.name)}/pypi/upload"
+        return f"{self.packages_url}{self.feed_project}/_packaging/{quote(self.settings.feed.name)}/pypi/upload/"
 
     def version_url(self, name: str, version: str) -> str:
         """Address of one version for who maintains the feed."""

@@ -48,7 +48,6 @@ class LiveStand:
             port=devops_port,
             folder=folder / "azure-devops",
             upstream=OnePackageUpstream(folder / "public"),
-            stores_elsewhere=True,
         )
         self.organization.repository.protected = True
         repository = self.organization.repository

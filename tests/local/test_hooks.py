@@ -61,7 +61,7 @@ def test_answers_decide_what_becomes_of_a_subscription(
     hooks = Hooks("http://127.0.0.1:1/contoso", time_scale=0.001)
     subscription = hooks.subscribe(PACKAGE_CHANGED, receiver.url, password="x")
 
-    hooks.package_changed(project="ml", feed_id="1", feed="packages", name="a", version="1")
+    hooks.package_changed(feed_id="1", name="a", version="1")
 
     (delivery,) = hooks.deliveries
     wait_for(lambda: delivery.result != "queued", "the delivery is over")
@@ -73,10 +73,10 @@ def test_on_probation_events_are_lost(receiver: Receiver) -> None:
     receiver.statuses = [500, 202]
     hooks = Hooks("http://127.0.0.1:1/contoso")
     hooks.subscribe(PACKAGE_CHANGED, receiver.url, password="x")
-    hooks.package_changed(project="ml", feed_id="1", feed="packages", name="a", version="1")
+    hooks.package_changed(feed_id="1", name="a", version="1")
     wait_for(lambda: hooks.deliveries[0].result == "failed", "the first delivery failed")
 
-    hooks.package_changed(project="ml", feed_id="1", feed="packages", name="a", version="2")
+    hooks.package_changed(feed_id="1", name="a", version="2")
 
     hooks.stop()
     assert len(hooks.deliveries) == 1

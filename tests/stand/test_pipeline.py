@@ -222,7 +222,7 @@ def test_a_run_that_is_queued_twice_registers_nothing_twice(working: Stand) -> N
     }
 
     answer = requests.post(
-        f"{organization.url}/{organization.names.project}/_apis/pipelines/{build.definition.id}/runs",
+        f"{organization.url}/{organization.names.project}/_apis/pipelines/{build.definition.id}/runs?api-version=7.1",
         headers={"Authorization": f"Bearer {make_token(AUDIENCE)}"}, json=wish, timeout=30,
     )  # fmt: skip
 
@@ -253,7 +253,7 @@ def test_an_older_run_gives_way_to_a_later_one(working: Stand) -> None:
 
 def test_a_broken_template_fails_the_run_and_says_so(working: Stand, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    git("clone", "--quiet", working.organization.clone_url, str(clone), at=tmp_path)
+    git("clone", "--quiet", working.organization.developers_clone_url, str(clone), at=tmp_path)
     template = clone / ".rebuilder" / "pipelines" / "rebuild.yml"
     template.write_text(template.read_text().replace("UsePythonVersion@0", "UsePythonVersion@9"))
     git("-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "--quiet", "-am", "Break it", at=clone)

@@ -150,7 +150,7 @@ def test_the_stand_lets_a_job_see_runs_and_do_nothing_else(pipeline: Pipeline) -
     organization = pipeline.organization
 
     answer = requests.post(
-        f"{organization.url}/{organization.names.project}/_apis/pipelines/{organization.names.pipeline}/runs",
+        f"{organization.url}/{organization.names.project}/_apis/pipelines/{organization.names.pipeline}/runs?api-version=7.1",
         headers={"Authorization": f"Bearer {pipeline.variables['SYSTEM_ACCESSTOKEN']}"}, json={}, timeout=30,
     )  # fmt: skip
 

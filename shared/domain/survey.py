@@ -144,6 +144,7 @@ class _Surveyor:
             name=file.name,
             version=version,
             version_path=version_path,
+            contradiction=file.contradiction,
             uses=tuple(gathering.uses),
             steps=tuple(self._reached(step) for step in gathering.steps.values()),
             dockerfile=gathering.dockerfile,

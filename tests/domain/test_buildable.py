@@ -16,6 +16,7 @@ BUILDABLE: dict[str, str | bytes] = {
     "e/requirements.txt": "our-pkg==1.0\n",
 }
 NO_NAME = "is not a name that Azure ML takes: letters, digits, - . and _ only"
+NO_BOTH = "`build` goes with neither `image` nor `conda_file`"
 CONDA = "dependencies: [python=3.10, {pip: [our-pkg==1.0]}]\n"
 
 
@@ -54,6 +55,18 @@ def held_or_not(files: dict[str, str | bytes]) -> str:
         (
             {**BUILDABLE, "e/env.yml": environment("AzureML-e")},
             "held(cannot be rebuilt: `name` begins with AzureML, which is kept for Microsoft's own)",
+        ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("e" * 256)},
+            "held(cannot be rebuilt: `name` has 256 characters; Azure ML takes 255 at most)",
+        ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("e") + "image: x\n"},
+            f"held(cannot be rebuilt: {NO_BOTH} (it has image))",
+        ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("e") + "image: x\nconda_file: c.yml\n", "e/c.yml": CONDA},
+            f"held(cannot be rebuilt: {NO_BOTH} (it has image and conda_file))",
         ),
     ],
 )  # fmt: skip

@@ -140,7 +140,8 @@ def test_all_missing_variables_are_named_at_once_one_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PIPELINE", "rebuild"), ("ORGANIZATION", "contoso"), ("PUBLIC_PACKAGE", "x"), ("RUN_ID", "A/b")]
+    ("name", "value"),
+    [("PIPELINE", "rebuild"), ("ORGANIZATION", "contoso"), ("PUBLIC_PACKAGE", "x"), ("RUN_ID", "A/b")],
 )
 def test_what_cannot_be_right_is_said(name: str, value: str) -> None:
     variables = {PREFIX + one: "1" for one in REQUIRED} | {f"{PREFIX}ORGANIZATION": "https://dev.azure.com/x"}
@@ -160,7 +161,7 @@ def test_all_live_tests_are_green_on_a_stand_and_on_another_one_beside_it(place:
 
 
 def _exchange(**more: Any) -> dict[str, Any]:
-    usual = {
+    usual: dict[str, Any] = {
         "test": "t", "request": "GET /x", "query": {}, "body": None, "status": 200, "kind": "application/json",
         "headers": [], "error": "", "answer": {},
     }  # fmt: skip

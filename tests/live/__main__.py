@@ -34,8 +34,7 @@ CREATES = (
     "branches {mark}/{run}/…, each with a history of its own",
     "packages {mark}-{run}-… on the feed: some sixty versions of a few hundred bytes",
     "environments {mark}-{run}-… in the workspace, of an image only, so that nothing is built",
-    "some thirty runs whose jobs are skipped, one with four short jobs on hosted agents, and one that waits for its "
-    "approval and is cancelled",
+    "some thirty runs whose jobs are skipped, one with four short jobs on hosted agents, and one that waits",
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -95,7 +94,7 @@ def _run(settings: LiveSettings, only: str, file: Path, earlier: Path | None, sc
     # Of the stand's tests those that ran here.
     rows = side_by_side(seen["exchanges"], [one for one in theirs["exchanges"] if one["test"] in seen["tests"]])
     redact = Redactor(settings.names())
-    content = {
+    content: dict[str, Any] = {
         "run": settings.run,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "interrupted": interrupted,

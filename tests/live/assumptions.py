@@ -108,9 +108,12 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         ),
     ),
     Assumption(
-        "an upload whose digest is wrong is refused",
-        "local/azure_devops/feed.py",
-        ("test_feed_facts::test_an_upload_whose_digest_is_wrong_is_refused",),
+        "an upload whose digest is wrong, or a wheel without METADATA, is refused",
+        "local/azure_devops/uploads.py",
+        (
+            "test_wrong_requests::test_a_wrong_request_is_refused_as_the_stand_refuses_it",
+            "test_feed_facts::test_a_wheel_without_metadata_is_refused",
+        ),
     ),
     Assumption(
         "project and feed may be named by their ids",
@@ -143,7 +146,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         ("test_pushes::test_a_push_to_a_protected_branch_is_refused_by_policy",),
     ),
     Assumption(
-        "an edit of a missing file, an `add` of one that is there, an unknown change type, broken base64, a path twice, "
+        "an edit of a missing file, an `add` of a present one, an unknown change type, broken base64, a path twice, "
         "an invalid ref name and an empty comment are 400",
         _REPOSITORY,
         (
@@ -179,9 +182,9 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         ),
     ),
     Assumption(
-        "a push of more than about 25 MB is refused",
-        _REPOSITORY,
-        reason="the product pushes kilobytes; the test would leave 25 MB in the repository if it were not so",
+        "what else is wrong with a request gives the status that the stand gives, a push of more than 25 MB included",
+        "local/azure_devops/api.py",
+        ("test_wrong_requests::test_a_wrong_request_is_refused_as_the_stand_refuses_it",),
     ),
     # Queueing
     Assumption(
@@ -194,7 +197,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         ),
     ),
     Assumption(
-        "queueing compiles the whole YAML with its templates: no jobs, a missing template or service connection are 400",
+        "queueing compiles the YAML with its templates: no jobs, a missing template or service connection are 400",
         _PIPELINES,
         (
             "test_queueing::test_a_pipeline_without_jobs_is_refused",
@@ -285,7 +288,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     Assumption(
         "`Checkpoint.Authorization` and `Checkpoint.ExclusiveLock` are shown likewise",
         _PIPELINES,
-        reason="needs a resource that the pipeline is not permitted, and one with an exclusive lock: a person sets them up",
+        reason="needs a resource that the pipeline is not permitted, and one with a lock: a person sets them up",
     ),
     Assumption(
         "`az` answers within the time limit that the steps give it; a federated token lasts ten minutes",
@@ -422,6 +425,7 @@ NOT_LIVE: dict[str, dict[str, str]] = {
         "test_a_version_from_elsewhere_is_known_to_lie_beside_own_ones": _OTHER_FEEDS,
         "test_pages_hold_every_change_once": "needs more than a thousand versions, whose numbers would stay for ever",
         "test_an_empty_feed_has_no_changes": _EMPTY,
+        "test_a_broken_wheel_has_no_metadata": "the real feed takes no broken wheel",
         "test_a_version_that_is_shown_late_is_still_in_the_change_log": _HIDES,
         "test_what_is_hidden_or_deleted_has_no_files_and_no_metadata": _HIDES,
         "test_what_is_hidden_or_deleted_is_not_published": _HIDES,
@@ -463,4 +467,5 @@ NOT_LIVE_MODULES: dict[str, str] = {
     "test_outbound": "counts the addresses that the stand has",
     "test_pipeline_yaml": "`test_the_products_own_pipeline_is_compiled` asks the service itself",
     "test_queue": "a storage account is none of what the variables name",
+    "test_wrong_requests": "test_wrong_requests of the live tests sends the same table",
 }

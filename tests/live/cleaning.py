@@ -61,7 +61,9 @@ def _runs(site: Site, branches: str) -> Iterator[str]:
 
 def _branches(site: Site, branches: str) -> Iterator[str]:
     environment = site.git_environment()
-    listed = git("ls-remote", "--heads", site.clone_url, f"refs/heads/{branches}*", at=Path.cwd(), environment=environment)
+    listed = git(
+        "ls-remote", "--heads", site.clone_url, f"refs/heads/{branches}*", at=Path.cwd(), environment=environment
+    )
     refs = [line.split("\t")[1] for line in listed.decode().splitlines()]
     for ref in refs:
         try:

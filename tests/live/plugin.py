@@ -35,8 +35,8 @@ class _Record:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
-            said = str(report.longrepr.reprcrash.message) if hasattr(report.longrepr, "reprcrash") else ""
-            shown = self._redactor.text(said.split("\n")[0])
+            crash = getattr(report.longrepr, "reprcrash", None)
+            shown = self._redactor.text(str(crash.message).split("\n")[0]) if crash else ""
             self._tests[report.nodeid] = {"outcome": report.outcome, **({"why": shown} if shown else {})}
         if report.when == "teardown":
             self._write()

@@ -19,7 +19,7 @@ _NAMED = {
 _API = frozenset({"_apis", "_git", "_packaging", "_build"})
 # What makes an object a person; its name is one's too.
 _PERSON_MARKS = frozenset({"email", "uniquename"})
-SECRET = "<secret>"  # noqa: S105
+SECRET = "<secret>"
 PERSON = "<person>"
 
 

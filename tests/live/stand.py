@@ -14,6 +14,7 @@ from pathlib import Path
 from local.agent.agent import Agent, Place
 from local.agent.machine import Machine
 from local.azure_devops.api import AUDIENCE, BUILD_SERVICE
+from local.azure_devops.events import BUILD_COMPLETED
 from local.azure_devops.pipelines import Definition
 from local.azure_devops.server import Organization
 from local.azure_ml.proxy import Proxy
@@ -54,6 +55,8 @@ class LiveStand:
         held = pipeline([skipped()], "ubuntu-22.04", parameters=())
         Clone(str(repository.path), folder / "clone", repository.branch).commit({_HELD_FILE: held.encode()})
         self.organization.pipelines.define(Definition(_HELD, "held", _HELD_FILE, repository, check="Approval"))
+        # One that is listed; there is nobody to call.
+        self.organization.hooks.subscribe(BUILD_COMPLETED, "https://app.invalid/api/hooks", password="secret")
         self.azure_ml = AzureML(port=ml_port, certificates=self._certificates, workspaces=(WORKSPACE,))
         self._proxy = Proxy(proxy_port, dict.fromkeys(HOSTS, ml_port))
         self._agent = self._make_agent(folder / "agent")

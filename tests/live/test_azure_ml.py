@@ -1,4 +1,5 @@
 """What `AzureML` promises, on the real workspace."""
+# ruff: noqa: F401 the tests that are imported are run here, with the fixtures of this module
 
 import pytest
 
@@ -8,8 +9,6 @@ from tests.contracts.test_azure_ml import (
 )
 from tests.live.site import Site
 from tests.live.worlds import LiveWorkspace
-
-__all__ = [name for name in globals() if name.startswith("test_")]
 
 
 @pytest.fixture

@@ -7,4 +7,4 @@ def test_subscriptions_can_be_listed(site: Site) -> None:
     found = site.azure_devops.hooks(site.organization).subscriptions()
     statuses = {"enabled", "onProbation", "disabledByUser", "disabledBySystem", "disabledByInactiveIdentity"}
     assert {one.status for one in found} <= statuses
-    assert all(one.id and one.event_type for one in found)
+    assert all(one.id and one.event for one in found)

@@ -1,4 +1,5 @@
 """What `Pipeline` promises, on the real pipeline and a file whose only job is skipped."""
+# ruff: noqa: F401 the tests that are imported are run here, with the fixtures of this module
 
 from pathlib import Path
 
@@ -22,8 +23,6 @@ from tests.contracts.test_pipeline import (
 from tests.live.pipelines import pipeline, skipped
 from tests.live.site import Site
 from tests.live.worlds import LivePipeline
-
-__all__ = [name for name in globals() if name.startswith("test_")]
 
 
 @pytest.fixture

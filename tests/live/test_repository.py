@@ -1,4 +1,5 @@
 """What `Repository` promises, on a branch of the real repository."""
+# ruff: noqa: F401 the tests that are imported are run here, with the fixtures of this module
 
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from tests.contracts.test_repository import (
 from tests.live.site import Site
 from tests.live.worlds import LiveRepository
 
-__all__ = [name for name in globals() if name.startswith("test_")]
 
 @pytest.fixture
 def world(site: Site, tmp_path: Path) -> LiveRepository:

@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from tests.live.redaction import Redactor
 
 # Headers whose presence the product, or a reader, may care for; their values are nobody's business.
-HEADERS = ("ActivityId", "Location", "Retry-After", "WWW-Authenticate", "X-VSS-E2EID")
+HEADERS = ("ActivityId", "Location", "Retry-After", "WWW-Authenticate", "X-TFS-ProcessId", "X-VSS-E2EID")
 _SIGN_IN_HOSTS = re.compile(r"^(login\.|169\.254\.)")
 _LARGEST = 1024 * 1024
 
@@ -63,7 +63,7 @@ class Recorder:
             recorder.note(request, answer)
             return answer
 
-        HTTPAdapter.send = noted  # type: ignore[method-assign]
+        HTTPAdapter.send = noted  # type: ignore[method-assign, assignment]
 
     def stop(self) -> None:
         """Note nothing more."""
@@ -93,7 +93,7 @@ class Recorder:
 
 
 def _sent(request: requests.PreparedRequest) -> Any:
-    body = request.body
+    body: Any = request.body
     if body is None:
         return None
     raw = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else None

@@ -4,15 +4,15 @@ A repository is a branch of its own; a feed is the part of the real one whose na
 """
 
 import hashlib
-import io
 import shutil
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import requests
+from urllib3 import encode_multipart_formdata
 
 from local.azure_devops.repository import git
 from local.environments import SAMPLE
@@ -125,10 +125,7 @@ class LiveFeed:
         return self._upload(name, version, f"{self._file_prefix(name)}-{version}.tar.gz", b"nobody unpacks this")
 
     def publish_broken(self, name: str, version: str) -> None:
-        content = io.BytesIO()
-        with zipfile.ZipFile(content, "w") as wheel:
-            wheel.writestr("nothing.py", "")
-        self._upload(name, version, f"{self._file_prefix(name)}-{version}-py3-none-any.whl", content.getvalue())
+        raise NotImplementedError("the real feed takes no broken wheel")
 
     def promote(self, name: str, version: str, view: str) -> None:
         body = {"views": {"op": "add", "path": "/views/-", "value": view}}
@@ -163,31 +160,45 @@ class LiveFeed:
         def shown() -> bool:
             mine = package_name(self.real_name(name))
             found = self._real.version(mine, version)
-            return bool(found and file in found.files and any(f.sha256 == digest for f in self._real.files(mine, version)))
+            return bool(
+                found and file in found.files and any(f.sha256 == digest for f in self._real.files(mine, version))
+            )
 
         wait_for(shown, f"{file} is shown on the feed")
         return digest
 
 
 def upload(
-    site: Site, name: str, version: str, file: str, raw: bytes, requires_python: str | None = None, **other: str
+    site: Site, name: str, version: str, file: str, raw: bytes, requires_python: str | None = None
 ) -> requests.Response:
     """Upload a file as twine does."""
-    fields = {
+    stated = {"requires_python": requires_python} if requires_python else {}
+    body, kind = upload_form(name, version, file, raw, stated)
+    headers = {"Content-Type": kind}
+    return requests.post(site.upload_url, data=body, headers=headers, auth=("live-tests", site.token()), timeout=60)
+
+
+def upload_form(
+    name: str, version: str, file: str, raw: bytes, changed: Mapping[str, str | None] = MappingProxyType({})
+) -> tuple[bytes, str]:
+    """The form that twine sends, with its content type; a changed field that is None is left out."""
+    is_wheel = not file.endswith(".tar.gz")
+    right = {
         ":action": "file_upload",
         "protocol_version": "1",
         "metadata_version": "2.1",
         "name": name,
         "version": version,
-        "filetype": "bdist_wheel" if file.endswith(".whl") else "sdist",
-        "pyversion": "py3" if file.endswith(".whl") else "source",
+        "filetype": "bdist_wheel" if is_wheel else "sdist",
+        "pyversion": "py3" if is_wheel else "source",
         "sha256_digest": hashlib.sha256(raw).hexdigest(),
-        **({"requires_python": requires_python} if requires_python else {}),
-        **other,
+        "md5_digest": hashlib.md5(raw, usedforsecurity=False).hexdigest(),
+        "blake2_256_digest": hashlib.blake2b(raw, digest_size=32).hexdigest(),
     }
-    return requests.post(
-        site.upload_url, data=fields, files={"content": (file, raw)}, auth=("live-tests", site.token()), timeout=60
-    )
+    fields: list[tuple[str, str | tuple[str, bytes]]] = [
+        (field, value) for field, value in {**right, **changed}.items() if value is not None
+    ]
+    return encode_multipart_formdata([*fields, ("content", (file, raw))])
 
 
 def delete_version(site: Site, name: str, version: str) -> None:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-# As the rebuild pipeline declares them.
-DECLARED: tuple[Mapping[str, object], ...] = (
-    {"name": "schema", "type": "string", "values": ["2"]},
-    *({"name": name, "type": "string"} for name in ("rebuild", "batch", "attempt", "commit", "environments")),
-    {"name": "feed", "type": "string", "default": "a/feed"},
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+# Those of the rebuild pipeline.
+DECLARED: tuple[Mapping[str, object], ...] = tuple(
+    yaml.safe_load((PROJECT / "azure-pipelines.yml").read_text())["parameters"]
 )
 
 

@@ -7,11 +7,10 @@ import pytest
 
 from shared.errors import PipelineRejected
 from tests.contracts.worlds import PARAMETERS
-from tests.live.pipelines import pipeline, skipped
+from tests.live.pipelines import PROJECT, pipeline, skipped
 from tests.live.site import Site
 from tests.live.worlds import LivePipeline, push_branch
 
-PROJECT = Path(__file__).resolve().parents[2]
 # Given to every pipeline, so that one which is queued although it should not be costs nothing.
 _GIVEN = {**PARAMETERS}
 

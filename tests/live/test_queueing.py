@@ -11,13 +11,11 @@ from tests.live.pipelines import PROJECT, pipeline, skipped
 from tests.live.site import Site
 from tests.live.worlds import LivePipeline, push_branch
 
-# Given to every pipeline, so that one which is queued although it should not be costs nothing.
-_GIVEN = {**PARAMETERS}
 
-
-def _queue(site: Site, folder: Path, jobs: Sequence[Mapping[str, object]]) -> None:
+def _queue(site: Site, folder: Path, jobs: Sequence[Mapping[str, object]], **given: str) -> None:
+    """All jobs are skipped, so that a run which is queued although it should not be costs nothing."""
     world = LivePipeline(site, folder / "pipeline", pipeline(jobs, site.settings.vm_image))
-    world.pipeline.queue(world.commit, _GIVEN)
+    world.pipeline.queue(world.commit, {**PARAMETERS, **given})
 
 
 @pytest.fixture
@@ -30,19 +28,22 @@ def one(site: Site, tmp_path: Path) -> LivePipeline:
 )
 def test_wrong_parameters_are_400_and_a_validation_error(site: Site, one: LivePipeline, wrong: dict[str, str]) -> None:
     itself = {"refName": one.target.ref, "version": one.commit}
-    body = {"resources": {"repositories": {"self": itself}}, "templateParameters": {**_GIVEN, **wrong}}
+    body = {"resources": {"repositories": {"self": itself}}, "templateParameters": {**PARAMETERS, **wrong}}
     answer = site.ask("POST", site.runs_api, body=body)
     assert (answer.status_code, answer.json()["typeKey"]) == (400, "PipelineValidationException")
 
 
 def test_a_parameter_that_is_a_list_is_400(site: Site, one: LivePipeline) -> None:
     itself = {"refName": one.target.ref, "version": one.commit}
-    body = {"resources": {"repositories": {"self": itself}}, "templateParameters": {**_GIVEN, "environments": ["a"]}}
+    body = {
+        "resources": {"repositories": {"self": itself}},
+        "templateParameters": {**PARAMETERS, "environments": ["a"]},
+    }
     assert site.ask("POST", site.runs_api, body=body).status_code == 400
 
 
 def test_a_runs_page_is_where_the_product_says(site: Site, one: LivePipeline) -> None:
-    run = one.pipeline.queue(one.commit, _GIVEN)
+    run = one.pipeline.queue(one.commit, PARAMETERS)
     build = site.ask("GET", f"{site.builds_api}/{run.id}").json()
     said, shown = str(run.url), str(build["_links"]["web"]["href"])
     assert said.rpartition("/")[2] == shown.rpartition("/")[2] == f"results?buildId={run.id}"
@@ -86,7 +87,7 @@ def test_expressions_that_the_template_uses_are_known(site: Site, tmp_path: Path
     """One job for each path: `each`, `split` and `replace`."""
     key = "${{ each path in split(parameters.environments, ',') }}"
     job = skipped("rebuild_${{ replace(replace(path, '/', '_s'), '.', '_d') }}", displayName="${{ path }}")
-    _queue(site, tmp_path, [{key: [job]}])
+    _queue(site, tmp_path, [{key: [job]}], environments="a/a.yml,b/b.yml")
 
 
 def test_the_products_own_pipeline_is_compiled(site: Site, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_the_products_own_pipeline_is_compiled(site: Site, tmp_path: Path) -> No
     body = {
         "previewRun": True,
         "resources": {"repositories": {"self": {"refName": f"refs/heads/{branch}"}}},
-        "templateParameters": {**_GIVEN, "feed": str(site.settings.feed)},
+        "templateParameters": {**PARAMETERS, "feed": str(site.settings.feed)},
     }
     answer = site.ask("POST", site.runs_api, body=body)
     assert answer.status_code == 200 or "service connection" in answer.text, answer.text

@@ -32,9 +32,9 @@ RIGHTS = (
 )
 CREATES = (
     "branches {mark}/{run}/…, each with a history of its own",
-    "packages {mark}-{run}-… on the feed: some sixty versions of a few hundred bytes",
+    "packages {mark}-{run}-… on the feed, some sixty versions of a few hundred bytes",
     "environments {mark}-{run}-… in the workspace, of an image only, so that nothing is built",
-    "some thirty runs whose jobs are skipped, one with four short jobs on hosted agents, and one that waits",
+    "some fifteen runs whose jobs are skipped, one with four short jobs on hosted agents, and one that waits",
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -192,7 +192,8 @@ def _complain(found: Iterable[str]) -> None:
 
 def _main() -> int:
     """Run the command line. Being ended is like being interrupted: both clean up."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for one in (signal.SIGINT, signal.SIGTERM):  # a shell may have told us to ignore the former
+        signal.signal(one, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="azure-devops-sdk-") as cache:
         # The SDK reads this when it is imported, and keeps answers there for 12 hours.
         os.environ["AZURE_DEVOPS_CACHE_DIR"] = cache

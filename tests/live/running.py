@@ -20,6 +20,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 _LEADING = (PREFIX, "AZURE_", "IDENTITY_", "MSI_", "HTTPS_PROXY", "https_proxy", "REQUESTS_CA_BUNDLE")
 # One test, in seconds; those that wait for an agent say more.
 _TEST_SECONDS = 600
+# For pytest to end in order when it is interrupted: one request may still be on its way.
+_PATIENCE = 90
 # A stand has no agent to wait for.
 _STAND_SECONDS = 1200
 
@@ -34,13 +36,17 @@ class LiveRun:
         self._environment = _environment(os.environ, run, folder)
 
     def run(self) -> int:
-        """Run them all; returns pytest's status. An interruption reaches pytest, which ends in order, and goes on."""
-        process = subprocess.Popen(_command(self._only), env=self._environment, cwd=PROJECT)
+        """Run them all; returns pytest's status. An interruption is passed on, once, and raised when pytest has ended."""
+        process = subprocess.Popen(_command(self._only), env=self._environment, cwd=PROJECT, start_new_session=True)
         try:
             return process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
-            process.wait()
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             raise
 
     def seen(self) -> dict[str, Any]:

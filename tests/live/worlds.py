@@ -37,7 +37,8 @@ _AUTHOR = {
 
 def push_branch(site: Site, files: dict[str, bytes], folder: Path) -> str:
     """Push a branch with a history of its own, one commit that holds these files; returns its name."""
-    branch = f"{MARK}/{site.settings.run}/{site.new_name()}"
+    # Without its last letter it is the name of no other branch.
+    branch = f"{MARK}/{site.settings.run}/{site.new_name()}-b"
     folder.mkdir(parents=True)
     for path, raw in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

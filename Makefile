@@ -17,7 +17,8 @@ test: setup ## all tests, three files at a time: those of the stand wait a good 
 
 test-long: setup ## decisions, readers and promises with many more drawn examples, storms of a thousand
 	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 14400 \
-		tests/reliability tests/domain tests/commandline tests/stand/test_reliability.py $(ARGS)
+		tests/reliability tests/domain tests/commandline tests/stand/test_reliability.py \
+		tests/test_live.py $(ARGS)
 
 test-live: setup ## the contract suite on real services, which it asks for: docs/live-tests.md
 	@$(PYTHON) -W ignore::SyntaxWarning -m tests.live $(ARGS)

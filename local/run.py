@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.environments import ASSUMED_PYTHON, PROJECT, SAMPLE
-from local.processes import StandError, check_free
+from local.processes import StandError, hold_port
 from local.pythons import require_python
 from local.stand import Stand, StandSettings
 from local.story import Story
@@ -120,9 +120,9 @@ def run(wish: Wish) -> int:
 
 def _port(wish: Wish, console: Console) -> int:
     if wish.port is not None:
-        return check_free(wish.port, "the Function app")
+        return hold_port(wish.port, "the Function app")
     try:
-        return check_free(DEFAULT_PORT, "the Function app")
+        return hold_port(DEFAULT_PORT, "the Function app")
     except StandError:
         console.print(f"port {DEFAULT_PORT} is in use; the Function app takes another one")
         return 0

@@ -1,5 +1,6 @@
 """What the service answers with: JSON in its envelopes, other content, and errors in its form."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,21 @@ class NotInTheStand(ServiceError):
 
     def __init__(self, what: str) -> None:
         super().__init__(400, "NotInTheStand", f"The stand does not know {what}.")
+
+
+def check_members(what: str, value: Mapping[str, Any], *known: str) -> None:
+    """Refuse members of a body that the stand does not look at.
+
+    Args:
+        what: has the members, for a person.
+        value: of the body, or a part of it.
+        known: the members that the stand looks at.
+
+    Raises:
+        NotInTheStand: 400, with the member's name.
+    """
+    for name in value.keys() - set(known):
+        raise NotInTheStand(f"`{name}` of {what}")
 
 
 def collection(values: list[Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from local.azure_devops import events, locations
-from local.azure_devops.answers import NotInTheStand, ServiceError, collection
+from local.azure_devops.answers import NotInTheStand, ServiceError, check_members, collection
 from local.azure_devops.api import Api, Call
 from local.azure_devops.events import BUILD_COMPLETED, KINDS, PACKAGE_CHANGED, RUN_STATE_CHANGED, Event
 from local.azure_devops.names import Names
@@ -225,6 +225,8 @@ class Hooks:
 
     def _create(self, call: Call) -> Any:
         wish = call.json()
+        check_members("a subscription", wish, "publisherId", "eventType", "resourceVersion", "consumerId",
+                      "consumerActionId", "publisherInputs", "consumerInputs")  # fmt: skip
         made = Subscription(
             str(uuid.uuid4()),
             str(wish["eventType"]),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.azure_devops.answers import NotInTheStand, ServiceError
+from local.azure_devops.answers import NotInTheStand, ServiceError, check_members
 
 # The limit of a request's body (ASP.NET's maximum request length); "about 25 MB" is what is known of it.
 LARGEST = 25 * 1024 * 1024
@@ -66,6 +66,9 @@ def read_push(size: int, wish: Mapping[str, Any]) -> Push:
     if len(updates) != 1 or len(commits) != 1:
         raise NotInTheStand(f"a push of {len(commits)} commits and {len(updates)} refs")
     update, commit = updates[0], commits[0]
+    check_members("a push", wish, "refUpdates", "commits")
+    check_members("a ref's update", update, "name", "oldObjectId")
+    check_members("a commit", commit, "comment", "changes")
     ref = str(update["name"])
     if not _is_ref(ref):
         raise _bad(f"The ref name '{ref}' is not valid.", "InvalidGitRefNameException")
@@ -88,6 +91,8 @@ def _is_ref(name: str) -> bool:
 
 
 def _change(change: Mapping[str, Any]) -> Change:
+    check_members("a change", change, "changeType", "item", "newContent")
+    check_members("the item of a change", change["item"], "path")
     stated = str(change["changeType"])
     kind = next((one for one in _KINDS if one.casefold() == stated.casefold()), None)
     if kind is None:
@@ -101,6 +106,7 @@ def _change(change: Mapping[str, Any]) -> Change:
 
 
 def _content(path: str, stated: Mapping[str, Any]) -> bytes:
+    check_members("a new content", stated, "content", "contentType")
     text, form = str(stated["content"]), str(stated.get("contentType", "rawText"))
     match form.casefold():
         case "rawtext":

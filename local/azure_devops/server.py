@@ -31,7 +31,7 @@ from local.azure_devops.repository import GitRepository
 from local.environments import PIPELINE_FOLDER
 from local.faults import Fault, Faults
 from local.identity import IdentityEndpoint
-from local.processes import hold_ports
+from local.processes import StandError, hold_ports
 from local.upstream import Upstream
 
 __all__ = ["Names", "Organization"]
@@ -127,7 +127,7 @@ class Organization:
         """Serve in a thread of this process.
 
         Raises:
-            OSError: somebody has one of the ports.
+            StandError: somebody has one of the ports.
         """
         sockets = [_listening(port) for port in (*self._hosts, self._storage_port)]
         config = uvicorn.Config(self.application(), log_level="critical", access_log=False)
@@ -220,5 +220,10 @@ _PROCESS = str(uuid.uuid4())
 def _listening(port: int) -> socket.socket:
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind(("127.0.0.1", port))
+    try:
+        made.bind(("127.0.0.1", port))
+        made.listen()
+    except OSError:
+        made.close()
+        raise StandError(f"port {port} for the Azure DevOps stand-in is in use") from None
     return made

@@ -36,7 +36,7 @@ class LiveRun:
         self._environment = _environment(os.environ, run, folder)
 
     def run(self) -> int:
-        """Run them all; returns pytest's status. An interruption is passed on once, and raised when pytest has ended."""
+        """Run them all; returns pytest's status. An interruption is passed on once, and raised when pytest ended."""
         process = subprocess.Popen(_command(self._only), env=self._environment, cwd=PROJECT, start_new_session=True)
         try:
             return process.wait()

@@ -461,6 +461,7 @@ NOT_LIVE_MODULES: dict[str, str] = {
     "test_fakes": "about the fakes",
     "test_faults": _FAULTS,
     "test_feed_wheels": "spoils what lies behind the stand's feed",
+    "test_hosts": "about the stand's ports; every live test goes to the hosts that the service names",
     "test_ledger_store": "a storage account is none of what the variables name",
     "test_official_descriptions": "holds the stand against Microsoft's descriptions",
     "test_official_examples": "holds the stand against Microsoft's examples",

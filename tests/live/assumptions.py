@@ -456,17 +456,8 @@ NOT_LIVE: dict[str, dict[str, str]] = {
     },
 }
 
-# Modules of contract tests that are not asked of the live services at all.
+# Contracts that are not asked of the live services at all; what else is in tests/contracts is about the stand.
 NOT_LIVE_MODULES: dict[str, str] = {
-    "test_fakes": "about the fakes",
-    "test_faults": _FAULTS,
-    "test_feed_wheels": "spoils what lies behind the stand's feed",
-    "test_hosts": "about the stand's ports; every live test goes to the hosts that the service names",
     "test_ledger_store": "a storage account is none of what the variables name",
-    "test_official_descriptions": "holds the stand against Microsoft's descriptions",
-    "test_official_examples": "holds the stand against Microsoft's examples",
-    "test_outbound": "counts the addresses that the stand has",
-    "test_pipeline_yaml": "`test_the_products_own_pipeline_is_compiled` asks the service itself",
     "test_queue": "a storage account is none of what the variables name",
-    "test_wrong_requests": "test_wrong_requests of the live tests sends the same table",
 }

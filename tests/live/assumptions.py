@@ -411,6 +411,8 @@ _HOLDS = "nobody decides how a real run ends; test_runs looks at one that did"
 _LOSES = "the real service loses no answer on purpose"
 _FAULTS = "the real service has no fault switches"
 _CALLS = "drives a step, whose calls to Azure ML are those of test_workspace"
+_OWN = "test_queueing asks it with YAML of its own, and once with the product's"
+_RIGHT = "needs a second identity that lacks the right"
 _BUILD = "registers a build context, which Azure ML would build"
 NOT_LIVE: dict[str, dict[str, str]] = {
     "test_repository": {
@@ -444,6 +446,10 @@ NOT_LIVE: dict[str, dict[str, str]] = {
         "test_what_became_of_each_job_is_told_with_its_first_error": _HOLDS,
         "test_a_broken_pipeline_tells_why": _HOLDS,
         "test_a_run_is_given_template_parameters_and_nothing_else": "looks at what the stand noted",
+        "test_a_preview_shows_the_whole_pipeline_and_queues_nothing": _OWN,
+        "test_a_run_may_have_long_paths_and_paths_that_differ_in_capitals_only": _OWN,
+        "test_what_the_yaml_makes_of_a_run_is_refused_before_it_is_queued_and_the_reason_is_one_line": _OWN,
+        "test_who_may_not_queue_is_told_which_permission_is_missing_and_where_it_is_granted": _RIGHT,
     },
     "test_azure_ml": {
         "test_the_version_with_the_tag_is_found_with_its_tags_and_context": _BUILD,

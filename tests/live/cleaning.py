@@ -92,7 +92,7 @@ def _environments(site: Site, prefix: str) -> Iterator[str]:
         answer.raise_for_status()
         page = answer.json()
         for environment in page["value"]:
-            if str(environment["name"]).startswith(prefix):
+            if prefix in str(environment["name"]):
                 yield from _archive(site, str(environment["name"]))
         following = page.get("nextLink")
         if not following:

@@ -178,30 +178,32 @@ class Site:
     # Azure ML
 
     @property
-    def workspace_api(self) -> str:
-        """The workspace's resource id."""
+    def workspace_url(self) -> str:
+        """Address of the workspace at Azure Resource Manager."""
         workspace = self.settings.workspace
         return (
-            f"/subscriptions/{workspace.subscription}/resourceGroups/{workspace.resource_group}"
+            f"{_ARM}/subscriptions/{workspace.subscription}/resourceGroups/{workspace.resource_group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{workspace.name}"
         )
 
+    def arm_token(self) -> str:
+        """Our token for Azure."""
+        return self._credential.get_token(f"{_ARM}/.default").token
+
     def ask_arm(self, method: str, below: str, body: Any = None, *, version: str = ARM_VERSION) -> requests.Response:
         """Send a request to Azure Resource Manager about the workspace."""
-        token = self._credential.get_token(f"{_ARM}/.default").token
         return requests.request(
             method,
-            f"{_ARM}{self.workspace_api}{below}",
+            f"{self.workspace_url}{below}",
             params={"api-version": version},
             json=body,
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {self.arm_token()}"},
             timeout=_SECONDS,
         )
 
     def follow_arm(self, link: str) -> requests.Response:
         """The next page of a list."""
-        token = self._credential.get_token(f"{_ARM}/.default").token
-        return requests.get(link, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS)
+        return requests.get(link, headers={"Authorization": f"Bearer {self.arm_token()}"}, timeout=_SECONDS)
 
     def put_environment(self, name: str, version: str, **properties: Any) -> requests.Response:
         """Register an environment, or change it."""

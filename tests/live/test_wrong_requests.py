@@ -16,8 +16,8 @@ from tests.live.worlds import LiveFeed, LiveRepository, upload_form
 
 # What would stay, and could not be found again, if the service took it.
 _HOOKS = re.compile(r"/_apis/hooks/")
-_ASKED = (At.DEVOPS, At.FEEDS, At.PACKAGES)
-ROWS = [row for row in ALL if row.at in _ASKED and row.known is not Known.STAND and not _HOOKS.search(row.path)]
+_ARM = "management.azure.com"
+ROWS = [row for row in ALL if row.known is not Known.STAND and not _HOOKS.search(row.path)]
 PACKAGE = "our-package"
 
 
@@ -33,9 +33,15 @@ class Sender:
 
     def send(self, row: WrongRequest) -> requests.Response:
         site = self._site
-        base = {At.DEVOPS: site.organization, At.FEEDS: site.feeds_url, At.PACKAGES: site.packages_url}[row.at]
+        base = {
+            str(At.DEVOPS): site.organization,
+            str(At.FEEDS): site.feeds_url,
+            str(At.PACKAGES): site.packages_url,
+            _ARM: site.workspace_url,
+        }[row.at]
         made = row.body() if callable(row.body) else row.body
-        headers = {"Authorization": f"Bearer {site.token()}", "Accept": "application/json"}
+        token = site.arm_token() if row.at == _ARM else site.token()
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         headers["X-TFS-FedAuthRedirect"] = "Suppress"
         body: bytes | None = made if isinstance(made, bytes) else None
         if isinstance(made, Upload):
@@ -62,6 +68,8 @@ class Sender:
                 "pipeline": str(target.pipeline), "tip": self._repository.repository.tip() if "{tip}" in value else "",
             }  # fmt: skip
             named = re.sub(r"\{(\w+)\}", lambda found: filled.get(found[1], found[0]), value)
+            # An environment that should be refused can be found again, in case it is not.
+            named = re.sub(r"^(/environments/[^/?]+)", rf"\1-{self._site.settings.prefix}", named)
             # A push that should be refused goes to a branch of our own, in case it is not.
             named = f"refs/heads/{branch}" if named == "refs/heads/main" else named
             return re.sub(rf"\b{PACKAGE}\b", self._feed.real_name(PACKAGE), named)

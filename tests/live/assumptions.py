@@ -457,7 +457,10 @@ NOT_LIVE: dict[str, dict[str, str]] = {
         "test_a_list_of_versions_without_end_ends": _FAULTS,
         "test_a_registration_looks_first_what_is_there": _CALLS,
         "test_an_older_run_registers_nothing_over_a_later_one": _CALLS,
+        "test_a_registration_without_a_sign_in_says_so": _CALLS,
         "test_a_registration_without_a_valid_token_fails_and_says_so": _CALLS,
+        "test_an_azure_cli_that_takes_half_a_minute_is_waited_for": _CALLS,
+        "test_no_identity_but_the_service_connections_is_used": _CALLS,
         "test_a_workspace_that_is_not_there_is_not_there": "names a subscription that the stand has",
     },
 }

@@ -73,7 +73,8 @@ class Location:
 
     def is_at(self, host: Host) -> bool:
         """Tell whether a host has it: the list of areas is at all of them."""
-        return self.area == "Location" or host == (Host.FEEDS if self.area == "packaging" else Host.DEVOPS)
+        mine = next((area.host for area in AREAS if area.name == self.area), Host.DEVOPS)
+        return self.area == "Location" or host == mine
 
     def described(self) -> dict[str, Any]:
         """The location in the service's words."""
@@ -142,11 +143,14 @@ PACKAGE_CHANGES = Location(
 FEED_CHANGES = Location(
     "29ba2dad-389a-4661-b5d3-de76397ca05b", "packaging", "feedchanges", "{project}/_apis/{area}/{resource}/{feedId}"
 )
+PYPI_VERSION = Location("d146ac7e-9e3f-4448-b956-f9bb3bdf9b2e", "pypi", "versions",
+                        "{project}/_apis/packaging/feeds/{feedId}/{area}/packages/{packageName}/{resource}/"
+                        "{packageVersion}")  # fmt: skip
 SUBSCRIPTIONS = Location(
     "fc50d02a-849f-41fb-8af1-0a5216103269", "hooks", "subscriptions", "_apis/{area}/{resource}/{subscriptionId}"
 )
 
 ALL = (
     RESOURCE_AREAS, REFS, ITEMS, BLOBS, PUSHES, COMMITS, RUNS, BUILDS, TIMELINE, LOGS, ARTIFACTS, FEEDS, PACKAGES,
-    VERSIONS, PACKAGE_CHANGES, FEED_CHANGES, SUBSCRIPTIONS,
+    VERSIONS, PACKAGE_CHANGES, FEED_CHANGES, PYPI_VERSION, SUBSCRIPTIONS,
 )  # fmt: skip

@@ -17,13 +17,14 @@ from local.azure_devops.repository import GitError, GitRepository, git
 
 @dataclass
 class Definition:
-    """A pipeline."""
+    """A pipeline; each of its runs waits for a check, if it has one."""
 
     id: int
     name: str
     yaml_path: str
     repository: GitRepository
     enabled: bool = True
+    check: str | None = None
 
 
 @dataclass
@@ -184,7 +185,7 @@ class Pipelines:
         """Queue a run of what was compiled."""
         with self._lock:
             build = Build(len(self._builds) + 1, definition, branch, commit, parameters, stages, datetime.now(UTC))
-            build.checks += _checks(self._check)
+            build.checks += _checks(definition.check or self._check)
             self._builds[build.id] = build
         if not build.checks:
             self._hand_over(build)

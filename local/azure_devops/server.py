@@ -26,6 +26,7 @@ from local.azure_devops.index import PackageIndex
 from local.azure_devops.locations import Host
 from local.azure_devops.names import Names, is_called
 from local.azure_devops.pipelines import Definition, Pipelines
+from local.azure_devops.pypi_api import PyPiApi
 from local.azure_devops.repository import GitRepository
 from local.environments import PIPELINE_FOLDER
 from local.faults import Fault, Faults
@@ -81,7 +82,8 @@ class Organization:
                 names.pipeline, "rebuild-environments", f"{PIPELINE_FOLDER}/azure-pipelines.yml", self.repository
             )
         )
-        for part in (self.repository, FeedApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines)):
+        parts = (FeedApi(self.feed), PyPiApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines))
+        for part in (self.repository, *parts):
             part.serve(self.api)
         self.feed.published.append(self._tell_of_package)
         self._server: uvicorn.Server | None = None

@@ -2,7 +2,6 @@
 
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from pathlib import PurePosixPath
 
 _ANY_FOLDERS = "**"
 
@@ -35,4 +34,6 @@ def _opened(parts: tuple[str, ...], reached: set[int]) -> set[int]:
 
 @lru_cache(maxsize=1024)
 def _parts(glob: str) -> tuple[str, ...]:
-    return PurePosixPath(glob).parts
+    parts = (part for part in glob.split("/") if part not in ("", "."))
+    # Paths begin at the repository's root without a slash, so a glob that begins with one matches none.
+    return ("/", *parts) if glob.startswith("/") else tuple(parts)

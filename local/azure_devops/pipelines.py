@@ -10,7 +10,8 @@ from local.agent.expressions import Unknown
 from local.agent.pipeline import StagePlan
 from local.agent.record import Record, Timeline
 from local.azure_devops import locations
-from local.azure_devops.api import Api, Call, ServiceError, collection
+from local.azure_devops.answers import ServiceError, check_members, collection
+from local.azure_devops.api import Api, Call
 from local.azure_devops.compilation import Compiled, compiled
 from local.azure_devops.repository import GitError, GitRepository, git
 
@@ -127,6 +128,7 @@ class Pipelines:
         definition = self._definition(call.parameters["pipelineId"])
         self._require(QUEUE_BUILDS, definition)
         wish = call.json() or {}
+        check_members("a run", wish, "resources", "templateParameters", "previewRun")
         itself = ((wish.get("resources") or {}).get("repositories") or {}).get("self") or {}
         branch = str(itself.get("refName") or f"refs/heads/{definition.repository.branch}")
         if definition.repository.tip(branch) is None:

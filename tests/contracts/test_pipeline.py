@@ -196,7 +196,7 @@ def test_a_preview_shows_the_whole_pipeline_and_queues_nothing(
 ) -> None:
     wish = {"previewRun": True, "templateParameters": PARAMETERS}
     answer = requests.post(
-        f"{organization.url}/ml/_apis/pipelines/7/runs", json=wish, timeout=30,
+        f"{organization.url}/ml/_apis/pipelines/7/runs?api-version=7.1", json=wish, timeout=30,
         headers={"Authorization": f"Bearer {make_token(AUDIENCE)}"},
     )  # fmt: skip
 

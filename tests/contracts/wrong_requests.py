@@ -86,6 +86,7 @@ _HOOKS = "/_apis/hooks/subscriptions"
 _KNOWN = "widely reported"
 _PYTHON_API_448 = "microsoft/azure-devops-python-api#448"
 _VERSIONS = "learn.microsoft.com/azure/devops/integrate/concepts/rest-api-versioning"
+_COMPILED = 'the whole YAML is compiled before the answer (REST, "Runs - Run Pipeline")'
 _SILENCE = "a parameter that is passed over in silence would give another answer than the service"
 
 _NO_TOKEN = {"Authorization": ""}
@@ -116,6 +117,15 @@ def push(**change: Any) -> dict[str, Any]:
 
 def _file(path: str) -> dict[str, Any]:
     return {"changeType": "add", "item": {"path": path}, "newContent": {"content": "x", "contentType": "rawtext"}}
+
+
+def run(**change: str | None) -> dict[str, Any]:
+    """A run of the rebuild pipeline, right but for the parameters that are changed; None leaves one out."""
+    given = {
+        "schema": "3", "rebuild": "a1", "batch": "1", "attempt": "1", "commit": "{tip}", "environments": "1:a.yml",
+        **change,
+    }  # fmt: skip
+    return {"templateParameters": {name: value for name, value in given.items() if value is not None}}
 
 
 def subscription(**change: Any) -> dict[str, Any]:
@@ -278,6 +288,14 @@ AZURE_DEVOPS: tuple[WrongRequest, ...] = (
     # Runs
     WrongRequest("a run of no pipeline", At.DEVOPS, "POST", "/{project}/_apis/pipelines/404/runs?api-version=7.1", 404,
                  "404", Known.REPORTED, _KNOWN, {}),
+    WrongRequest("a run with an unknown parameter", At.DEVOPS, "POST", f"{_RUNS}?api-version=7.1", 400,
+                 "Unexpected parameter 'nonsense'", Known.DOCUMENTED, _COMPILED, run(nonsense="1")),
+    WrongRequest("a run without a parameter", At.DEVOPS, "POST", f"{_RUNS}?api-version=7.1", 400,
+                 "'rebuild' parameter must be provided", Known.DOCUMENTED, _COMPILED, run(rebuild=None)),
+    WrongRequest("a run with a value that is not allowed", At.DEVOPS, "POST", f"{_RUNS}?api-version=7.1", 400,
+                 "'schema' parameter value '0' is not a valid value", Known.DOCUMENTED, _COMPILED, run(schema="0")),
+    WrongRequest("a run with variables", At.DEVOPS, "POST", f"{_RUNS}?api-version=7.1", 400, "`variables` of a run",
+                 Known.STAND, "the service gives them to its jobs", {**run(), "variables": {"a": {"value": "b"}}}),
     WrongRequest("a run by its own number", At.DEVOPS, "POST", f"{_RUNS}/12?api-version=7.1", 400, "`runId`",
                  Known.STAND, "the service has no such request", {}),
 

@@ -3,7 +3,7 @@ PYTHON3 ?= python3
 PYTHON := .venv/bin/python
 ARGS ?=
 
-.PHONY: setup run test test-long bench check lock clean
+.PHONY: setup run test test-long test-live bench check lock clean
 
 setup: ## install what the stand and the tests need, and nothing else
 	@$(PYTHON3) local/bootstrap.py
@@ -17,7 +17,11 @@ test: setup ## all tests, three files at a time: those of the stand wait a good 
 
 test-long: setup ## decisions, readers and promises with many more drawn examples, storms of a thousand
 	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 14400 \
-		tests/reliability tests/domain tests/commandline tests/stand/test_reliability.py $(ARGS)
+		tests/reliability tests/domain tests/commandline tests/stand/test_reliability.py \
+		tests/test_live.py $(ARGS)
+
+test-live: setup ## the contract suite on real services, which it asks for: docs/live-tests.md
+	@$(PYTHON) -W ignore::SyntaxWarning -m tests.live $(ARGS)
 
 bench: setup ## how the cost of an edit grows with the file
 	@PYTHONPATH=. $(PYTHON) benchmarks/reading.py
@@ -31,8 +35,11 @@ check: setup ## style, types and the import rule
 lock: ## lock the packages of pyproject.toml again
 	uv pip compile -q pyproject.toml --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --no-annotate -o requirements.txt
-	uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.13 --generate-hashes \
+	uv pip compile -q pyproject.toml --extra steps --universal --python-version 3.13 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --no-annotate -c requirements.txt \
+		-o pipelines/requirements.txt
+	uv pip compile -q pyproject.toml --extra dev --extra steps --universal --python-version 3.13 \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" --no-annotate -c requirements.txt \
 		-o requirements-dev.txt
 
 clean: ## remove everything that was installed or made

@@ -34,11 +34,19 @@ def run(
     ] = f"{SAMPLE_NAME}==1.1",
     port: Annotated[int | None, typer.Option(help="Port of the Function app.")] = None,
     folder: Annotated[Path, typer.Option(help="For all that is written: a new one, or an earlier run's.")] = FOLDER,
+    lend: Annotated[bool, typer.Option("--lend", help="Spare each job the install of the steps' packages.")] = False,
 ) -> None:
     """Start everything, release a package, and show what happens."""
     name, version = parse_release(release)
     wish = Wish(
-        once=once, report=report, repository=repository, name=name, version=version, port=port, folder=folder.resolve()
+        once=once,
+        report=report,
+        repository=repository,
+        name=name,
+        version=version,
+        port=port,
+        folder=folder.resolve(),
+        lend=lend,
     )
     raise typer.Exit(perform(wish))
 

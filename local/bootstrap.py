@@ -1,7 +1,8 @@
 """Sets the project up: `python3 local/bootstrap.py`, on a machine with git, Python 3.11+ and Node 20+.
 
-Finds or gets uv, finds or lets uv get the Pythons, makes `.venv` with the locked packages and installs Azurite. It only
-installs; what is there already is left alone. Standard library only: it runs before anything is installed.
+Finds or gets uv, finds or lets uv get the Pythons, makes `.venv` with the locked packages, fetches the wheels of the
+pipeline's steps and installs Azurite. It only installs; what is there already is left alone. Standard library
+only: it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ VENV = PROJECT / ".venv"
 TOOLS = PROJECT / ".tools"
 UV_VERSION = "0.13.9"
 OLDEST_NODE = 20
+# The wheels of the rebuild pipeline's steps, for the tests that install them from a feed.
+STEPS_WHEELS = TOOLS / "wheels"
 
 
 class Problem(Exception):
@@ -31,6 +34,7 @@ def main() -> int:
         uv = find_uv()
         python = find_python(uv, wanted_python())
         install_packages(uv, python)
+        fetch_steps_wheels()
         install_node_modules()
     except Problem as problem:
         sys.stderr.write(f"error: {problem}\n")
@@ -109,6 +113,23 @@ def install_packages(uv: str, python: str) -> None:
     run(
         uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(VENV / "bin" / "python"), str(lock),
         what="installing the locked packages",
+    )  # fmt: skip
+    stamp.write_text(state)
+
+
+def fetch_steps_wheels() -> None:
+    """Make `.tools/wheels` hold exactly what pipelines/requirements.txt locks, for this machine."""
+    lock = PROJECT / "pipelines" / "requirements.txt"
+    stamp = STEPS_WHEELS / ".fetched"
+    state = digest(lock, wanted_python())
+    if stamp.is_file() and stamp.read_text() == state:
+        return
+    say("fetching the wheels of the pipeline's steps into .tools")
+    shutil.rmtree(STEPS_WHEELS, ignore_errors=True)
+    run(
+        str(VENV / "bin" / "python"), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock), "--dest", str(STEPS_WHEELS),
+        what="fetching the wheels of the pipeline's steps",
     )  # fmt: skip
     stamp.write_text(state)
 

@@ -29,7 +29,7 @@ packages:
 ASSUMED_PYTHON = "3.10"
 # Where the stand's copy of a repository holds the pipeline and this project's code, out of the way of everything else.
 PIPELINE_FOLDER = ".rebuilder"
-_PIPELINE_PARTS = ("azure-pipelines.yml", "pipelines", "shared", "requirements.txt")
+_PIPELINE_PARTS = ("azure-pipelines.yml", "pipelines", "shared")
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "Stand", "GIT_AUTHOR_EMAIL": "stand@stand.invalid",
     "GIT_COMMITTER_NAME": "Stand", "GIT_COMMITTER_EMAIL": "stand@stand.invalid",

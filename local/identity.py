@@ -28,12 +28,14 @@ class IdentityEndpoint:
         header: the value of `IDENTITY_HEADER`.
         lifetime: of tokens, in seconds; azure-identity renews early, so short ones are asked for often.
         broken: fault switch: answer 500.
+        client_id: of the app's only identity, a user-assigned one; None for a system-assigned one.
         issued: how many tokens were handed out.
     """
 
     header: str = field(default_factory=lambda: secrets.token_hex(16))
     lifetime: int = 24 * 3600
     broken: bool = False
+    client_id: str | None = None
     issued: int = 0
 
     def route(self) -> Route:
@@ -46,6 +48,8 @@ class IdentityEndpoint:
             return JSONResponse({"error": "unauthorized"}, status_code=401)
         if self.broken:
             return JSONResponse({"error": "unavailable"}, status_code=500)
+        if request.query_params.get("client_id") != self.client_id:
+            return JSONResponse({"statusCode": 400, "message": "Unable to load the proper Managed Identity."}, 400)
         resource = request.query_params.get("resource", "")
         self.issued += 1
         return JSONResponse(

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -14,37 +15,47 @@ class StandError(Exception):
 
 
 # Bound and never listening: so the system gives their ports to nobody else, neither between the choice and the server's
-# start, nor while a server is being restarted. Who names such a port and sets SO_REUSEADDR, as servers do, can have it.
+# start, nor while a server is being restarted. Who names such a port and sets SO_REUSEADDR, as servers do, can have it:
+# so that another stand cannot, each has a second socket, of UDP, which the system gives to one process alone.
 _held: list[socket.socket] = []
 
 
 def hold_ports(count: int) -> list[int]:
     """Ports of the loopback address for servers to be started: nobody gets them by chance while this process lives."""
-    chosen = []
-    for _ in range(count):
-        one = socket.socket()
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.bind(("127.0.0.1", 0))
-        _held.append(one)
-        chosen.append(int(one.getsockname()[1]))
+    chosen: list[int] = []
+    while len(chosen) < count:
+        with suppress(OSError):  # somebody uses its number with UDP
+            chosen.append(_hold(0))
     return chosen
 
 
-def check_free(port: int, what: str) -> int:
-    """Return a port if nobody uses it.
+def hold_port(port: int, what: str) -> int:
+    """Return a port that was asked for, held like the others.
 
     Raises:
-        StandError: somebody does.
+        StandError: somebody uses it, or another stand holds it.
     """
     if not 0 < port < 65536:
         raise StandError(f"port {port} for {what} is none: choose one from 1 to 65535 with --port")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise StandError(f"port {port} for {what} is in use; choose another one with --port") from None
-    return port
+    try:
+        return _hold(port)
+    except OSError:
+        raise StandError(f"port {port} for {what} is in use; choose another one with --port") from None
+
+
+def _hold(port: int) -> int:
+    server, claim = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", port))
+        number = int(server.getsockname()[1])
+        claim.bind(("127.0.0.1", number))
+    except OSError:
+        server.close()
+        claim.close()
+        raise
+    _held.extend((server, claim))
+    return number
 
 
 class Process:

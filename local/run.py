@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.environments import ASSUMED_PYTHON, PROJECT, SAMPLE
-from local.processes import StandError, check_free
+from local.processes import StandError, hold_port
 from local.pythons import require_python
 from local.stand import Stand, StandSettings
 from local.story import Story
@@ -49,6 +49,7 @@ class Wish:
         version: in this version.
         port: of the Function app; None for the usual one, or any if that is in use.
         folder: for everything that is written.
+        lend: whether jobs are lent the steps' packages instead of installing them from the feed.
     """
 
     once: bool
@@ -58,6 +59,7 @@ class Wish:
     version: str
     port: int | None
     folder: Path = FOLDER
+    lend: bool = False
 
 
 def parse_release(text: str) -> tuple[str, str]:
@@ -89,7 +91,15 @@ def run(wish: Wish) -> int:
         require_python(SAMPLE_PYTHON)
     # Whoever tries something out wants to see at once what fails, and not whether it passes a minute later.
     settings = {"REBUILDER_ATTEMPTS": "1"}
-    stand = Stand(StandSettings(folder=wish.folder, repository=wish.repository, port=port, app_settings=settings))
+    stand = Stand(
+        StandSettings(
+            folder=wish.folder,
+            repository=wish.repository,
+            port=port,
+            app_settings=settings,
+            steps_from_feed=not wish.lend,
+        )
+    )
     if wish.repository == SAMPLE:
         first = build_sample("1.0", wish.folder / "wheels")
         stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)
@@ -120,9 +130,9 @@ def run(wish: Wish) -> int:
 
 def _port(wish: Wish, console: Console) -> int:
     if wish.port is not None:
-        return check_free(wish.port, "the Function app")
+        return hold_port(wish.port, "the Function app")
     try:
-        return check_free(DEFAULT_PORT, "the Function app")
+        return hold_port(DEFAULT_PORT, "the Function app")
     except StandError:
         console.print(f"port {DEFAULT_PORT} is in use; the Function app takes another one")
         return 0
@@ -198,7 +208,7 @@ def upload(stand: Stand, wheel: Path) -> None:
         env={
             **os.environ,
             "TWINE_USERNAME": "developer",
-            "TWINE_PASSWORD": stand.organization.feed_password,
+            "TWINE_PASSWORD": stand.organization.password,
             "COLUMNS": "1000",
         },
         capture_output=True, text=True, check=False,
@@ -264,12 +274,13 @@ def _report(stand: Stand, seen: dict[str, Any] | None, wish: Wish) -> dict[str, 
         {**{key: row[key] for key in keys}, "context": _context(stand, row)}
         for row in (found or {}).get("environments", [])
     ]
+    # What ends with the stand cannot be cloned afterwards; the folder can.
+    folder = organization.repository.path.resolve()
     return {
         "release": release,
         "rebuild": {key: rebuild[key] for key in ("id", "state", "commit")} if rebuild else None,
         "environments": environments,
-        # What ends with the stand cannot be cloned afterwards; the folder can.
-        "repository": organization.repository.path.resolve().as_uri() if wish.once else organization.clone_url,
+        "repository": folder.as_uri() if wish.once else organization.developers_clone_url,
     }
 
 
@@ -308,7 +319,7 @@ def _stay(stand: Stand, story: Story, console: Console, wish: Wish) -> None:
 def _what_to_try(stand: Stand, wish: Wish) -> list[tuple[str, str]]:
     organization, app, key = stand.organization, stand.app_url, stand.function_key
     root, index = organization.url.rsplit("/", 1)[0], f"{organization.feed_url}/upload/"
-    credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.feed_password}"
+    credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.password}"
     body = json.dumps({"name": wish.name, "version": wish.version})
     fault = json.dumps({"operation": "push", "fault": "after"})
     name, following, python = package_name(wish.name), _next_version(wish.version), sys.executable
@@ -319,7 +330,7 @@ def _what_to_try(stand: Stand, wish: Wish) -> list[tuple[str, str]]:
         ("and publish it to the feed", f"{credentials} {python} -m twine upload --repository-url {index} {wheel}"),
         ("rerun by hand", f"curl -X POST {app}/api/rebuilds -H 'x-functions-key: {key}' -d '{body}'"),
         ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{name}/{wish.version}?all=1'"),
-        ("clone the repository, change something, push it", f"git clone {organization.clone_url}"),
+        ("clone the repository, change something, push it", f"git clone {organization.developers_clone_url}"),
         ("let the answer to the next push get lost", f"curl -X POST {root}/_stand/faults -d '{fault}'"),
     ]
 

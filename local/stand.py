@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import sys
+import sysconfig
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ RESOURCE_GROUP = "ml"
 WORKSPACE = "training"
 # Says that a folder is a stand's own, and which process uses it.
 OWNER = "owner.pid"
+# The packages of `.venv`, which are more than the steps' lock names.
+_LENT = (Path(sysconfig.get_path("purelib")), PROJECT / "pipelines" / "requirements.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,9 @@ class StandSettings:
         invisible_seconds: how long a message stays invisible after its host died.
         app_settings: further settings of the Function app, or other values for them.
         agent: whether an agent runs what is queued.
+        steps_from_feed: whether each job installs the steps' packages from the feed, as it does live; if not, jobs are
+            lent those of `.venv`.
+        index: the public index behind the feed; None for the one that pip would use.
     """
 
     folder: Path
@@ -69,6 +75,8 @@ class StandSettings:
     invisible_seconds: float = 60
     app_settings: Mapping[str, str] | None = None
     agent: bool = True
+    steps_from_feed: bool = False
+    index: str | None = None
 
 
 def _take_over(folder: Path, repository: Path) -> None:
@@ -126,7 +134,7 @@ class Stand:
         self.organization = Organization(
             port=devops_port,
             folder=folder / "azure-devops",
-            upstream=Upstream() if settings.upstream else None,
+            upstream=Upstream(settings.index) if settings.upstream else None,
             hook_time_scale=settings.hook_time_scale,
         )
         self.certificates = make_certificates(folder / "certificates", ("localhost", *HOSTS, BLOB_HOSTS))
@@ -244,6 +252,7 @@ class Stand:
             access_token=lambda: make_token(AUDIENCE, subject=BUILD_SERVICE),
             connections={"azure-ml": lambda: make_token("https://management.azure.com", lifetime=self.token_lifetime)},
             azure_environment={"HTTPS_PROXY": self.proxy.url, "REQUESTS_CA_BUNDLE": str(self.certificates.bundle)},
+            lent=None if self.settings.steps_from_feed else _LENT,
         )
         place = Place(names.project, organization.url, organization.clone_url)
         agent = Agent(machine=machine, place=place, folder=self.settings.folder / "agent")
@@ -307,6 +316,7 @@ class Stand:
             "REBUILDER_HOOK_SECRETS": self.hook_secret,
             "REBUILDER_STORAGE__blobServiceUri": self.azurite.blobs,
             "REBUILDER_STORAGE__queueServiceUri": self.azurite.queues,
+            "REBUILDER_STORAGE__credential": "managedidentity",
             "REBUILDER_SETTLE_SECONDS": str(self.settings.settle_seconds),
             **(self.settings.app_settings or {}),
         }

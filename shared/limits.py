@@ -170,6 +170,10 @@ ANSWER_BYTES = 64 * 1024 * 1024
 # default of 100 s is most of a function's life.
 REQUEST_SECONDS = 60
 
+# How long the Azure CLI may take for a token, in seconds. azure-identity gives it 10, and on a hosted agent its first
+# call needs more now and then (Azure/azure-cli#20404, #28915).
+AZURE_CLI_SECONDS = 120
+
 # host.json's maxDequeueCount: a message that is handed out for this time is parked by ourselves, before the platform
 # does, since it moves a message to the poison queue only when the function reported a failure.
 MAX_DEQUEUE_COUNT = 5

@@ -10,7 +10,8 @@
 | `REBUILDER_PUBLISHING_PROJECTS` | other projects whose pipelines publish packages, separated by commas |
 | `REBUILDER_REPLAY_FEEDS` | `true`: a feed that is new here is read from its beginning, not from now on |
 | `REBUILDER_PACKAGE_EVENTS` | event types of the package event, separated by white space, where yours differ |
-| `AZURE_CLIENT_ID` | the user-assigned managed identity; empty for the system-assigned one |
+| `REBUILDER_STORAGE__clientId` | the user-assigned managed identity, of the app and of its triggers; else none |
+| `AZURE_CLIENT_ID` | not needed; the same identity, where other software wants it |
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from shared.domain.complaints import explain
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
 from shared.errors import InvalidConfiguration, InvalidInput
+from shared.identities import doubts, mistakes
 from shared.services.notifications import PACKAGE_EVENTS
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -127,7 +129,8 @@ class _Values(BaseModel):
         tuple[str, ...], BeforeValidator(_names), Field(alias="REBUILDER_PUBLISHING_PROJECTS")
     ] = ()
     replay_feeds: Annotated[bool, Field(alias="REBUILDER_REPLAY_FEEDS")] = False
-    client_id: Annotated[str | None, Field(alias="AZURE_CLIENT_ID")] = None
+    client_id: Annotated[str | None, Field(alias="REBUILDER_STORAGE__clientId")] = None
+    own_client_id: Annotated[str | None, Field(alias="AZURE_CLIENT_ID")] = None
 
 
 class Settings:
@@ -144,7 +147,8 @@ class Settings:
         package_events: event types that mean a published package.
         publishing_projects: further projects whose events count.
         replay_feeds: a feed that is new here is read from its beginning.
-        client_id: the user-assigned managed identity.
+        client_id: the user-assigned managed identity; None for the system-assigned one.
+        doubts: what of the settings is a mistake in most set-ups, one line each.
     """
 
     def __init__(self, values: _Values) -> None:
@@ -158,7 +162,8 @@ class Settings:
         self.package_events = values.package_events
         self.publishing_projects = values.publishing_projects
         self.replay_feeds = values.replay_feeds
-        self.client_id = values.client_id or None
+        self.client_id = (values.own_client_id or values.client_id or "").strip() or None
+        self.doubts: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> "Settings":
@@ -168,14 +173,20 @@ class Settings:
             InvalidConfiguration: naming everything that is missing or wrong.
         """
         present: dict[str, Any] = {key: value for key, value in variables.items() if value.strip()}
+        wrong = list(mistakes(present))
         try:
             values = _Values.model_validate(present)
         except ValidationError as problems:
-            raise InvalidConfiguration("settings", [explain(error) for error in problems.errors()]) from None
+            wrong[:0] = [explain(error) for error in problems.errors()]
+            raise InvalidConfiguration("settings", wrong) from None
+        if wrong:
+            raise InvalidConfiguration("settings", wrong)
         names = [target.name for target in values.targets]
         if not names:
             raise InvalidConfiguration("settings", ["`REBUILDER_TARGETS`: is an empty list"])
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InvalidConfiguration("settings", [f"`REBUILDER_TARGETS`: two targets are named {twice[0]!r}"])
-        return cls(values)
+        settings = cls(values)
+        settings.doubts = tuple(doubts(present))
+        return settings

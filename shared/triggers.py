@@ -16,6 +16,7 @@ from typing import Any
 import azure.functions as func
 
 from shared.composition import App, app
+from shared.domain.credentials import masked_within
 from shared.errors import Busy, InvalidInput, NotAuthentic, NotKnown, RebuilderError, Transient
 from shared.limits import HOOK_BODY_BYTES
 from shared.log import alert
@@ -29,10 +30,13 @@ _LOGGER = logging.getLogger("rebuilder")
 def check_settings() -> None:
     """Name all missing and wrong settings at once, while the app starts and before it takes anything in.
 
+    What is a mistake in most set-ups only is logged, and nothing is refused for it.
+
     Raises:
         InvalidConfiguration: there are some.
     """
-    app()
+    for doubt in app().settings.doubts:
+        alert("setting_doubtful", why=doubt)
 
 
 def hook(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
@@ -107,11 +111,11 @@ def rerun(request: func.HttpRequest) -> func.HttpResponse:
     return _for_person(answer)
 
 
-def release_status(request: func.HttpRequest) -> func.HttpResponse:
+def release_status(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
     """Tell about a release; `?feed=` chooses among several, `?all=1` lists the unaffected environments too."""
 
     def answer() -> func.HttpResponse:
-        found = app().status.release(
+        found = product().status.release(
             name=request.route_params["name"],
             version=request.route_params["version"],
             feed=request.params.get("feed"),
@@ -122,9 +126,9 @@ def release_status(request: func.HttpRequest) -> func.HttpResponse:
     return _for_person(answer)
 
 
-def rebuild_status(request: func.HttpRequest) -> func.HttpResponse:
+def rebuild_status(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
     """Tell about a rebuild."""
-    return _for_person(lambda: _answer(200, app().status.rebuild(request.route_params["id"])))
+    return _for_person(lambda: _answer(200, product().status.rebuild(request.route_params["id"])))
 
 
 def parked(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:  # noqa: ARG001
@@ -219,8 +223,9 @@ def _text(message: func.QueueMessage) -> str:
 
 
 def _answer(status: int, body: object, headers: dict[str, str] | None = None) -> func.HttpResponse:
+    # Tags, contexts, names and reasons come from people's files.
     return func.HttpResponse(
-        json.dumps(body, indent=2) + "\n",
+        json.dumps(masked_within(body), indent=2) + "\n",
         status_code=status,
         mimetype="application/json",
         headers=headers,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from local.bootstrap import UV_VERSION
 from shared import limits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,11 +29,13 @@ ALLOWED = {
     "shared.ledger": ("shared.domain", "shared.errors", "shared.limits", "shared.ports"),
     "shared.services": ("shared.domain", "shared.errors", "shared.limits", "shared.log", "shared.ports",
                         "shared.messages", "shared.ledger", "shared.services", "shared"),
-    "shared.settings": ("shared.domain", "shared.errors", "shared.services.notifications"),
+    "shared.identities": (),
+    "shared.settings": ("shared.identities", "shared.domain", "shared.errors", "shared.services.notifications"),
     "shared.adapters": ("shared.domain", "shared.errors", "shared.limits", "shared.log", "shared.ports",
                         "shared.adapters"),
     "shared.composition": ("shared",),
-    "shared.triggers": ("shared.composition", "shared.errors", "shared.limits", "shared.log"),
+    "shared.triggers": ("shared.composition", "shared.domain.credentials", "shared.errors", "shared.limits",
+                        "shared.log"),
     "shared": ("shared",),
     "local": ("local", "shared"),
     "function_app": ("shared",),
@@ -76,10 +79,8 @@ def test_the_core_is_pure(path: Path) -> None:
     known = {name.split(".")[0] for name in imports(path)} - {"shared"}
     third_parties = {name for name in known if name not in sys.stdlib_module_names}
     extra = {"pydantic"} if path.name == "rules.py" else set()
-    paths = {"pathlib"} if path.name == "rules.py" else set()  # PurePosixPath only
-
     assert third_parties <= PURE | extra
-    assert known & IMPURE_STANDARD <= paths
+    assert not known & IMPURE_STANDARD
 
 
 def test_only_the_function_app_and_its_triggers_know_azure_functions() -> None:
@@ -113,7 +114,14 @@ def test_no_module_is_too_long_or_named_for_nothing() -> None:
 
 def test_no_committed_file_names_a_package_index_or_a_path_of_one_machine() -> None:
     hosts = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|npmjs\.org")
-    for name in ("requirements.txt", "requirements-dev.txt", "package-lock.json", "Makefile", ".npmrc"):
+    for name in (
+        "requirements.txt",
+        "pipelines/requirements.txt",
+        "requirements-dev.txt",
+        "package-lock.json",
+        "Makefile",
+        ".npmrc",
+    ):
         assert not hosts.search((ROOT / name).read_text()), name
 
 
@@ -163,13 +171,33 @@ def test_no_endpoint_but_the_hooks_is_open_without_a_key() -> None:
     assert {route for route, level in routes.items() if level != "func.AuthLevel.FUNCTION"} == {"hooks"}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "pipelines/requirements.txt", "requirements-dev.txt"])
 def test_what_is_installed_is_locked_with_hashes(name: str) -> None:
     text = "\n".join(line for line in (ROOT / name).read_text().splitlines() if not line.lstrip().startswith("#"))
     entries = text.replace("\\\n", " ").splitlines()
 
     assert len(entries) > 20
     assert [entry for entry in entries if not re.match(r"[a-z0-9-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:", entry)] == []
+
+
+def test_the_app_its_steps_and_the_tests_are_locked_to_the_same_versions() -> None:
+    app, steps, tests = (
+        set(re.findall(r"^[a-z0-9-]+(?:\[[a-z,]+\])?==\S+", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.txt", "pipelines/requirements.txt", "requirements-dev.txt")
+    )
+
+    assert app < steps < tests
+    assert steps - app == {f"uv=={UV_VERSION}"}
+
+
+def test_no_python_of_the_pipeline_sees_the_repository() -> None:
+    """Not even where it starts, nor by a variable; and so it runs nothing of the repository that it was not told to."""
+    text = (ROOT / "pipelines" / "rebuild.yml").read_text()
+    started = re.findall(r"\bpython\"? -.*", text)
+
+    assert len(started) == 8
+    assert [line for line in started if not re.match(r'python"? -I -m ', line)] == []
+    assert "PYTHONPATH" not in text
 
 
 def test_only_the_app_starts_the_rebuild_pipeline() -> None:

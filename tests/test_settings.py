@@ -90,6 +90,72 @@ def test_a_wrong_setting_is_named_with_what_is_wrong(name: str, value: str, comp
     assert "canary" not in str(caught.value)
 
 
+MINE, OTHER = "0c0ffee0-0000-4000-8000-00000000000a", "0c0ffee0-0000-4000-8000-00000000000b"
+HOST = {"AzureWebJobsStorage__accountName": "account", "AzureWebJobsStorage__credential": "managedidentity"}
+OURS = {"REBUILDER_STORAGE__credential": "managedidentity"}
+
+
+@pytest.mark.parametrize(
+    ("more", "client_id"),
+    [
+        ({}, None),
+        ({**OURS, **HOST}, None),
+        ({**OURS, "AzureWebJobsStorage": "AccountName=x;AccountKey=canary"}, None),
+        ({**OURS, "REBUILDER_STORAGE__clientId": MINE}, MINE),
+        ({**OURS, "REBUILDER_STORAGE__clientId": MINE, **HOST, "AzureWebJobsStorage__clientId": OTHER}, MINE),
+        ({"REBUILDER_STORAGE__credential": "managedIdentity", "REBUILDER_STORAGE__clientId": MINE,
+          "AZURE_CLIENT_ID": MINE.upper()}, MINE.upper()),
+        ({**OURS, "REBUILDER_STORAGE__managedIdentityResourceId": "/subscriptions/s/x", "AZURE_CLIENT_ID": MINE}, MINE),
+    ],
+)  # fmt: skip
+def test_the_app_signs_in_as_its_triggers_do(more: dict[str, str], client_id: str | None) -> None:
+    settings = Settings.read({**GOOD, **more})
+
+    assert (settings.client_id, settings.doubts) == (client_id, ())
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ({**OURS, "AZURE_CLIENT_ID": MINE}, "`REBUILDER_STORAGE__clientId`: is missing: `AZURE_CLIENT_ID` does not"),
+        ({"REBUILDER_STORAGE__clientId": "canary"}, "`REBUILDER_STORAGE__clientId`: is not the client id of an"),
+        ({"AZURE_CLIENT_ID": "canary"}, "`AZURE_CLIENT_ID`: is not the client id of an identity"),
+        ({"REBUILDER_STORAGE": "AccountName=x;AccountKey=canary"}, "`REBUILDER_STORAGE`: holds a connection string"),
+    ],
+)
+def test_an_identity_that_cannot_work_is_refused_with_all_else(more: dict[str, str], complaint: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Settings.read({**GOOD, **more, "REBUILDER_SUSPENDED": "perhaps"})
+
+    assert complaint in str(caught.value)
+    assert "REBUILDER_SUSPENDED" in str(caught.value)
+    assert "canary" not in str(caught.value)
+    with pytest.raises(InvalidConfiguration):
+        Settings.read({**GOOD, **more})
+
+
+@pytest.mark.parametrize(
+    ("more", "doubt"),
+    [
+        ({"REBUILDER_STORAGE__clientId": MINE}, "`REBUILDER_STORAGE__credential`: is missing"),
+        ({"AZURE_CLIENT_ID": MINE}, "`REBUILDER_STORAGE__credential`: is missing"),
+        (
+            {**OURS, "AZURE_CLIENT_ID": MINE, "REBUILDER_STORAGE__clientId": OTHER},
+            "`REBUILDER_STORAGE__clientId`: is a",
+        ),
+        ({"REBUILDER_STORAGE__credential": "managed-identity"}, "`REBUILDER_STORAGE__credential`: is not"),
+        ({**OURS, "REBUILDER_STORAGE__clientId": MINE, **HOST}, "`AzureWebJobsStorage__clientId`: is missing"),
+        ({**OURS, **HOST, "AzureWebJobsStorage__clientId": MINE}, "`REBUILDER_STORAGE__clientId`: is missing"),
+        ({**OURS, **HOST, "AzureWebJobsStorage": "canary"}, "`AzureWebJobsStorage`: holds a connection string"),
+    ],
+)
+def test_an_identity_that_may_work_is_doubted_and_nothing_is_refused(more: dict[str, str], doubt: str) -> None:
+    (found,) = Settings.read({**GOOD, **more}).doubts
+
+    assert found.startswith(doubt)
+    assert "canary" not in found
+
+
 def test_no_value_is_ever_shown() -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Settings.read({**GOOD, "REBUILDER_HOOK_SECRETS": "canary-secret", "REBUILDER_SUSPENDED": "canary-value"})

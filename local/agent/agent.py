@@ -11,12 +11,13 @@ from pathlib import Path
 from local.agent.expressions import Unknown, evaluate, is_true
 from local.agent.job import JobContext, JobRunner
 from local.agent.machine import Machine
-from local.agent.pipeline import JobPlan, StagePlan, plan_pipeline
+from local.agent.pipeline import JobPlan, StagePlan
 from local.agent.record import Record, Timeline
 from local.agent.tasks import KINDS
-from local.agent.template import compile_pipeline
 from local.azure_devops.pipelines import Build
-from local.azure_devops.repository import GitError, git
+
+# What a job is called that is the only one of its phase: `jobs:` of YAML are phases, whose jobs a matrix multiplies.
+DEFAULT_JOB = "__default"
 
 # How long a cancelled step may take to end, in seconds.
 _PATIENCE = 15
@@ -98,19 +99,15 @@ class Agent:
         timeline = build.timeline
         assert timeline is not None
         variables = self._variables(build)
-        try:
-            document = compile_pipeline(
-                lambda path: _read(build, path), build.definition.yaml_path, build.parameters, variables
-            )
-            stages = plan_pipeline(document)
-        except Unknown as problem:
-            record = timeline.add("Stage", "__default", "__default", None)
-            record.issues.append(("error", str(problem)))
-            record.end("failed")
-            return "failed"
         results: dict[str, str] = {}
-        for stage in stages:
-            results[stage.name] = self._stage(build, timeline, stage, variables, results)
+        for stage in build.stages:
+            record = timeline.add("Stage", stage.label, stage.name, None)
+            try:
+                results[stage.name] = self._stage(build, timeline, stage, record, variables, results)
+            except Unknown as problem:
+                record.issues.append(("error", str(problem)))
+                record.end("failed")
+                results[stage.name] = "failed"
         if build.cancelled.is_set():
             return "canceled"
         return "failed" if "failed" in results.values() else "succeeded"
@@ -120,28 +117,29 @@ class Agent:
         build: Build,
         timeline: Timeline,
         stage: StagePlan,
+        record: Record,
         variables: Mapping[str, str],
         before: Mapping[str, str],
     ) -> str:
-        record = timeline.add("Stage", stage.label, stage.name, None)
         if not _goes(stage.condition, stage.depends, before, build):
             record.end("skipped")
             return "skipped"
         record.begin()
         results: dict[str, str] = {}
-        jobs = {job.name: _job_record(timeline, stage, job, record) for job in stage.jobs}
+        # The record of each phase is there before that of its job, which a phase that does not run never gets.
+        phases = {job.name: timeline.add("Phase", job.label, f"{stage.name}.{job.name}", record) for job in stage.jobs}
+        variables = {**variables, "System.StageName": stage.name, "System.StageAttempt": "1"}
         waiting = list(stage.jobs)
         with ThreadPoolExecutor(self._parallel) as pool:
             while waiting:
                 ready = [job for job in waiting if all(name in results for name in job.depends)]
                 if not ready:
                     raise Unknown(f"jobs wait for each other or for one that is not there: {waiting[0].name}")
-                done = pool.map(lambda job: self._job(build, timeline, job, jobs[job.name], variables, results), ready)
+                done = pool.map(
+                    lambda job: self._job(build, timeline, job, phases[job.name], variables, results), ready
+                )
                 results.update(zip((job.name for job in ready), done, strict=True))
                 waiting = [job for job in waiting if job.name not in results]
-        for phase in (one for one in timeline.records if one.parent == record.id):
-            job = next(one for one in timeline.records if one.parent == phase.id)
-            phase.end(job.result or "skipped")
         result = "failed" if "failed" in results.values() else "canceled" if build.cancelled.is_set() else "succeeded"
         record.end(result)
         return result
@@ -151,13 +149,15 @@ class Agent:
         build: Build,
         timeline: Timeline,
         job: JobPlan,
-        record: Record,
+        phase: Record,
         variables: Mapping[str, str],
         before: Mapping[str, str],
     ) -> str:
         if not _goes(job.condition, job.depends, before, build):
-            record.end("canceled" if build.cancelled.is_set() else "skipped")
-            return record.result or ""
+            phase.end("canceled" if build.cancelled.is_set() else "skipped")
+            return phase.result or ""
+        phase.begin()
+        record = timeline.add("Job", job.label, f"{phase.identifier}.{DEFAULT_JOB}", phase)
         folder = self._folder / "work" / str(build.id) / job.name
         token = self._machine.access_token()
         context = JobContext(
@@ -168,7 +168,10 @@ class Agent:
             variables={
                 **variables,
                 "Agent.JobName": job.label,
-                "System.JobName": job.name,
+                "System.JobName": DEFAULT_JOB,
+                "System.JobDisplayName": job.label,
+                "System.PhaseName": job.name,
+                "System.PhaseAttempt": "1",
                 "System.JobAttempt": "1",
                 "Agent.BuildDirectory": str(folder),
                 "Pipeline.Workspace": str(folder),
@@ -191,6 +194,7 @@ class Agent:
             record.issues.append(("error", f"the agent failed: {problem!r}"))
             result = "failed"
         record.end("canceled" if build.cancelled.is_set() and result != "failed" else result)
+        phase.end(record.result or result)
         return result
 
     def _variables(self, build: Build) -> dict[str, str]:
@@ -209,13 +213,6 @@ class Agent:
         }
 
 
-def _job_record(timeline: Timeline, stage: StagePlan, job: JobPlan, parent: Record) -> Record:
-    """A job's record below that of its phase, as the service has it."""
-    phase = timeline.add("Phase", job.label, f"{stage.name}.{job.name}", parent)
-    phase.begin()
-    return timeline.add("Job", job.label, f"{stage.name}.{job.name}.__default", phase)
-
-
 def _goes(condition: str, depends: tuple[str, ...], before: Mapping[str, str], build: Build) -> bool:
     """Whether a job or stage runs after those that it depends on."""
     status = {
@@ -223,10 +220,3 @@ def _goes(condition: str, depends: tuple[str, ...], before: Mapping[str, str], b
         "always": lambda: True,
     }
     return is_true(evaluate(condition, {}, status))
-
-
-def _read(build: Build, path: str) -> str:
-    try:
-        return git("show", f"{build.commit}:{path}", at=build.definition.repository.path).decode()
-    except GitError:
-        raise Unknown(f"File /{path} not found in the repository at {build.commit}.") from None

@@ -8,7 +8,7 @@ from local.agent.expressions import Unknown
 
 _COMMAND = re.compile(r"##vso\[(?P<area>[a-z]+)\.(?P<event>[a-z]+)(?:\s+(?P<properties>[^\]]*))?\](?P<data>.*)$")
 _KNOWN = {
-    "task.setvariable": {"variable", "isOutput", "isoutput"},
+    "task.setvariable": {"variable", "isoutput"},
     "task.complete": {"result"},
     "task.uploadsummary": set[str](),
     "task.logissue": {"type"},
@@ -45,9 +45,9 @@ def read_command(line: str) -> Command | None:
         key, _, value = part.strip().partition("=")
         if not key:
             continue
-        if key not in _KNOWN[name]:
+        if key.casefold() not in _KNOWN[name]:
             raise Unknown(f"the property `{key}` of `{name}` is not known to this agent")
-        properties[key] = _unescaped(value)
+        properties[key.casefold()] = _unescaped(value)
     return Command(name, properties, _unescaped(found["data"]))
 
 

@@ -64,9 +64,8 @@ def _length(value: Any) -> int:
     return 0 if value is None else len(value)
 
 
-def _split(text: Any, delimiters: Any) -> list[str]:
-    pattern = "|".join(re.escape(character) for character in as_text(delimiters))
-    return re.split(pattern, as_text(text)) if pattern else [as_text(text)]
+def _split(text: Any, delimiter: Any) -> list[str]:
+    return as_text(text).split(as_text(delimiter)) if as_text(delimiter) else [as_text(text)]
 
 
 _FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Any]]] = {
@@ -124,10 +123,10 @@ class _Parser:
         if kind != "name":
             raise Unknown(f"the expression {self._text!r} begins a value with {token!r}")
         if self._sees("("):
-            return self._call(token)
+            return self._indexed(self._call(token))
         if token.casefold() in ("true", "false"):
             return token.casefold() == "true"
-        return self._property(token)
+        return self._indexed(self._property(token))
 
     def _call(self, name: str) -> Any:
         self._take("(")
@@ -153,6 +152,9 @@ class _Parser:
         value = self._names[first]
         for part in rest:
             value = _member(value, part)
+        return value
+
+    def _indexed(self, value: Any) -> Any:
         while self._sees("["):
             self._take("[")
             value = _member(value, self.expression())

@@ -19,7 +19,9 @@ from local.agent.machine import Machine
 from local.agent.pipeline import JobPlan, Step
 from local.agent.record import Record, Timeline
 
-_MACRO = re.compile(r"\$\((?P<name>[A-Za-z_][\w.]*)\)")
+_MACRO = re.compile(r"\$\((?P<name>[^()]+)\)")
+# A variable's value may name others, and in the end itself.
+_MACRO_DEPTH = 50
 _RUNTIME = re.compile(r"\$\[(?P<expression>.*)\]", re.DOTALL)
 _BAD = ("failed", "canceled")
 
@@ -71,31 +73,28 @@ class JobContext:
             del self.variables[key]
         self.variables[name] = value
 
-    def expand(self, text: str) -> str:
-        """Replace `$(name)` where there is such a variable, as the service does just before a step runs."""
+    def expand(self, text: str, depth: int = 0) -> str:
+        """Replace `$(name)` where there is such a variable, as the service does just before a step runs.
+
+        What a variable's value names is replaced too. Anything else, such as `$(git rev-parse HEAD)`, stays.
+        """
 
         def value(found: re.Match[str]) -> str:
             known = self.get(found["name"])
-            return found[0] if known is None else known
+            return found[0] if known is None or depth > _MACRO_DEPTH else self.expand(known, depth + 1)
 
-        for _ in range(5):  # a variable's value may hold another one's name
-            expanded = _MACRO.sub(value, text)
-            if expanded == text:
-                break
-            text = expanded
-        return text
+        return _MACRO.sub(value, text)
 
     def names(self) -> Mapping[str, object]:
         """What run-time expressions may name."""
         return {"variables": self.variables}
 
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        """The environment of a process: the machine's, every variable, and what the step adds."""
+        """The environment of a process: the machine's, what the step adds, and over it every variable."""
         base = self.machine.environment()
         base["PATH"] = os.pathsep.join([*self.path, base["PATH"]])
-        for name, value in self.variables.items():
-            base[name.upper().replace(".", "_")] = self.expand(value)
-        return {**base, **{name: self.expand(value) for name, value in extra.items()}}
+        base |= {name: self.expand(value) for name, value in extra.items()}
+        return base | {_spelled(name): self.expand(value) for name, value in self.variables.items()}
 
 
 class JobRunner:
@@ -108,6 +107,7 @@ class JobRunner:
         self._parent = parent
         self._tasks = tasks
         self._record = parent
+        self._step_name = ""
         self._outcome: str | None = None
         self._deadline = time.monotonic() + context.plan.minutes * 60
 
@@ -124,7 +124,7 @@ class JobRunner:
             for at, step in enumerate(context.plan.steps, start=1)
         ]
         for step, record in zip(context.plan.steps, records, strict=True):
-            self._record, self._outcome = record, None
+            self._record, self._step_name, self._outcome = record, step.name, None
             record.begin()
             record.end(self._perform(step))
             if record.result in _BAD and context.result == "succeeded":
@@ -164,13 +164,13 @@ class JobRunner:
             log.write(f"{stamp} {self._masked(line)}\n")
 
     def script(self, text: str, step: Step, extra: Mapping[str, str] | None = None) -> None:
-        """Run a script with bash."""
+        """Run a script with bash; `extra` are variables of the task's own, which nothing replaces."""
         temp = Path(self.context.variables["Agent.TempDirectory"])
         file = temp / f"{self._record.id}.sh"
         file.write_text(self.context.expand(text))
         where = step.inputs.get("workingDirectory")
         folder = self.context.expand(where) if where else self.context.variables["Build.SourcesDirectory"]
-        environment = self.context.environment({**step.env, **(extra or {})})
+        environment = self.context.environment(step.env) | dict(extra or {})
         self.process(["bash", "--noprofile", "--norc", str(file)], Path(folder), environment)
 
     def process(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
@@ -219,10 +219,17 @@ class JobRunner:
         if rest:
             yield rest.decode(errors="replace")
 
+    def set_output(self, name: str, value: str) -> None:
+        """Set an output variable of the step: only a step with a name has any, read as `<step name>.<name>`."""
+        if self._step_name:
+            self.context.set(f"{self._step_name}.{name}", value)
+
     def _obey(self, command: Command) -> None:
         match command.name:
             case "task.setvariable":
-                self.context.set(command.properties["variable"], command.data)
+                name, is_output = command.properties["variable"], command.properties.get("isoutput", "false")
+                put = self.set_output if is_output.casefold() == "true" else self.context.set
+                put(name, command.data)
             case "task.complete":
                 results = {"Succeeded": "succeeded", "Failed": "failed", "Skipped": "skipped",
                            "SucceededWithIssues": "succeeded"}  # fmt: skip
@@ -241,6 +248,11 @@ class JobRunner:
         for secret in self.context.secrets:
             text = text.replace(secret, "***")
         return text
+
+
+def _spelled(name: str) -> str:
+    """What a variable is called among those of a process."""
+    return re.sub(r"[. ]", "_", name.upper())
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

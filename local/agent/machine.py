@@ -1,24 +1,20 @@
 """The machine that the agent works on: its tool cache, its Azure CLI, and what it may sign in to."""
 
 import os
-import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.processes import StandError
-
-# The interpreter of the steps: `.venv`'s, with what `requirements.txt` locks installed already, as on an agent that
-# somebody has prepared. Anything else that a step installs goes into the agent's own copy.
+# The Python of the steps, that of `.venv`.
 STEPS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 _AZ = """#!{python}
 # The Azure CLI, as far as azure-identity asks it: signed in only where AZURE_CONFIG_DIR says so.
-import os, pathlib, sys
+import os, pathlib, sys, time
 arguments = sys.argv[1:]
+time.sleep({seconds})
 if arguments[:1] == ["--version"]:
     print("azure-cli 2.0.0 (stand)"); sys.exit(0)
 token = pathlib.Path(os.environ.get("AZURE_CONFIG_DIR", "/nowhere")) / "token"
@@ -27,6 +23,25 @@ if not token.is_file():
 if arguments[:2] != ["account", "get-access-token"]:
     sys.exit(f"ERROR: 'az {{' '.join(arguments[:2])}}' is not served by this stand")
 print(token.read_text())
+"""
+
+_LENDING_PYTHON = """#!/bin/sh
+# The steps' packages are asked for by hash, and nothing else is.
+case " $* " in *" --require-hashes "*) exec {python} -I {lend} "$@" ;; esac
+exec {python} "$@"
+"""
+_LEND = """
+# Instead of pip: lets an empty environment see the packages of another one, if it is those that were asked for.
+import os, pathlib, sys
+arguments = sys.argv[1:]
+environment = pathlib.Path(arguments[arguments.index("--python") + 1])
+wanted = pathlib.Path(arguments[arguments.index("-r") + 1]).read_bytes()
+if wanted != pathlib.Path({lock!r}).read_bytes():
+    sys.exit("ERROR: this stand lends the packages of its own lock and no others")
+if "PIP_INDEX_URL" not in os.environ:
+    sys.exit("ERROR: the feed would not be asked: PipAuthenticate@1 has not signed in")
+(packages,) = environment.glob("lib/python3*/site-packages")
+(packages / "lent.pth").write_text({packages!r} + os.linesep)
 """
 
 
@@ -41,6 +56,9 @@ class Machine:
         access_token: returns a job's own token for Azure DevOps, that of the build service.
         connections: service connection → returns an access token for Azure.
         azure_environment: variables that lead processes of `AzureCLI@2` to Azure's addresses.
+        az_seconds: how long the Azure CLI takes before it does anything; set before `prepare`.
+        lent: a folder with the installed packages of a lock, and the lock: jobs that install this lock get to see the
+            folder instead of asking the feed. None if the feed is asked.
     """
 
     folder: Path
@@ -49,6 +67,8 @@ class Machine:
     access_token: Callable[[], str]
     connections: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     azure_environment: Mapping[str, str] = field(default_factory=dict)
+    az_seconds: float = 0
+    lent: tuple[Path, Path] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self) -> None:
@@ -56,7 +76,7 @@ class Machine:
         tools = self.folder / "bin"
         tools.mkdir(parents=True, exist_ok=True)
         az = tools / "az"
-        az.write_text(_AZ.format(python=sys.executable))
+        az.write_text(_AZ.format(python=sys.executable, seconds=self.az_seconds))
         az.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
@@ -79,26 +99,21 @@ class Machine:
         location = self.folder / "tools" / "Python" / version / "x64"
         if (location / "bin" / "python").exists():
             return location
-        if version == STEPS_PYTHON:
-            _make_steps_python(location)
-            return location
-        found = self.find_python(version)
+        found = sys.executable if version == STEPS_PYTHON else self.find_python(version)
         if found is None:
             return None
         binaries = location / "bin"
         binaries.mkdir(parents=True)
         for name in ("python", "python3", f"python{version}"):
             (binaries / name).symlink_to(Path(found).resolve())
+        if version == STEPS_PYTHON and self.lent:
+            self._lend(binaries / "python", Path(found).resolve(), *self.lent)
         return location
 
-
-def _make_steps_python(location: Path) -> None:
-    """A virtual environment that sees the packages of the project's own."""
-    base = Path(sys.executable).resolve()
-    done = subprocess.run([str(base), "-m", "venv", "--without-pip", str(location)], capture_output=True, check=False)
-    if done.returncode:
-        raise StandError(f"the agent's Python cannot be made: {done.stderr.decode().strip().splitlines()[-1]}")
-    own = Path(shutil.__file__).parent.name  # python3.13
-    packages = location / "lib" / own / "site-packages"
-    ours = [path for path in sys.path if path.endswith("site-packages")]
-    (packages / "prepared.pth").write_text("\n".join(ours) + "\n")
+    def _lend(self, python: Path, found: Path, packages: Path, lock: Path) -> None:
+        """Have a Python lend packages instead of installing them."""
+        lend = self.folder / "lend.py"
+        lend.write_text(_LEND.format(lock=str(lock), packages=str(packages)))
+        python.unlink()
+        python.write_text(_LENDING_PYTHON.format(python=found, lend=lend))
+        python.chmod(0o755)

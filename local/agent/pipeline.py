@@ -1,5 +1,7 @@
 """What is left of a pipeline when its templates are expanded: stages, jobs and steps, checked key by key."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +20,11 @@ _JOB_KEYS = {
     "timeoutInMinutes",
     "workspace",
 }
+# What the service takes of names of stages, jobs and steps, which it compares without case.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_NAME_CHARACTERS = 100
+# In one stage.
+_MOST_JOBS = 256
 _COMMON = {"displayName", "name", "condition", "env", "enabled", "timeoutInMinutes"}
 _STEP_KEYS = {
     "script": {"script", "workingDirectory"},
@@ -102,6 +109,7 @@ def plan_pipeline(document: Mapping[str, Any]) -> list[StagePlan]:
                 stages[at] = StagePlan(
                     stage.name, stage.label, (stages[at - 1].name,) if at else (), stage.condition, stage.jobs
                 )
+        _check_names("stage", [stage.name for stage in stages])
         return stages
     jobs = document.get("jobs")
     if jobs is None:
@@ -122,13 +130,31 @@ def _stage(item: Mapping[str, Any], variables: Mapping[str, str], at: int) -> St
 
 def _jobs(items: list[Any], variables: Mapping[str, str]) -> tuple[JobPlan, ...]:
     jobs = tuple(_job(item, variables, at) for at, item in enumerate(items))
-    names = [job.name for job in jobs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Unknown(f"two jobs are named {twice[0]!r}")
-    if not jobs:
-        raise Unknown("the pipeline has no jobs")
+    _check_names("job", [job.name for job in jobs])
+    if all(job.depends for job in jobs):
+        raise Unknown("The pipeline must contain at least one job with no dependencies.")
+    if len(jobs) > _MOST_JOBS:
+        raise Unknown(f"The pipeline has {len(jobs)} jobs in one stage, and may have {_MOST_JOBS}.")
+    known = {job.name.casefold() for job in jobs}
+    for job in jobs:
+        for name in job.depends:
+            if name.casefold() not in known:
+                raise Unknown(f"The job {job.name} depends on the unknown job {name}.")
     return jobs
+
+
+def _check_names(what: str, names: list[str]) -> None:
+    for name, times in Counter(name.casefold() for name in names).items():
+        if times > 1:
+            raise Unknown(f"The {what} name {name} appears more than once. Names are compared without case.")
+    for name in names:
+        if len(name) > _NAME_CHARACTERS:
+            raise Unknown(f"The {what} name {name} is longer than {_NAME_CHARACTERS} characters.")
+        if not _NAME.fullmatch(name):
+            raise Unknown(
+                f"The {what} name {name} is not valid. Valid names may only contain alphanumeric characters and '_' "
+                "and may not start with a number."
+            )
 
 
 def _job(item: Any, variables: Mapping[str, str], at: int) -> JobPlan:
@@ -137,15 +163,15 @@ def _job(item: Any, variables: Mapping[str, str], at: int) -> JobPlan:
         raise Unknown(f"a job of kind `{kind}` is not known to this agent")
     _only(item, _JOB_KEYS, "job")
     name = str(item.get("job") or f"Job{at + 1}")
-    if not name.replace("_", "").isalnum() or not name.isascii():
-        raise Unknown(f"the job name {name!r} is not valid: letters, digits and _ only")
+    steps = tuple(_step(step) for step in item.get("steps") or [])
+    _check_names("step", [step.name for step in steps if step.name])
     return JobPlan(
         name=name,
         label=str(item.get("displayName") or name),
         depends=_names(item.get("dependsOn")),
         condition=str(item.get("condition") or "succeeded()"),
         variables={**variables, **_variables(item.get("variables"))},
-        steps=tuple(_step(step) for step in item.get("steps") or []),
+        steps=steps,
         minutes=float(item.get("timeoutInMinutes") or 60),
     )
 

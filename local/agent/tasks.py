@@ -26,8 +26,15 @@ def _checkout(runner: JobRunner, step: Step) -> None:
     sources = Path(context.variables["Build.SourcesDirectory"])
     shutil.rmtree(sources, ignore_errors=True)
     environment = {**context.machine.environment(), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    # For this one program: what it needs to sign in is not kept in the checkout, where the job's steps could read it.
+    signed_in = {
+        **environment,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "http.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: Bearer {context.machine.access_token()}",
+    }
     runner.process(
-        ["git", "clone", "--quiet", "--no-checkout", context.clone_url, str(sources)], sources.parent, environment
+        ["git", "clone", "--quiet", "--no-checkout", context.clone_url, str(sources)], sources.parent, signed_in
     )
     runner.process(["git", "checkout", "--quiet", "--detach", context.commit], sources, environment)
 
@@ -55,7 +62,7 @@ def _use_python_version(runner: JobRunner, step: Step) -> None:
         )
     if step.inputs.get("addToPath", "true").casefold() == "true":
         context.path.insert(0, str(location / "bin"))
-    context.set("pythonLocation", str(location))
+    runner.set_output("pythonLocation", str(location))  # task.json declares it as an output variable
     runner.log(f"Found Python {version} in {location}")
 
 

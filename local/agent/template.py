@@ -189,14 +189,18 @@ def _directive(item: Any) -> tuple[str, str, Any] | None:
 
 
 def _load(text: str, path: str) -> dict[str, Any]:
-    try:
-        # Every scalar stays text: what is a number or a boolean is decided by the parameter's type.
-        document = yaml.load(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError as problem:
-        raise Unknown(f"{path}: {' '.join(str(problem).split())}") from None
+    document = _yaml(text, path)
     if not isinstance(document, dict):
         raise Unknown(f"{path}: it is no pipeline")
     return document
+
+
+def _yaml(text: str, path: str) -> Any:
+    try:
+        # Every scalar stays text: what is a number or a boolean is decided by the parameter's type.
+        return yaml.load(text, Loader=yaml.CBaseLoader)
+    except yaml.YAMLError as problem:
+        raise Unknown(f"{path}: {' '.join(str(problem).split())}") from None
 
 
 def _map_of(node: Any, path: str) -> dict[str, Any]:
@@ -225,7 +229,7 @@ def _parameters(document: Mapping[str, Any], given: Mapping[str, Any], path: str
         values[name] = _typed(str(parameter.get("type", "string")), value, name, path)
         allowed = parameter.get("values")
         if allowed and as_text(values[name]) not in [str(one) for one in allowed]:
-            raise Unknown(f"{path}: The '{name}' parameter value '{value}' is not one of {', '.join(allowed)}")
+            raise Unknown(f"{path}: The '{name}' parameter value '{value}' is not a valid value.")
     return values
 
 
@@ -234,11 +238,16 @@ def _typed(kind: str, value: Any, name: str, path: str) -> Any:
         case "string":
             return as_text(value)
         case "number":
-            return float(as_text(value))
+            try:
+                return float(as_text(value))
+            except ValueError:
+                raise Unknown(f"{path}: The '{name}' parameter value '{value}' is not a valid Number.") from None
         case "boolean":
+            if as_text(value).casefold() not in ("true", "false"):
+                raise Unknown(f"{path}: The '{name}' parameter value '{value}' is not a valid Boolean.")
             return as_text(value).casefold() == "true"
         case "object" | "stringList":
             # A run's parameters travel as text, which is read as YAML.
-            return yaml.load(value, Loader=yaml.BaseLoader) if isinstance(value, str) else value
+            return _yaml(value, path) if isinstance(value, str) else value
         case _:
             raise Unknown(f"{path}: parameter '{name}' has type '{kind}', which is not known to this agent")

@@ -36,7 +36,7 @@ class BuildRecords:
         records = build.timeline.records if build.timeline else build.checks
         if not records and build.timeline is None:
             raise ServiceError(404, "TimelineNotFoundException", f"Build {build.id} has no timeline yet.")
-        return described(records, f"{call.base}/{self._pipelines.project}/_apis/build/Builds/{build.id}")
+        return described(records, f"{call.project_url}/_apis/build/Builds/{build.id}")
 
     def _logs(self, call: Call) -> Any:
         build = self._build(call)
@@ -46,7 +46,7 @@ class BuildRecords:
                 raise ServiceError(404, "BuildLogNotFoundException", f"Build {build.id} has no log {number}.")
             file = build.timeline.log_file(int(number))
             return Raw(file.read_bytes() if file.exists() else b"", "text/plain")
-        base = f"{call.base}/{self._pipelines.project}/_apis/build/Builds/{build.id}/logs"
+        base = f"{call.project_url}/_apis/build/Builds/{build.id}/logs"
         return collection([{"id": number, "type": "Container", "url": f"{base}/{number}"} for number in numbers])
 
     def _artifacts(self, call: Call) -> Any:

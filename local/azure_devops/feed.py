@@ -8,7 +8,6 @@ dependency confusion). Its REST calls are in `feed_api`.
 import hashlib
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,7 +16,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name, canonicalize_version
 
-from local.azure_devops.packages import NAMESPACE, PUBLIC, FeedVersion, File, Refused, Source, identity, metadata
+from local.azure_devops.names import guid
+from local.azure_devops.packages import PUBLIC, FeedVersion, File, Refused, Source, identity, metadata
 from local.upstream import Upstream
 
 
@@ -39,7 +39,7 @@ class Feed:
     def __init__(self, *, project: str, name: str, folder: Path, upstream: Upstream | None) -> None:
         self.project = project
         self.name = name
-        self.id = str(uuid.uuid5(NAMESPACE, f"feed/{project}/{name}"))
+        self.id = guid("feed", project, name)
         self.visible_after = 0.0
         self.stuck = False
         self.published: list[Callable[[str, str], None]] = []
@@ -130,8 +130,14 @@ class Feed:
 
     # The index
 
-    def page(self, name: str, view: str | None = None) -> str | None:
-        """The simple index's page of a package (PEP 503), or None if neither feed nor upstream has it."""
+    def page(self, name: str, files: str, view: str | None = None) -> str | None:
+        """The simple index's page of a package (PEP 503), or None if neither feed nor upstream has it.
+
+        Args:
+            name: of the package.
+            files: the address that files are below, absolute as the service has it.
+            view: of the feed, if not all that it holds.
+        """
         key = canonicalize_name(name)
         with self.lock:
             own = [v for v in self.packages.get(key, {}).values() if not v.upstream]
@@ -151,7 +157,7 @@ class Feed:
         if not links:
             return None
         rows = "\n".join(
-            f'<a href="../../download/{key}/{escape(version)}/{escape(name)}{fragment}"'
+            f'<a href="{files}/{key}/{escape(version)}/{escape(name)}{fragment}"'
             + (f' data-requires-python="{escape(python)}"' if python else "")
             + f">{escape(name)}</a><br/>"
             for name, fragment, python, version in sorted(links)

@@ -1,6 +1,5 @@
 """Azure Artifacts' REST calls on the feed."""
 
-import uuid
 from collections.abc import Callable
 from itertools import takewhile
 from typing import Any
@@ -9,9 +8,14 @@ from packaging.utils import canonicalize_version
 from packaging.version import Version
 
 from local.azure_devops import locations
-from local.azure_devops.api import Api, Call, ServiceError, collection
+from local.azure_devops.answers import NotInTheStand, ServiceError, collection
+from local.azure_devops.api import Api, Call
 from local.azure_devops.feed import Feed
-from local.azure_devops.packages import NAMESPACE, FeedVersion, Source
+from local.azure_devops.names import guid, is_called, project_id
+from local.azure_devops.packages import FeedVersion, Source
+
+# The one kind of packages that this feed holds.
+_PROTOCOL = "PyPi"
 
 
 class FeedApi:
@@ -30,30 +34,34 @@ class FeedApi:
 
     def _mine(self, handler: Callable[[Call], Any]) -> Callable[[Call], Any]:
         def checked(call: Call) -> Any:
-            wanted = call.parameters.get("feedId", "").casefold()
-            right_place = (call.project or "").casefold() == self._feed.project.casefold()
-            if not right_place or wanted not in (self._feed.name.casefold(), self._feed.id):
-                raise ServiceError(
-                    404, "FeedIdNotFoundException", f"A feed with ID '{call.parameters.get('feedId')}' doesn't exist."
-                )
+            wanted = call.parameters.get("feedId")
+            if wanted is None:
+                raise NotInTheStand("a list of feeds")
+            if call.project is None or not is_called(wanted, self._feed.name, self._feed.id):
+                raise ServiceError(404, "FeedIdNotFoundException", f"A feed with ID '{wanted}' doesn't exist.")
             return handler(call)
 
         return checked
+
+    def _url(self, call: Call) -> str:
+        return f"{call.project_url}/_apis/packaging/Feeds/{self._feed.id}"
 
     def _describe(self, call: Call) -> Any:
         return {
             "id": self._feed.id,
             "name": self._feed.name,
-            "url": f"{call.base}/{self._feed.project}/_apis/packaging/Feeds/{self._feed.id}",
+            "url": self._url(call),
             "upstreamEnabled": self._feed.upstream is not None,
-            "project": {"id": str(uuid.uuid5(NAMESPACE, self._feed.project)), "name": self._feed.project},
+            "project": {"id": project_id(self._feed.project), "name": self._feed.project},
         }
 
     def _list_packages(self, call: Call) -> Any:
         query = call.query.get("packagenamequery", "").casefold()
         deleted = call.query.get("includedeleted", "").casefold() == "true"
         every = call.query.get("includeallversions", "").casefold() == "true"
-        found = []
+        found: list[Any] = []
+        if call.query.get("protocoltype", _PROTOCOL).casefold() != _PROTOCOL.casefold():
+            return collection(found)
         with self._feed.lock:
             for key in sorted(self._feed.packages):
                 if query not in key and query not in self._feed.names[key].casefold():
@@ -84,7 +92,7 @@ class FeedApi:
                             "dependencies": [],
                             "files": [{"name": name, "children": []} for name in sorted(version.files)],
                             "sourceChain": self._chain(version),
-                            "url": f"{call.base}/{self._feed.project}/_apis/packaging/Feeds/{self._feed.id}/Packages",
+                            **_with_url(call, f"{self._url(call)}/Packages/{self._package_id(key)}/Versions/{number}"),
                         }
         raise ServiceError(404, "PackageVersionNotFoundException", "The package version is not there.")
 
@@ -130,15 +138,12 @@ class FeedApi:
         return min(hidden) - 1 if hidden else self._feed.token
 
     def _package(self, call: Call, key: str) -> dict[str, Any]:
-        where = (
-            f"{call.base}/{self._feed.project}/_apis/packaging/Feeds/{self._feed.id}/Packages/{self._package_id(key)}"
-        )
         return {
             "id": self._package_id(key),
             "name": self._feed.names[key],
             "normalizedName": key,
-            "protocolType": "PyPi",
-            "url": where,
+            "protocolType": _PROTOCOL,
+            **_with_url(call, f"{self._url(call)}/Packages/{self._package_id(key)}"),
         }
 
     def _minimal(self, key: str, version: FeedVersion, *, latest: bool = True) -> dict[str, Any]:
@@ -152,7 +157,7 @@ class FeedApi:
             "isDeleted": version.deleted,
             "publishDate": version.published.isoformat().replace("+00:00", "Z"),
             "views": [
-                {"id": str(uuid.uuid5(NAMESPACE, f"{self._feed.id}/{view}")), "name": view,
+                {"id": guid(self._feed.id, view), "name": view,
                  "type": "implicit" if view == "Local" else "release"}
                 for view in version.views
             ],
@@ -174,11 +179,16 @@ class FeedApi:
         ]
 
     def _package_id(self, key: str) -> str:
-        return str(uuid.uuid5(NAMESPACE, f"{self._feed.id}/{key}"))
+        return guid(self._feed.id, key)
 
     def _version_id(self, key: str, number: str) -> str:
-        return str(uuid.uuid5(NAMESPACE, f"{self._feed.id}/{key}/{number}"))
+        return guid(self._feed.id, key, number)
 
 
 def _source_id(source: Source) -> str:
-    return str(uuid.uuid5(NAMESPACE, f"upstream/{source.feed}" if source.feed else "upstream"))
+    return guid("upstream", source.feed or "")
+
+
+def _with_url(call: Call, url: str) -> dict[str, str]:
+    """The address of a thing, unless it is not wanted."""
+    return {} if call.query.get("includeurls", "").casefold() == "false" else {"url": url}

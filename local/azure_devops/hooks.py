@@ -1,7 +1,4 @@
-"""Service hooks: subscriptions, and the delivery of their notifications with the service's retries and probation.
-
-The documented events of builds and runs, and the package event, which no public list has.
-"""
+"""Service hooks: subscriptions, and the delivery of their notifications with the service's retries and probation."""
 
 import base64
 import threading
@@ -15,23 +12,45 @@ from typing import Any
 
 import requests
 
-from local.azure_devops import locations
-from local.azure_devops.api import Api, Call, ServiceError, collection
+from local.azure_devops import events, locations
+from local.azure_devops.answers import NotInTheStand, ServiceError, check_members, collection
+from local.azure_devops.api import Api, Call
+from local.azure_devops.events import BUILD_COMPLETED, KINDS, PACKAGE_CHANGED, RUN_STATE_CHANGED, Event
+from local.azure_devops.names import Names
 
-PACKAGE_CHANGED = "ms.azure-artifacts.packagemanagement-packagechanged-event"
-BUILD_COMPLETED = "build.complete"
-RUN_STATE_CHANGED = "ms.vss-pipelines.run-state-changed-event"
-_EVENTS = (PACKAGE_CHANGED, BUILD_COMPLETED, RUN_STATE_CHANGED)
+__all__ = ["BUILD_COMPLETED", "PACKAGE_CHANGED", "RUN_STATE_CHANGED", "Hooks"]
 
 # Answers after which the service sends the same notification again ("Troubleshoot service hooks").
 _TRANSIENT = {408, 502, 503, 504}
 _WAITS = (1, 2, 4, 8, 16, 32, 60, 60)
 _TIMEOUT = 30
 
+# Probation: events within the window are lost, the first one after it is the probe; each probe that fails doubles the
+# window, and after the last one the subscription is off [unverified: reported of the server release].
+_WINDOW, _LONGEST_WINDOW = 600, 15 * 3600
+_PROBES = 7
+
+_FORMS = ("all", "text", "html", "markdown", "none")
+# What a subscription can say of its deliveries, and the values of the REST reference.
+_CONSUMER_INPUTS: Mapping[str, tuple[str, ...] | None] = {
+    "url": None, "httpHeaders": None, "basicAuthUsername": None, "basicAuthPassword": None,
+    "acceptUntrustedCerts": None, "resourceDetailsToSend": ("all", "minimal", "none"), "messagesToSend": _FORMS,
+    "detailedMessagesToSend": _FORMS,
+}  # fmt: skip
+# All that `minimal` leaves of a resource [unverified: reported of the server release].
+_MINIMAL = {"id", "url", "webUrl", "name", "pullRequestId", "workItemId", "pushId", "changesetId", "stageName",
+            "attemptId", "runId", "runUrl", "approvalId"}  # fmt: skip
+
 
 @dataclass
 class Subscription:
-    """One web hook subscription."""
+    """One web hook subscription.
+
+    Attributes:
+        probation_until: end of the window in which events are lost (`time.monotonic`).
+        failures: deliveries in a row that failed for good.
+        sent: how many notifications it had.
+    """
 
     id: str
     event: str
@@ -41,6 +60,20 @@ class Subscription:
     consumer: str = "webHooks"
     status: str = "enabled"
     probation_until: float = 0.0
+    failures: int = 0
+    sent: int = 0
+
+    def wants(self, event: Event) -> bool:
+        """Whether an event is one that it asks for, in the version that it asks for."""
+        return (
+            self.consumer == "webHooks"
+            and self.event == event.kind
+            and self.version in event.versions
+            and all(
+                not wanted or event.facts.get(name, "").casefold() == wanted.casefold()
+                for name, wanted in self.publisher_inputs.items()
+            )
+        )
 
 
 @dataclass
@@ -64,8 +97,9 @@ class Hooks:
         deliveries: everything that was sent.
     """
 
-    def __init__(self, organization_url: str, *, time_scale: float = 1.0) -> None:
+    def __init__(self, organization_url: str, names: Names | None = None, *, time_scale: float = 1.0) -> None:
         self._base = organization_url
+        self._names = names or Names()
         self.time_scale = time_scale
         self.duplicates = 0
         self.lost = False
@@ -73,17 +107,17 @@ class Hooks:
         self._subscriptions: dict[str, Subscription] = {}
         self._senders = ThreadPoolExecutor(max_workers=4, thread_name_prefix="service-hooks")
         self._stopping = threading.Event()
-        self._count = 0
+        self._lock = threading.Lock()
 
     def subscribe(
-        self, event: str, url: str, *, password: str, version: str = "2.0", **publisher_inputs: str
+        self, event: str, url: str, *, password: str, version: str | None = None, **publisher_inputs: str
     ) -> Subscription:
-        """Create a subscription as the portal does."""
+        """Create a subscription of the project as the portal does."""
         made = Subscription(
             str(uuid.uuid4()),
             event,
-            version,
-            publisher_inputs,
+            version or KINDS[event].versions[0],
+            {"projectId": self._names.project_id, **publisher_inputs},
             {"url": url, "basicAuthUsername": "service-hooks", "basicAuthPassword": password},
         )
         self._subscriptions[made.id] = made
@@ -96,117 +130,82 @@ class Hooks:
 
     # Publishing
 
-    def package_changed(self, *, project: str, feed_id: str, feed: str, name: str, version: str) -> None:
+    def package_changed(self, *, feed_id: str, name: str, version: str) -> None:
         """A version's first file arrived on a feed."""
-        self._publish(
-            PACKAGE_CHANGED,
-            {
-                "feed": {"id": feed_id, "name": feed, "project": {"name": project}},
-                "package": {"name": name, "normalizedName": name, "protocolType": "PyPi"},
-                "packageVersion": {"version": version, "normalizedVersion": version},
-                "publishType": 1,
-            },
-            f"Package {name} {version} was published",
-        )
+        self._publish(events.package_changed(self._names, self._base, feed_id=feed_id, name=name, version=version))
 
     def run_finished(self, *, run: int, pipeline: int, name: str, result: str) -> None:
-        """A pipeline's run ended: both events that exist for it, the older in both versions."""
-        outcome = {"succeeded": "succeeded", "failed": "failed"}.get(result, "stopped")
-        definition = {"id": pipeline, "name": name, "type": "build"}
-        link = f"{self._base}/_apis/build/Builds/{run}"
-        self._publish(
-            BUILD_COMPLETED,
-            {"id": run, "status": "completed", "result": result, "definition": definition, "url": link},
-            f"Build {run} {outcome}",
-            version="2.0",
-        )
-        self._publish(
-            BUILD_COMPLETED,
-            {"uri": f"vstfs:///Build/Build/{run}", "id": run, "status": outcome, "definition": definition, "url": link},
-            f"Build {run} {outcome}",
-            version="1.0",
-        )
-        links = {
-            "self": {"href": f"{self._base}/_apis/Pipelines/{pipeline}/runs/{run}"},
-            "web": {"href": f"{self._base}/_build/results?buildId={run}"},
-        }
-        self._publish(
-            RUN_STATE_CHANGED,
-            {
-                "run": {
-                    "_links": links,
-                    "pipeline": {"id": pipeline, "name": name},
-                    "state": "completed",
-                    "result": result,
-                }
-            },
-            f"Run {run} {outcome}",
-        )
+        """A pipeline's run ended."""
+        for event in events.run_finished(self._names, self._base, run=run, pipeline=pipeline, name=name, result=result):
+            self._publish(event)
 
-    def _publish(self, event: str, resource: Mapping[str, Any], text: str, version: str | None = None) -> None:
+    def _publish(self, event: Event) -> None:
         for subscription in list(self._subscriptions.values()):
-            if (
-                subscription.consumer != "webHooks"
-                or subscription.event != event
-                or (version and subscription.version != version)
-            ):
+            if not subscription.wants(event):
                 continue
             if subscription.status not in ("enabled", "onProbation") or time.monotonic() < subscription.probation_until:
                 continue  # on probation events are skipped, not kept
-            self._count += 1
-            body = {
-                "subscriptionId": subscription.id,
-                "notificationId": self._count,
-                "id": str(uuid.uuid4()),
-                "eventType": event,
-                "publisherId": "tfs",
-                "message": {"text": text},
-                "resource": resource,
-                "resourceVersion": subscription.version,
-                "resourceContainers": {"account": {"baseUrl": f"{self._base}/"}},
-                "createdDate": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-            }
+            subscription.sent += 1
+            body = self._notification(subscription, event)
             if self.lost:
-                self.deliveries.append(Delivery(subscription.id, event, body, result="lost on purpose"))
+                self.deliveries.append(Delivery(subscription.id, event.kind, body, result="lost on purpose"))
                 continue
             for _ in range(1 + self.duplicates):
-                delivery = Delivery(subscription.id, event, body)
+                delivery = Delivery(subscription.id, event.kind, body)
                 self.deliveries.append(delivery)
                 self._senders.submit(self._deliver, subscription, delivery)
 
-    def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
+    def _notification(self, subscription: Subscription, event: Event) -> dict[str, Any]:
         inputs = subscription.consumer_inputs
-        shown = f"{inputs.get('basicAuthUsername', '')}:{inputs.get('basicAuthPassword', '')}"
-        password = base64.b64encode(shown.encode()).decode()
+        details = inputs.get("resourceDetailsToSend") or "all"
+        resource = dict(event.resource)
+        if details == "minimal":
+            resource = {name: value for name, value in resource.items() if name in _MINIMAL}
+        return {
+            "subscriptionId": subscription.id,
+            "notificationId": subscription.sent,
+            "id": str(uuid.uuid4()),
+            "eventType": event.kind,
+            "publisherId": KINDS[event.kind].publisher,
+            "message": _chosen(event.message(), inputs.get("messagesToSend")),
+            "detailedMessage": _chosen(event.message(), inputs.get("detailedMessagesToSend")),
+            "resource": None if details == "none" else resource,
+            "resourceVersion": subscription.version,
+            "resourceContainers": events.containers(self._names, self._base),
+            "createdDate": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        }
+
+    def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
         for wait in (*_WAITS, None):
-            status = 0
-            try:
-                status = requests.post(
-                    inputs["url"],
-                    json=delivery.body,
-                    headers={"Authorization": f"Basic {password}"},
-                    timeout=_TIMEOUT,
-                    allow_redirects=False,
-                ).status_code
-            except requests.Timeout:
-                status = 408
-            except requests.RequestException:
-                status = 0
+            status = _post(subscription.consumer_inputs, delivery.body)
             delivery.statuses.append(status)
             if 200 <= status < 300:
+                with self._lock:
+                    subscription.status, subscription.failures, subscription.probation_until = "enabled", 0, 0.0
                 delivery.result = "succeeded"
-                subscription.status = "enabled"
                 return
             if status not in _TRANSIENT or wait is None:
                 break
             if self._stopping.wait(wait * self.time_scale):
                 return
+        self._failed(subscription, terminal=delivery.statuses[-1] == 410)
         delivery.result = "failed"
-        if delivery.statuses[-1] == 410:
-            subscription.status = "disabledBySystem"
-        else:
+
+    def _failed(self, subscription: Subscription, *, terminal: bool) -> None:
+        """Put a subscription on probation, for longer each time, and switch it off in the end."""
+        with self._lock:
+            if terminal:
+                subscription.status = "disabledBySystem"
+                return
+            if time.monotonic() < subscription.probation_until:
+                return  # sent before the window began: it counts once
+            subscription.failures += 1
+            if subscription.failures > _PROBES:
+                subscription.status = "disabledBySystem"
+                return
+            window = min(_WINDOW * 2 ** (subscription.failures - 1), _LONGEST_WINDOW)
             subscription.status = "onProbation"
-            subscription.probation_until = time.monotonic() + 600 * self.time_scale
+            subscription.probation_until = time.monotonic() + window * self.time_scale
 
     # REST
 
@@ -216,29 +215,85 @@ class Hooks:
         api.add("create subscription", "POST", locations.SUBSCRIPTIONS, self._create)
 
     def _list(self, call: Call) -> Any:
-        event, consumer = call.query.get("eventtype"), call.query.get("consumerid")
-        return collection(
-            [
-                _described(call.base, subscription)
-                for subscription in self._subscriptions.values()
-                if event in (None, subscription.event) and consumer in (None, subscription.consumer)
-            ]
-        )
+        rows = [_described(call.base, subscription) for subscription in self._subscriptions.values()]
+        asked = {
+            name: call.query[name.casefold()]
+            for name in ("publisherId", "eventType", "consumerId", "consumerActionId")
+            if call.query.get(name.casefold())
+        }
+        return collection([row for row in rows if all(row[name] == value for name, value in asked.items())])
 
     def _create(self, call: Call) -> Any:
         wish = call.json()
-        if wish.get("eventType") not in _EVENTS:
-            raise ServiceError(400, "SubscriptionInputException", f"There is no event type {wish.get('eventType')}.")
+        check_members("a subscription", wish, "publisherId", "eventType", "resourceVersion", "consumerId",
+                      "consumerActionId", "publisherInputs", "consumerInputs")  # fmt: skip
         made = Subscription(
             str(uuid.uuid4()),
-            wish["eventType"],
-            wish.get("resourceVersion") or "2.0",
-            wish.get("publisherInputs") or {},
-            wish.get("consumerInputs") or {},
-            wish.get("consumerId") or "webHooks",
+            str(wish["eventType"]),
+            str(wish.get("resourceVersion") or ""),
+            dict(wish.get("publisherInputs") or {}),
+            dict(wish.get("consumerInputs") or {}),
+            str(wish["consumerId"]),
         )
+        if made.consumer != "webHooks" or wish["consumerActionId"] != "httpRequest":
+            raise NotInTheStand(f"the consumer `{made.consumer}` with `{wish['consumerActionId']}`")
+        kind = KINDS.get(made.event)
+        if kind is None:
+            raise NotInTheStand(f"the event type `{made.event}`")
+        if wish["publisherId"] != kind.publisher:
+            raise _wrong_input(f"The publisher {wish['publisherId']} has no event type {made.event}.")
+        made.version = made.version or kind.versions[0]
+        if made.version not in kind.versions:
+            raise _wrong_input(f"{made.event} has no resource version {made.version}.")
+        for name in made.publisher_inputs.keys() - kind.inputs:
+            raise NotInTheStand(f"the publisher input `{name}` of `{made.event}`")
+        _check_consumer(made.consumer_inputs)
         self._subscriptions[made.id] = made
         return _described(call.base, made)
+
+
+def _check_consumer(inputs: Mapping[str, str]) -> None:
+    if not str(inputs.get("url", "")).startswith(("https://", "http://")):
+        raise _wrong_input("The consumer input url is not an address.")
+    for name, value in inputs.items():
+        if name not in _CONSUMER_INPUTS:
+            raise NotInTheStand(f"the consumer input `{name}`")
+        values = _CONSUMER_INPUTS[name]
+        if values and value and value not in values:
+            raise _wrong_input(f"The consumer input {name} is not one of {', '.join(values)}.")
+
+
+def _wrong_input(why: str) -> ServiceError:
+    return ServiceError(400, "SubscriptionInputException", why)
+
+
+def _chosen(message: Mapping[str, str], form: str | None) -> dict[str, str] | None:
+    """What a subscription wants of a message."""
+    match form or "all":
+        case "none":
+            return None
+        case "all":
+            return dict(message)
+        case one:
+            return {one: message[one]}
+
+
+def _post(inputs: Mapping[str, str], body: Mapping[str, Any]) -> int:
+    """Send a notification; returns the status, as 408 where none came in time and 0 where none came at all."""
+    lines = [line.partition(":") for line in inputs.get("httpHeaders", "").splitlines() if ":" in line]
+    headers = {name.strip(): value.strip() for name, _, value in lines}
+    if "basicAuthPassword" in inputs:
+        shown = f"{inputs.get('basicAuthUsername', '')}:{inputs['basicAuthPassword']}"
+        headers["Authorization"] = f"Basic {base64.b64encode(shown.encode()).decode()}"
+    headers["Content-Type"] = "application/json; charset=utf-8"
+    try:
+        return requests.post(
+            inputs["url"], json=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+        ).status_code
+    except requests.Timeout:
+        return 408
+    except requests.RequestException:
+        return 0
 
 
 def _described(base: str, subscription: Subscription) -> dict[str, Any]:
@@ -247,7 +302,7 @@ def _described(base: str, subscription: Subscription) -> dict[str, Any]:
         "id": subscription.id,
         "url": f"{base}/_apis/hooks/subscriptions/{subscription.id}",
         "status": subscription.status,
-        "publisherId": "tfs",
+        "publisherId": KINDS[subscription.event].publisher,
         "eventType": subscription.event,
         "resourceVersion": subscription.version,
         "consumerId": subscription.consumer,

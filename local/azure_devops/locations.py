@@ -1,15 +1,56 @@
-"""Where the REST API's resources are: what the service answers to `OPTIONS {organisation}/_apis`.
+"""Where the REST API's resources are: which host has them, and what it answers to `OPTIONS {organisation}/_apis`.
 
-The SDK finds every address by the location's id. Ids and templates are the service's own (they stand in the SDK's
-clients and in the REST reference).
+The SDK finds a host by the area's id and an address by the location's. Ids and templates are the service's own (they
+stand in the SDK's clients and in the REST reference).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 PACKAGING = "{project}/_apis/{area}/Feeds/{feedId}"
 REPOSITORY = "{project}/_apis/{area}/repositories/{repositoryId}"
+
+# The version of the API that the service has; requests for a higher one are refused.
+NEWEST = (7, 2)
+
+
+class Host(StrEnum):
+    """One of the service's hosts, by its live name; in the stand each has a port of its own."""
+
+    DEVOPS = "dev.azure.com"
+    FEEDS = "feeds.dev.azure.com"
+    PACKAGES = "pkgs.dev.azure.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A part of the API as `ResourceAreas` lists it."""
+
+    id: str
+    name: str
+    host: Host = Host.DEVOPS
+
+
+AREAS = (
+    Area("4e080c62-fa21-4fbc-8fef-2a10a2b38049", "git"),
+    Area("965220d5-5bb9-42cf-8d67-9b146df2a5a4", "build"),
+    Area("79134c72-4a58-4b42-976c-04e7115f32bf", "core"),
+    Area("fb13a388-40dd-4a04-b530-013a739c72ef", "policy"),
+    Area("7ab4e64e-c4d8-4f50-ae73-5ef2e21642a5", "packaging", Host.FEEDS),
+    Area("92f0314b-06c5-46e0-abe7-15fd9d13276a", "pypi", Host.PACKAGES),
+)
+
+
+def resource_areas(urls: Mapping[Host, str]) -> list[dict[str, str]]:
+    """The areas in the service's words.
+
+    Args:
+        urls: the organisation's address at each host.
+    """
+    return [{"id": area.id, "name": area.name, "locationUrl": f"{urls[area.host]}/"} for area in AREAS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +71,11 @@ class Location:
     template: str
     version: int = 1
 
+    def is_at(self, host: Host) -> bool:
+        """Tell whether a host has it: the list of areas is at all of them."""
+        mine = next((area.host for area in AREAS if area.name == self.area), Host.DEVOPS)
+        return self.area == "Location" or host == mine
+
     def described(self) -> dict[str, Any]:
         """The location in the service's words."""
         return {
@@ -39,7 +85,7 @@ class Location:
             "routeTemplate": self.template,
             "resourceVersion": self.version,
             "minVersion": "1.0",
-            "maxVersion": "7.2",
+            "maxVersion": ".".join(map(str, NEWEST)),
             "releasedVersion": "7.1",
         }
 
@@ -97,11 +143,14 @@ PACKAGE_CHANGES = Location(
 FEED_CHANGES = Location(
     "29ba2dad-389a-4661-b5d3-de76397ca05b", "packaging", "feedchanges", "{project}/_apis/{area}/{resource}/{feedId}"
 )
+PYPI_VERSION = Location("d146ac7e-9e3f-4448-b956-f9bb3bdf9b2e", "pypi", "versions",
+                        "{project}/_apis/packaging/feeds/{feedId}/{area}/packages/{packageName}/{resource}/"
+                        "{packageVersion}")  # fmt: skip
 SUBSCRIPTIONS = Location(
     "fc50d02a-849f-41fb-8af1-0a5216103269", "hooks", "subscriptions", "_apis/{area}/{resource}/{subscriptionId}"
 )
 
 ALL = (
     RESOURCE_AREAS, REFS, ITEMS, BLOBS, PUSHES, COMMITS, RUNS, BUILDS, TIMELINE, LOGS, ARTIFACTS, FEEDS, PACKAGES,
-    VERSIONS, PACKAGE_CHANGES, FEED_CHANGES, SUBSCRIPTIONS,
+    VERSIONS, PACKAGE_CHANGES, FEED_CHANGES, PYPI_VERSION, SUBSCRIPTIONS,
 )  # fmt: skip

@@ -1,7 +1,6 @@
 """What lies on the feed: files, versions, and what their names and metadata say."""
 
 import time
-import uuid
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +10,6 @@ from io import BytesIO
 from pathlib import Path
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
-
-# Ids are made from names, so that they stay when the stand is started again.
-NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 
 @dataclass

@@ -6,22 +6,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from local.agent.expressions import Unknown
+from local.agent.pipeline import StagePlan
 from local.agent.record import Record, Timeline
 from local.azure_devops import locations
-from local.azure_devops.api import Api, Call, ServiceError, collection
-from local.azure_devops.parameters import ParameterProblem, check_parameters
+from local.azure_devops.answers import ServiceError, check_members, collection
+from local.azure_devops.api import Api, Call
+from local.azure_devops.compilation import Compiled, compiled
 from local.azure_devops.repository import GitError, GitRepository, git
 
 
 @dataclass
 class Definition:
-    """A pipeline."""
+    """A pipeline; each of its runs waits for a check, if it has one."""
 
     id: int
     name: str
     yaml_path: str
     repository: GitRepository
     enabled: bool = True
+    check: str | None = None
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Build:
     branch: str
     commit: str
     parameters: dict[str, str]
+    stages: list[StagePlan]
     queued: datetime
     status: str = "notStarted"
     result: str | None = None
@@ -44,17 +49,27 @@ class Build:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
+# Permissions of pipelines, as the service and its pages call them. The second one is needed by who gives a run values
+# for parameters that take any (release notes of sprint 237).
+QUEUE_BUILDS = "Queue builds"
+EDIT_QUEUE_CONFIGURATION = "Edit queue build configuration"
+
+
 class Pipelines:
     """The pipelines of the project.
 
     Attributes:
         listed_after: fault switch: a run appears in lists only after this many look-ups.
+        connections: the service connections that pipelines may use.
+        permissions: what the app's identity may do on pipelines; fault switch: take one away.
         queued: called with each run that is queued.
     """
 
     def __init__(self, project: str) -> None:
         self.project = project
         self.listed_after = 0
+        self.connections = {"azure-ml"}
+        self.permissions = {QUEUE_BUILDS, EDIT_QUEUE_CONFIGURATION}
         self._check: str | None = None
         self.queued: list[Callable[[Build], None]] = []
         self._definitions: dict[int, Definition] = {}
@@ -111,7 +126,9 @@ class Pipelines:
 
     def _queue(self, call: Call) -> Any:
         definition = self._definition(call.parameters["pipelineId"])
+        self._require(QUEUE_BUILDS, definition)
         wish = call.json() or {}
+        check_members("a run", wish, "resources", "templateParameters", "previewRun")
         itself = ((wish.get("resources") or {}).get("repositories") or {}).get("self") or {}
         branch = str(itself.get("refName") or f"refs/heads/{definition.repository.branch}")
         if definition.repository.tip(branch) is None:
@@ -119,21 +136,62 @@ class Pipelines:
         commit = definition.repository.tip(str(itself.get("version") or branch) + "^{commit}")
         if commit is None:
             raise _invalid("Could not find the commit or branch to build.")
+        given = wish.get("templateParameters") or {}
+        result = self.compile(definition, branch, commit, given)
+        if result.free_text:
+            self._require(EDIT_QUEUE_CONFIGURATION, definition)
+        if wish.get("previewRun"):
+            return {"finalYaml": result.final_yaml}
+        return self._run(call, self.start(definition, branch, commit, given, result.stages))
+
+    def _require(self, permission: str, definition: Definition) -> None:
+        if permission not in self.permissions:
+            raise ServiceError(
+                403,
+                "AccessDeniedException",
+                f"TF215106: Access denied. environment-rebuilder needs {permission} permissions for build pipeline "
+                f"{definition.id}:{definition.name} in team project {self.project} to perform the action. For more "
+                "information, contact the Azure DevOps administrator.",
+            )
+
+    def compile(self, definition: Definition, branch: str, commit: str, given: dict[str, Any]) -> Compiled:
+        """Compile a pipeline at a commit.
+
+        Raises:
+            ServiceError: the service would refuse the run.
+        """
+
+        def read(path: str) -> str:
+            try:
+                return git("show", f"{commit}:{path}", at=definition.repository.path).decode()
+            except GitError:
+                raise Unknown(f"File /{path} not found in the repository at {commit}.") from None
+
+        variables = {
+            "Build.DefinitionName": definition.name,
+            "Build.Reason": "Manual",
+            "Build.Repository.Name": definition.repository.name,
+            "Build.SourceBranch": branch,
+            "Build.SourceVersion": commit,
+            "System.DefinitionId": str(definition.id),
+            "System.TeamProject": self.project,
+        }
         try:
-            text = git("show", f"{commit}:{definition.yaml_path}", at=definition.repository.path).decode()
-        except GitError:
-            raise _invalid(f"File /{definition.yaml_path} not found in the repository at {commit}.") from None
-        try:
-            parameters = check_parameters(text, wish.get("templateParameters") or {})
-        except ParameterProblem as problem:
-            raise _invalid(f"/{definition.yaml_path}: {problem}") from None
+            return compiled(read, definition.yaml_path, given, variables, self.connections)
+        except Unknown as problem:
+            raise _invalid(str(problem)) from None
+
+    def start(
+        self, definition: Definition, branch: str, commit: str, parameters: dict[str, str], stages: list[StagePlan]
+    ) -> Build:
+        """Queue a run of what was compiled."""
         with self._lock:
-            build = Build(len(self._builds) + 1, definition, branch, commit, parameters, datetime.now(UTC))
-            build.checks += _checks(self._check)
+            build = Build(len(self._builds) + 1, definition, branch, commit, parameters, stages, datetime.now(UTC))
+            build.checks += _checks(definition.check or self._check)
             self._builds[build.id] = build
         if not build.checks:
             self._hand_over(build)
-        return self._run(call, build)
+        return build
 
     def _hand_over(self, build: Build) -> None:
         for tell in self.queued:
@@ -166,7 +224,7 @@ class Pipelines:
 
     def _run(self, call: Call, build: Build) -> dict[str, Any]:
         state = {"notStarted": "inProgress"}.get(build.status, build.status)
-        where = f"{call.base}/{self.project}"
+        where = call.project_url
         row: dict[str, Any] = {
             "_links": {
                 "self": {"href": f"{where}/_apis/pipelines/{build.definition.id}/runs/{build.id}"},
@@ -189,7 +247,7 @@ class Pipelines:
 
     def describe(self, call: Call, build: Build) -> dict[str, Any]:
         """A run as the build it is, in the service's words."""
-        where = f"{call.base}/{self.project}"
+        where = call.project_url
         row: dict[str, Any] = {
             "_links": {
                 "self": {"href": f"{where}/_apis/build/Builds/{build.id}"},

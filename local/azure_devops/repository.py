@@ -1,6 +1,5 @@
-"""The repository: a real bare git repository behind Azure Repos' REST calls and git's own smart HTTP."""
+"""The repository: a real bare git repository behind Azure Repos' REST calls. Git's own protocol is in `git_http`."""
 
-import base64
 import io
 import os
 import subprocess
@@ -9,18 +8,15 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
-
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
 
 from local.azure_devops import locations
-from local.azure_devops.api import Api, Call, Raw, ServiceError, collection
+from local.azure_devops.answers import NotInTheStand, Raw, ServiceError, collection
+from local.azure_devops.api import Api, Call
+from local.azure_devops.names import guid, is_called
+from local.azure_devops.pushes import NOBODY, Change, read_push
 
 # Who pushes through the REST API: the product's managed identity.
 PUSHER = ("Environment Rebuilder", "environment-rebuilder@stand.invalid")
-_ZERO = "0" * 40
 # Lists of commits carry this much of a message.
 _SHORT_COMMENT = 100
 
@@ -52,13 +48,15 @@ class GitRepository:
 
     Attributes:
         name: in Azure Repos.
+        id: its GUID, which may stand for the name.
         path: on disk.
         branch: the default branch.
         protected: a branch policy is on: pushes are refused.
     """
 
-    def __init__(self, name: str, path: Path, branch: str = "main") -> None:
+    def __init__(self, name: str, path: Path, branch: str = "main", *, project: str = "") -> None:
         self.name = name
+        self.id = guid("repository", project, name)
         self.path = path
         self.branch = branch
         self.protected = False
@@ -82,10 +80,14 @@ class GitRepository:
         api.add("push", "POST", locations.PUSHES, self._mine(self._push), status=201)
         api.add("commits", "GET", locations.COMMITS, self._mine(self._commits))
 
+    def is_called(self, wanted: str) -> bool:
+        """Tell whether an address means this repository."""
+        return is_called(wanted, self.name, self.id)
+
     def _mine(self, handler: Any) -> Any:
         def checked(call: Call) -> Any:
-            if call.parameters["repositoryId"].casefold() != self.name.casefold():
-                wanted = call.parameters["repositoryId"]
+            wanted = call.parameters["repositoryId"]
+            if not self.is_called(wanted):
                 raise ServiceError(
                     404,
                     "GitRepositoryNotFoundException",
@@ -96,13 +98,16 @@ class GitRepository:
 
         return checked
 
+    def _url(self, call: Call) -> str:
+        return f"{call.project_url}/_apis/git/repositories/{self.id}"
+
     def _refs(self, call: Call) -> Any:
         wanted = "refs/" + call.query.get("filter", "")
         lines = self._git("for-each-ref", "--format=%(refname) %(objectname)").decode().splitlines()
         refs = [line.split(" ") for line in lines]
         return collection(
             [
-                {"name": name, "objectId": commit, "url": f"{call.base}/_apis/git/repositories/{self.name}/{name}"}
+                {"name": name, "objectId": commit, "url": f"{self._url(call)}/{name}"}
                 for name, commit in refs
                 if name.startswith(wanted)
             ]
@@ -111,20 +116,54 @@ class GitRepository:
     def _items(self, call: Call) -> Any:
         commit = self._commit_of(call.query)
         scope = call.query.get("scopepath", "/").strip("/")
-        rows = self._git("ls-tree", "-r", "-t", "-z", "--full-tree", commit, *([f"{scope}/"] if scope else []))
-        tree = self._git("rev-parse", f"{commit}^{{tree}}").decode().strip()
-        items = [_item(call, self.name, commit, "/", tree, "040000")]
-        for row in rows.decode("utf-8", "surrogateescape").split("\0"):
-            if row:
+        recursion = call.query.get("recursionlevel", "none").casefold()
+        mode, object_id = self._entry(commit, scope)
+        items = [self._item(call, commit, scope, object_id, mode)]
+        if mode == "040000" and recursion != "none":
+            deep = ("-r", "-t") if recursion == "full" else ()
+            for row in self._rows("ls-tree", "-z", *deep, object_id):
                 head, path = row.split("\t", 1)
                 mode, _, object_id = head.split(" ")
-                items.append(_item(call, self.name, commit, f"/{path}", object_id, mode))
+                items.append(self._item(call, commit, f"{scope}/{path}".lstrip("/"), object_id, mode))
         return collection(items)
+
+    def _entry(self, commit: str, path: str) -> tuple[str, str]:
+        """Mode and id of what lies at a path of a commit; an empty path is the root."""
+        if not path:
+            return "040000", self._git("rev-parse", f"{commit}^{{tree}}").decode().strip()
+        for row in self._rows("--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit, "--", path):
+            mode, _, object_id = row.partition("\t")[0].split(" ")
+            return mode, object_id
+        raise ServiceError(
+            404,
+            "GitItemNotFoundException",
+            f"TF401174: The item '/{path}' could not be found in the repository '{self.name}' at the version specified "
+            f"by '{commit}'.",
+        )
+
+    def _rows(self, *arguments: str) -> list[str]:
+        listed = self._git(*arguments).decode("utf-8", "surrogateescape").split("\0")
+        return [row for row in listed if row]
+
+    def _item(self, call: Call, commit: str, path: str, object_id: str, mode: str) -> dict[str, Any]:
+        kind = {"040000": "tree", "160000": "commit"}.get(mode, "blob")
+        item: dict[str, Any] = {
+            "objectId": object_id,
+            "gitObjectType": kind,
+            "commitId": commit,
+            "path": f"/{path}",
+            "url": f"{self._url(call)}/items/{path}",
+        }
+        if kind == "tree":
+            item["isFolder"] = True
+        if mode == "120000":
+            item["isSymLink"] = True
+        return item
 
     def _commit_of(self, query: Mapping[str, str]) -> str:
         version = query.get("versiondescriptor.version", self.branch)
-        ref = version if query.get("versiondescriptor.versiontype") == "commit" else f"refs/heads/{version}"
-        commit = self.tip(f"{ref}^{{commit}}")
+        is_commit = query.get("versiondescriptor.versiontype", "branch").casefold() == "commit"
+        commit = self.tip(f"{version if is_commit else f'refs/heads/{version}'}^{{commit}}")
         if commit is None:
             raise _unresolvable(version)
         return commit
@@ -150,7 +189,8 @@ class GitRepository:
         if self.tip(f"refs/heads/{branch}") is None:
             raise _unresolvable(branch)
         top = int(call.query.get("searchcriteria.$top") or 100)
-        found = self._git("rev-list", "--first-parent", f"--max-count={top}", f"refs/heads/{branch}")
+        skip = int(call.query.get("searchcriteria.$skip") or 0)
+        found = self._git("rev-list", "--first-parent", f"--max-count={top}", f"--skip={skip}", f"refs/heads/{branch}")
         return collection([self._commit(call, line, whole=False) for line in found.decode().split()])
 
     def _commit(self, call: Call, commit: str, *, whole: bool) -> dict[str, Any]:
@@ -169,39 +209,39 @@ class GitRepository:
             "committer": person,
             **shown,
             **({"parents": parents.split()} if whole else {}),
-            "url": f"{call.base}/_apis/git/repositories/{self.name}/commits/{found}",
+            "url": f"{self._url(call)}/commits/{found}",
         }
 
     def _push(self, call: Call) -> Any:
-        wish = call.json()
-        update, commit = wish["refUpdates"][0], wish["commits"][0]
-        ref, base = str(update["name"]), str(update.get("oldObjectId") or _ZERO)
+        push = read_push(len(call.body), call.json())
+        ref, base = push.ref, push.base
         if self.protected and ref == f"refs/heads/{self.branch}":
             raise ServiceError(
                 403,
                 "GitRefUpdateRejectedByPolicyException",
                 "TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch.",
             )
-        if not str(commit.get("comment") or "").strip():
-            raise ServiceError(400, "GitArgumentException", "TF401035: A commit needs a comment.")
         with self._lock:
             present = self.tip(ref)
             if present is not None and present != base:
                 raise _stale(ref)
-            made = self._make_commit(base, str(commit["comment"]), commit["changes"])
+            if base == NOBODY:
+                raise NotInTheStand("a push that begins a branch without a commit before it")
+            made = self._make_commit(base, push.comment, push.changes)
             try:
-                self._git("update-ref", ref, made, present or _ZERO)
+                self._git("update-ref", ref, made, present or NOBODY)
             except GitError:
                 raise _stale(ref) from None
+        number = int(self._git("rev-list", "--count", made).decode())
         return {
             "commits": [self._commit(call, made, whole=True)],
-            "refUpdates": [{"name": ref, "oldObjectId": base, "newObjectId": made}],
-            "pushId": int(self._git("rev-list", "--count", made).decode()),
+            "refUpdates": [{"name": ref, "oldObjectId": base, "newObjectId": made, "repositoryId": self.id}],
+            "pushId": number,
             "date": self._git("show", "--no-patch", "--format=%cI", made).decode().strip(),
-            "url": f"{call.base}/_apis/git/repositories/{self.name}/pushes/1",
+            "url": f"{self._url(call)}/pushes/{number}",
         }
 
-    def _make_commit(self, base: str, message: str, changes: Sequence[Mapping[str, Any]]) -> str:
+    def _make_commit(self, base: str, message: str, changes: Sequence[Change]) -> str:
         index = self.path / f"index-{threading.get_ident()}"
         environment = {
             "GIT_INDEX_FILE": str(index),
@@ -220,24 +260,19 @@ class GitRepository:
         finally:
             index.unlink(missing_ok=True)
 
-    def _stage(self, change: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        path = str(change["item"]["path"]).lstrip("/")
-        kind = str(change["changeType"]).casefold()
+    def _stage(self, change: Change, environment: Mapping[str, str]) -> None:
+        path = change.path
         known = self._git(
             "--literal-pathspecs", "ls-files", "--stage", "-z", "--", path, environment=environment
         ).decode()
-        if (kind == "add") == bool(known):
+        if (change.kind == "add") == bool(known):
             raise ServiceError(
                 400, "GitArgumentException", f"TF401035: {path} {'exists already' if known else 'is not there'}."
             )
-        if kind == "delete":
+        if change.content is None:
             self._git("rm", "--cached", "--quiet", "--", path, environment=environment)
             return
-        content = change["newContent"]
-        text = str(content["content"])
-        encoded = str(content.get("contentType", "rawtext")).casefold() == "base64encoded"
-        raw = base64.b64decode(text) if encoded else text.encode()
-        blob = self._git("hash-object", "-w", "--stdin", given=raw).decode().strip()
+        blob = self._git("hash-object", "-w", "--stdin", given=change.content).decode().strip()
         mode = known.split(" ")[0] if known else "100644"
         self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", environment=environment)
 
@@ -255,49 +290,3 @@ def _stale(ref: str) -> ServiceError:
         f"TF401028: The reference '{ref}' has already been updated by another client, so you cannot update it. "
         "Please try again.",
     )
-
-
-def _item(call: Call, repository: str, commit: str, path: str, object_id: str, mode: str) -> dict[str, Any]:
-    kind = {"040000": "tree", "160000": "commit"}.get(mode, "blob")
-    item: dict[str, Any] = {
-        "objectId": object_id,
-        "gitObjectType": kind,
-        "commitId": commit,
-        "path": path,
-        "url": f"{call.base}/_apis/git/repositories/{repository}/items{path}",
-    }
-    if kind == "tree":
-        item["isFolder"] = True
-    if mode == "120000":
-        item["isSymLink"] = True
-    return item
-
-
-async def smart_http(request: Request, repository: GitRepository, below: str) -> Response:
-    """Git's own protocol, for clone, fetch and push: `git http-backend` does the work."""
-    body = await request.body()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "GIT_PROJECT_ROOT": str(repository.path),
-        "GIT_HTTP_EXPORT_ALL": "1",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "REMOTE_USER": "developer",
-        "REMOTE_ADDR": "127.0.0.1",
-        "REQUEST_METHOD": request.method,
-        "PATH_INFO": unquote(below),
-        "QUERY_STRING": request.url.query,
-        "CONTENT_TYPE": request.headers.get("content-type", ""),
-        "CONTENT_LENGTH": str(len(body)),
-        "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
-        "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
-    }
-
-    def backend() -> bytes:
-        return subprocess.run(
-            ["git", "http-backend"], input=body, capture_output=True, check=False, env=environment
-        ).stdout
-
-    head, _, content = (await run_in_threadpool(backend)).partition(b"\r\n\r\n")
-    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-    status = int(headers.pop("Status", "200 OK").split(" ")[0])
-    return Response(content, status, headers)

@@ -1,64 +1,56 @@
-"""The organisation as one web server: REST, git, package index, and the stand's own switches."""
+"""The organisation at its hosts, each on a port of its own: REST, git, package index, storage; and fault switches."""
 
-import base64
-import hmac
 import re
-import secrets
+import socket
 import threading
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.azure_devops.api import Api, failing, is_signed_in, spoiled
+from local.azure_devops import index
+from local.azure_devops.api import Api
 from local.azure_devops.builds import BuildRecords
 from local.azure_devops.feed import Feed
 from local.azure_devops.feed_api import FeedApi
+from local.azure_devops.git_http import smart_http
 from local.azure_devops.hooks import Hooks
-from local.azure_devops.packages import Refused
+from local.azure_devops.index import PackageIndex
+from local.azure_devops.locations import Host
+from local.azure_devops.names import Names, is_called
 from local.azure_devops.pipelines import Definition, Pipelines
-from local.azure_devops.repository import GitRepository, smart_http
+from local.azure_devops.pypi_api import PyPiApi
+from local.azure_devops.repository import GitRepository
 from local.environments import PIPELINE_FOLDER
 from local.faults import Fault, Faults
 from local.identity import IdentityEndpoint
-from local.upstream import Upstream, UpstreamDown
+from local.processes import StandError, hold_ports
+from local.upstream import Upstream
+
+__all__ = ["Names", "Organization"]
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _GIT = re.compile(r"/(?P<project>[^/]+)/_git/(?P<repository>[^/]+)(?P<below>/.*)?", re.IGNORECASE)
-_PACKAGING = re.compile(
-    r"/(?:(?P<project>[^/]+)/)?_packaging/(?P<feed>[^/@]+)(?:@(?P<view>[^/]+))?/pypi/(?P<below>.*)", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """How things are called in the stand's organisation."""
-
-    organization: str = "contoso"
-    project: str = "ml"
-    repository: str = "environments"
-    feed: str = "packages"
-    pipeline: int = 7
 
 
 @dataclass
 class Organization:
-    """Everything behind the organisation's address.
+    """Everything behind the organisation's addresses.
 
     Attributes:
-        port: where it is served.
+        port: where its own address is served; the other hosts have ports of their own.
         folder: for git and packages.
         names: how things are called.
         upstream: the public index, or None for a feed without upstream.
-        stores_elsewhere: files are at another host, which the feed's addresses redirect to and which takes no token,
-            as the service has it.
         hook_time_scale: what the waits of service hooks are multiplied with.
+        urls: its address at each host.
     """
 
     port: int
@@ -66,32 +58,41 @@ class Organization:
     names: Names = field(default_factory=Names)
     upstream: Upstream | None = None
     hook_time_scale: float = 1.0
-    stores_elsewhere: bool = False
 
     def __post_init__(self) -> None:
         """Build the parts and connect them."""
         names = self.names
-        self.url = f"http://127.0.0.1:{self.port}/{names.organization}"
+        feeds, packages, storage = hold_ports(3)
+        self._hosts = {self.port: Host.DEVOPS, feeds: Host.FEEDS, packages: Host.PACKAGES}
+        self._storage_port = storage
+        self.urls = {host: f"http://127.0.0.1:{port}/{names.organization}" for port, host in self._hosts.items()}
+        self.url = self.urls[Host.DEVOPS]
         self.faults = Faults()
         self.identity = IdentityEndpoint()
-        # What a developer shows to the feed, in place of a personal access token.
-        self.feed_password = secrets.token_urlsafe(24)
-        self._signature = secrets.token_hex(16)
-        self.api = Api(names.organization, names.project, self.faults)
-        self.repository = GitRepository(names.repository, self.folder / "repository.git")
+        self.api = Api(names.organization, names.project, self.faults, self.urls)
+        self.repository = GitRepository(names.repository, self.folder / "repository.git", project=names.project)
         self.feed = Feed(project=names.project, name=names.feed, folder=self.folder / "feed", upstream=self.upstream)
-        self.hooks = Hooks(self.url, time_scale=self.hook_time_scale)
+        self.index = PackageIndex(
+            self.feed, self.faults, url=self.urls[Host.PACKAGES], storage=f"http://127.0.0.1:{storage}/packages"
+        )
+        self.hooks = Hooks(self.url, names, time_scale=self.hook_time_scale)
         self.pipelines = Pipelines(names.project)
         self.pipelines.define(
             Definition(
                 names.pipeline, "rebuild-environments", f"{PIPELINE_FOLDER}/azure-pipelines.yml", self.repository
             )
         )
-        for part in (self.repository, FeedApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines)):
+        parts = (FeedApi(self.feed), PyPiApi(self.feed), self.hooks, self.pipelines, BuildRecords(self.pipelines))
+        for part in (self.repository, *parts):
             part.serve(self.api)
         self.feed.published.append(self._tell_of_package)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def password(self) -> str:
+        """What a developer shows to the feed and to the repository, in place of a personal access token."""
+        return self.index.password
 
     @property
     def feed_name(self) -> str:
@@ -101,7 +102,7 @@ class Organization:
     @property
     def feed_url(self) -> str:
         """Address of the feed's Python endpoint."""
-        return f"{self.url}/{self.names.project}/_packaging/{self.names.feed}/pypi"
+        return f"{self.urls[Host.PACKAGES]}/{self.names.project}/_packaging/{self.names.feed}/pypi"
 
     def feed_index(self, token: str) -> str:
         """Address of the feed's simple index, with the credentials of a job."""
@@ -109,25 +110,31 @@ class Organization:
 
     @property
     def clone_url(self) -> str:
-        """Address to clone the repository from."""
+        """Address to clone the repository from; it asks for a sign-in."""
         return f"{self.url}/{self.names.project}/_git/{self.names.repository}"
 
+    @property
+    def developers_clone_url(self) -> str:
+        """The same with a developer's credentials."""
+        return self.clone_url.replace("://", f"://developer:{self.password}@")
+
     def _tell_of_package(self, name: str, version: str) -> None:
-        self.hooks.package_changed(
-            project=self.names.project, feed_id=self.feed.id, feed=self.feed.name, name=name, version=version
-        )
+        self.hooks.package_changed(feed_id=self.feed.id, name=name, version=version)
 
     # Serving
 
     def start(self) -> None:
-        """Serve in a thread of this process."""
-        config = uvicorn.Config(
-            self.application(), host="127.0.0.1", port=self.port, log_level="critical", access_log=False
-        )
+        """Serve in a thread of this process.
+
+        Raises:
+            StandError: somebody has one of the ports.
+        """
+        sockets = [_listening(port) for port in (*self._hosts, self._storage_port)]
+        config = uvicorn.Config(self.application(), log_level="critical", access_log=False)
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._server = server
-        self._thread = threading.Thread(target=server.run, name="azure-devops", daemon=True)
+        self._thread = threading.Thread(target=server.run, args=(sockets,), name="azure-devops", daemon=True)
         self._thread.start()
         while not server.started and self._thread.is_alive():
             self._thread.join(0.01)
@@ -139,16 +146,24 @@ class Organization:
             self._server.should_exit = self._server.force_exit = True
             self._thread.join(10)
 
-    def application(self) -> Starlette:
-        """The ASGI application."""
-        return Starlette(
-            routes=[
-                self.identity.route(),
-                Route("/_stand/faults", self._switch, methods=["GET", "POST", "DELETE"]),
-                Route("/_stand/storage/{name}/{version}/{file}", self._stored, methods=["GET"]),
-                Route("/{organization}{below:path}", self._serve, methods=_METHODS),
-            ]
+    def application(self) -> ASGIApp:
+        """The ASGI application of all hosts; which one is asked, the port says."""
+        storage = Starlette(routes=[Route("/packages/{name}/{version}/{file}", self.index.stored, methods=["GET"])])
+        service = _Signed(
+            Starlette(
+                routes=[
+                    self.identity.route(),
+                    Route("/_stand/faults", self._switch, methods=["GET", "POST", "DELETE"]),
+                    Route("/{organization}{below:path}", self._serve, methods=_METHODS),
+                ]
+            )
         )
+
+        async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+            is_storage = scope["type"] == "http" and scope["server"][1] == self._storage_port
+            await (storage if is_storage else service)(scope, receive, send)
+
+        return dispatch
 
     async def _switch(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -163,85 +178,52 @@ class Organization:
         return JSONResponse({"calls": self.faults.calls})
 
     async def _serve(self, request: Request) -> Response:
+        host = self._hosts[request.scope["server"][1]]
         if request.path_params["organization"].casefold() != self.names.organization.casefold():
             return JSONResponse({"message": "There is no such organisation."}, 404)
         below = request.path_params["below"] or "/"
-        if found := _GIT.fullmatch(below):
-            if found["repository"].casefold() != self.repository.name.casefold():
-                return Response("There is no such repository.", 404)
-            return await smart_http(request, self.repository, found["below"] or "/")
-        if found := _PACKAGING.fullmatch(below):
-            return await self._packages(request, found)
-        return await self.api.serve(request, below)
+        if host is Host.DEVOPS and (found := _GIT.fullmatch(below)):
+            is_here = is_called(found["project"], self.names.project, self.names.project_id)
+            if not is_here or not self.repository.is_called(found["repository"]):
+                return Response("There is no such repository.", 404, media_type="text/plain")
+            return await smart_http(request, self.repository, found["below"] or "/", self.password)
+        if host is Host.PACKAGES and (found := index.PATH.fullmatch(below)):
+            return await self.index.answer(request, found)
+        return await self.api.serve(request, below, host)
 
-    # The package index
 
-    async def _packages(self, request: Request, address: re.Match[str]) -> Response:
-        below = address["below"]
-        operation = "upload" if request.method == "POST" else "index" if below.startswith("simple") else "download"
-        switch = self.faults.next(operation)
-        if switch and not switch.fault.has_effect:
-            return failing(switch)
-        if not self._may_use_feed(request):
-            return Response("Sign in to use this feed.", 401, {"WWW-Authenticate": 'Basic realm="feed"'})
-        right_place = (address["project"] or "").casefold() == self.names.project.casefold()
-        if not right_place or address["feed"].casefold() not in (self.feed.name.casefold(), self.feed.id):
-            return Response("There is no such feed.", 404)
-        if operation == "upload" and below.strip("/") == "upload":
-            response = await self._upload(request)
-        else:
-            response = await run_in_threadpool(self._get_package, request, below, address["view"])
-        return spoiled(response, switch) if switch else response
+class _Signed:
+    """Adds to every answer what the service adds: ids for its support, and the charset of what is text."""
 
-    def _may_use_feed(self, request: Request) -> bool:
-        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        if scheme.casefold() == "basic":
-            try:
-                password = base64.b64decode(value).decode().partition(":")[2]
-            except ValueError:
-                return False
-            if hmac.compare_digest(password.encode(), self.feed_password.encode()):
-                return True
-        return is_signed_in(request)
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
 
-    async def _upload(self, request: Request) -> Response:
-        """Twine's form: the metadata's fields and the file in `content`."""
-        async with request.form(max_part_size=512 * 1024 * 1024) as form:
-            content = form.get("content")
-            if not isinstance(content, UploadFile) or not content.filename:
-                return Response("There is no file in the upload.", 400)
-            raw, filename = await content.read(), content.filename
-        try:
-            await run_in_threadpool(self.feed.publish, filename, raw)
-        except Refused as problem:
-            return Response(str(problem), problem.status, media_type="text/plain")
-        return Response("", 202)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
 
-    def _get_package(self, request: Request, below: str, view: str | None) -> Response:
-        try:
-            match below.split("/"):
-                case ["simple", name, ""] if name:
-                    page = self.feed.page(name, view)
-                    return HTMLResponse(page) if page else Response("There is no such package.", 404)
-                case ["simple", name] if name:
-                    return RedirectResponse(f"{request.url.path}/", 301)
-                case ["download", name, version, filename] if self.stores_elsewhere:
-                    where = f"http://localhost:{self.port}/_stand/storage/{name}/{version}/{filename}"
-                    return RedirectResponse(f"{where}?sig={self._signature}", 303)
-                case ["download", name, version, filename]:
-                    content = self.feed.file(name, version, filename)
-                    if content is None:
-                        return Response("There is no such file.", 404)
-                    return Response(content, media_type="application/octet-stream")
-                case _:
-                    return Response("", 404)
-        except UpstreamDown as problem:
-            return Response(f"The upstream source failed: {problem}.", 502)
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                activity = str(uuid.uuid4())
+                headers["ActivityId"] = headers["X-VSS-E2EID"] = activity
+                headers["X-TFS-ProcessId"] = _PROCESS
+                if headers.get("Content-Type") == "application/json":
+                    headers["Content-Type"] = "application/json; charset=utf-8"
+            await send(message)
 
-    async def _stored(self, request: Request) -> Response:
-        """A file at the storage: who shows a token beside the signature is refused, as Azure Storage does."""
-        if "Authorization" in request.headers or request.query_params.get("sig") != self._signature:
-            return Response("Server failed to authenticate the request.", 403)
-        wanted = (request.path_params[part] for part in ("name", "version", "file"))
-        content = await run_in_threadpool(self.feed.file, *wanted)
-        return Response(content or b"", 404 if content is None else 200, media_type="application/octet-stream")
+        await self._application(scope, receive, signed)
+
+
+_PROCESS = str(uuid.uuid4())
+
+
+def _listening(port: int) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("127.0.0.1", port))
+        made.listen()
+    except OSError:
+        made.close()
+        raise StandError(f"port {port} for the Azure DevOps stand-in is in use") from None
+    return made

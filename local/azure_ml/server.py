@@ -4,6 +4,7 @@ The calls and their rules are those that azure-ai-ml 1.35 makes and needs: a ver
 `latestVersion` is the one created last, `nextVersion` the highest number and one.
 """
 
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local.azure_ml.refusals import Refused, check_api_version, environment_properties
 from local.azurite import ACCOUNT, ACCOUNT_KEY
 from local.certificates import Certificates
 from local.faults import Fault, Faults
 from local.identity import claims_of
+from local.processes import StandError
 
 HOSTS = ("management.azure.com", "login.microsoftonline.com")
 BLOB_HOSTS = "*.blob.core.windows.net"
@@ -64,6 +67,7 @@ class AzureML:
         endless: fault switch: lists of versions lead back to themselves.
         requests: every request, as (method, path).
         environments: workspace → environment → versions, oldest first.
+        certificates: what it shows who asks.
     """
 
     def __init__(self, *, port: int, certificates: Certificates, workspaces: tuple[str, ...]) -> None:
@@ -73,27 +77,33 @@ class AzureML:
         self.endless = False
         self.requests: list[tuple[str, str]] = []
         self.environments: dict[str, dict[str, list[Version]]] = {name: {} for name in workspaces}
-        self._certificates = certificates
+        self.certificates = certificates
         self._lock = threading.Lock()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Serve over TLS in a thread."""
+        """Serve over TLS in a thread.
+
+        Raises:
+            StandError: it cannot listen on its port.
+        """
+        try:
+            listener = socket.create_server(("127.0.0.1", self.port))
+        except OSError as problem:
+            raise StandError(f"the Azure ML stand-in cannot listen on port {self.port}: {problem.strerror}") from None
         server = uvicorn.Server(
             uvicorn.Config(
                 self.application(),
-                host="127.0.0.1",
-                port=self.port,
                 log_level="critical",
                 access_log=False,
-                ssl_certfile=str(self._certificates.certificate),
-                ssl_keyfile=str(self._certificates.key),
+                ssl_certfile=str(self.certificates.certificate),
+                ssl_keyfile=str(self.certificates.key),
             )
         )
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._server = server
-        self._thread = threading.Thread(target=server.run, name="azure-ml", daemon=True)
+        self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="azure-ml", daemon=True)
         self._thread.start()
         while not server.started and self._thread.is_alive():
             self._thread.join(0.01)
@@ -116,12 +126,23 @@ class AzureML:
             ("/environments/{name}/versions/{version}", "GET", "get version", self._get_version),
             ("/environments/{name}/versions/{version}", "PUT", "put version", self._put_version),
         ]
+        known = [
+            Route(_WORKSPACE + path, self._checked(operation, handler), methods=[method])
+            for path, method, operation, handler in routes
+        ]
         return Starlette(
-            routes=[
-                Route(_WORKSPACE + path, self._checked(operation, handler), methods=[method])
-                for path, method, operation, handler in routes
-            ]
+            routes=known, exception_handlers={404: self._unknown, 405: self._unknown, Refused: self._refused}
         )
+
+    async def _unknown(self, request: Request, _: Exception) -> Response:
+        self.requests.append((request.method, request.url.path))
+        what = f"{request.method} {request.url.path}"
+        return _error(400, "NotInTheStand", f"The stand does not know {what}.")
+
+    async def _refused(self, _: Request, problem: Exception) -> Response:
+        if not isinstance(problem, Refused):
+            raise problem
+        return _error(problem.status, problem.code, problem.message)
 
     def _checked(self, operation: str, handler: Any) -> Any:
         async def serve(request: Request) -> Response:
@@ -136,6 +157,7 @@ class AzureML:
             if fault is not None and fault is not Fault.AFTER:
                 status = int(fault.value) if fault.value.isdigit() else 503
                 return _error(status, "Fault", "This call goes wrong on purpose.")
+            check_api_version(request.query_params)
             if request.path_params["w"] not in self.workspaces:
                 return _error(404, "ResourceNotFound", f"The workspace {request.path_params['w']} was not found.")
             response: Response = await handler(request)
@@ -209,17 +231,18 @@ class AzureML:
 
     async def _put_version(self, request: Request) -> Response:
         name, number = request.path_params["name"], request.path_params["version"]
-        body = await request.json()
+        try:
+            body = await request.json()
+        except ValueError:
+            body = None
         wanted = {
             "tags": {},
             "properties": {},
             "osType": "Linux",
-            **body.get("properties", {}),
+            **environment_properties(name, body),
             "environmentType": "UserCreated",
             "provisioningState": "Succeeded",
         }
-        if not (wanted.get("build") or wanted.get("image")):
-            return _error(400, "UserError", "An environment needs a build context or an image.")
         with self._lock:
             found = self._find(request)
             if found is None:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -41,11 +42,12 @@ async def serve(arguments: argparse.Namespace) -> int:
     keys = Keys(os.environ.get("HOST_FUNCTION_KEY"), os.environ.get("HOST_MASTER_KEY"))
     prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
     front = HttpFront(functions=functions, invoker=invoker, keys=keys, prefix=prefix)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            front.application(), host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False
-        )
-    )
+    try:
+        door = socket.create_server(("127.0.0.1", arguments.port))
+    except OSError as problem:
+        sys.stderr.write(f"the Functions host cannot listen on port {arguments.port}: {problem.strerror}\n")
+        return 1
+    server = uvicorn.Server(uvicorn.Config(front.application(), log_level="warning", access_log=False))
     listeners = [_listener(f, invoker, settings) for f in functions if f.trigger["type"].casefold() == "queuetrigger"]
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -57,7 +59,7 @@ async def serve(arguments: argparse.Namespace) -> int:
         asyncio.create_task(_tick(f, invoker)) for f in functions if f.trigger["type"].casefold() == "timertrigger"
     ]
     working = [asyncio.create_task(listener.listen()) for listener in listeners]
-    serving = asyncio.create_task(server._serve())
+    serving = asyncio.create_task(server._serve(sockets=[door]))
     await asyncio.wait([asyncio.create_task(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
     # Stop taking in, let what is in flight finish, then go.
     for listener in listeners:
@@ -73,12 +75,15 @@ async def serve(arguments: argparse.Namespace) -> int:
 def _listener(function: Function, invoker: Invoker, settings: QueueSettings) -> QueueListener:
     connection, name = str(function.trigger["connection"]), str(function.trigger["queueName"])
     address = os.environ[f"{connection}__queueServiceUri"]
-    credential = ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID") or None)
+    # Of the connection's own settings alone: AZURE_CLIENT_ID does not reach a trigger that says `managedidentity`.
+    credential = ManagedIdentityCredential(client_id=os.environ.get(f"{connection}__clientId") or None)
     return QueueListener(
         function=function,
         invoker=invoker,
         queue=QueueClient(address, name, credential=credential, retry_total=0),
-        poison=QueueClient(address, f"{name}-poison", credential=credential, retry_total=0),
+        poison=None
+        if name.endswith("-poison")
+        else QueueClient(address, f"{name}-poison", credential=credential, retry_total=0),
         settings=settings,
     )
 
@@ -101,7 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.functions_host", description="Serve a Function app.")
     parser.add_argument("--app", type=Path, required=True, help="folder of function_app.py and host.json")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--invisible", type=float, default=60, help="seconds a message stays invisible unrenewed")
+    parser.add_argument("--invisible", type=float, default=600, help="seconds a message stays invisible unrenewed")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for chatty in ("azure.core", "azure.identity", "msrest", "urllib3", "azure.storage", "azure_functions_runtime"):

@@ -11,12 +11,11 @@ from azure_functions_runtime.bindings.datumdef import Datum
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route, request_response
 
 from local.functions_host.invoker import Function, Invoker, http_datum, queue_datum, timer_datum
 
 _LOGGER = logging.getLogger("host.http")
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class HttpFront:
             routes=[
                 Route("/admin/host/status", self._status, methods=["GET"]),
                 Route("/admin/functions/{name}", self._start, methods=["POST"]),
-                Route("/{path:path}", self._serve, methods=_METHODS),
+                Mount("/", request_response(self._serve)),
             ]
         )
 
@@ -84,16 +83,13 @@ class HttpFront:
         return Response(status_code=202)
 
     async def _serve(self, request: Request) -> Response:
-        matches = [
-            (found, function) for pattern, function in self._routes if (found := pattern.fullmatch(request.url.path))
-        ]
-        if not matches:
-            return Response(status_code=404)
-        for found, function in matches:
-            methods = [method.upper() for method in function.trigger.get("methods") or _METHODS]
-            if request.method in methods:
+        for pattern, function in self._routes:
+            found = pattern.fullmatch(request.url.path)
+            methods = [method.upper() for method in function.trigger.get("methods") or [request.method]]
+            if found and request.method in methods:
                 return await self._call(request, function, {k: v for k, v in found.groupdict().items() if v})
-        return Response(status_code=405)
+        # The platform's host answers a wrong method so too (azure-functions-host#10098).
+        return Response(status_code=404)
 
     async def _call(self, request: Request, function: Function, route: dict[str, str]) -> Response:
         if not self._keys.allows(str(function.trigger.get("authLevel", "FUNCTION")).upper(), _shown_key(request)):

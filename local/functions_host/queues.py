@@ -1,9 +1,14 @@
-"""Listens to a queue for one function, as the platform's queue extension does."""
+"""Listens to a queue for one function, as the platform's queue extension does.
+
+What becomes of a message is decided as in `QueueProcessor` of Microsoft.Azure.WebJobs.Extensions.Storage.Queues.
+"""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
@@ -18,8 +23,8 @@ _LOGGER = logging.getLogger("host.queues")
 class QueueSettings:
     """`extensions.queues` of host.json, with the platform's defaults.
 
-    `invisible` is the host's own: a message stays invisible for that long and is renewed while its function runs; the
-    platform's ten minutes would make a killed host's messages come back late.
+    `invisible` is the host's own: a message stays invisible for that long and is renewed while its function runs. The
+    platform has ten minutes; a stand takes less, or a killed host's messages come back late.
     """
 
     batch_size: int
@@ -50,8 +55,15 @@ class QueueListener:
     """Fetches messages, invokes the function, deletes, delays or moves to the poison queue."""
 
     def __init__(
-        self, *, function: Function, invoker: Invoker, queue: QueueClient, poison: QueueClient, settings: QueueSettings
+        self,
+        *,
+        function: Function,
+        invoker: Invoker,
+        queue: QueueClient,
+        poison: QueueClient | None,
+        settings: QueueSettings,
     ) -> None:
+        """Make a listener; a queue that is a poison queue itself has none."""
         self._function = function
         self._invoker = invoker
         self._queue = queue
@@ -110,6 +122,10 @@ class QueueListener:
 
     async def _handle(self, message: QueueMessage) -> None:
         dequeue_count = message.dequeue_count or 1
+        if dequeue_count > self._settings.max_dequeue_count and self._poison:
+            # Hosts that died with it never reported a failure.
+            await self._tell(self._to_poison, self._poison, message)
+            return
         datum, metadata = queue_datum(
             message.content, id=message.id, pop_receipt=message.pop_receipt or "", dequeue_count=dequeue_count
         )
@@ -119,16 +135,21 @@ class QueueListener:
         finally:
             renewal.cancel()
             await asyncio.gather(renewal, return_exceptions=True)
+        if outcome.ok:
+            await self._tell(self._queue.delete_message, message)
+            return
+        _LOGGER.error("function %s failed: %s", self._function.name, outcome.error)
+        if self._poison is None:
+            return  # it stays invisible as long as it was received for, so that it does not fail again at once
+        if dequeue_count >= self._settings.max_dequeue_count:
+            await self._tell(self._to_poison, self._poison, message)
+        else:
+            seconds = int(self._settings.visibility_timeout.total_seconds())
+            await self._tell(partial(self._queue.update_message, visibility_timeout=seconds), message)
+
+    async def _tell(self, call: Callable[..., object], *arguments: object) -> None:
         try:
-            if outcome.ok:
-                await asyncio.to_thread(self._queue.delete_message, message)
-                return
-            _LOGGER.error("function %s failed: %s", self._function.name, outcome.error)
-            if dequeue_count >= self._settings.max_dequeue_count and not _is_poison(self._queue):
-                await asyncio.to_thread(self._to_poison, message)
-            else:
-                seconds = int(self._settings.visibility_timeout.total_seconds())
-                await asyncio.to_thread(self._queue.update_message, message, visibility_timeout=seconds)
+            await asyncio.to_thread(call, *arguments)
         except AzureError as problem:
             # The message comes back by itself: delivery is at least once.
             _LOGGER.warning("queue %s: %s", self._queue.queue_name, str(problem).splitlines()[0])
@@ -143,14 +164,11 @@ class QueueListener:
             except AzureError as problem:
                 _LOGGER.warning("queue %s: %s", self._queue.queue_name, str(problem).splitlines()[0])
 
-    def _to_poison(self, message: QueueMessage) -> None:
-        _create(self._poison)
-        self._poison.send_message(message.content, time_to_live=-1)
+    def _to_poison(self, poison: QueueClient, message: QueueMessage) -> None:
+        _create(poison)
+        # Like the platform's host without a time to live: seven days.
+        poison.send_message(message.content)
         self._queue.delete_message(message)
-
-
-def _is_poison(queue: QueueClient) -> bool:
-    return str(queue.queue_name).endswith("-poison")
 
 
 def _create(queue: QueueClient) -> None:

@@ -1,11 +1,10 @@
 """The METADATA of a wheel, read in place: nothing is extracted, and no size that a wheel claims is believed."""
 
 import re
-import struct
 import zipfile
-import zlib
 from typing import IO
 
+from shared.adapters.zips import BROKEN, is_usual
 from shared.limits import METADATA_BYTES, WHEEL_DIRECTORY_BYTES
 
 # Only at the top: a wheel may carry other wheels' folders inside.
@@ -27,12 +26,11 @@ def metadata_bytes(wheel: IO[bytes]) -> bytes:
             found = [entry for entry in archive.infolist() if _METADATA.fullmatch(entry.filename)]
             if len(found) != 1:
                 raise Unusable(f"it has {len(found)} METADATA files")
-            # Other methods may allocate as much as the wheel asks for.
-            if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            if not is_usual(found[0]):
                 raise Unusable("its METADATA is compressed in an unusual way")
             with archive.open(found[0]) as member:
                 raw = member.read(METADATA_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError) as problem:
+    except BROKEN as problem:
         raise Unusable(f"it is no readable wheel ({type(problem).__name__})") from problem
     if len(raw) > METADATA_BYTES:
         raise Unusable("its METADATA is too large")

@@ -4,7 +4,8 @@ import re
 
 from shared.domain.environments import Environment
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST_NAME = 255
 
 
 def obstacle(environment: Environment) -> str | None:
@@ -16,6 +17,8 @@ def obstacle(environment: Environment) -> str | None:
         return why
     if environment.version and environment.version.is_number_with_point:
         return f"`version` {environment.version.text} is read as a number: write it in quotes"
+    if environment.contradiction:
+        return environment.contradiction
     if environment.context is None:
         if environment.uses:
             return None
@@ -38,6 +41,8 @@ def outside(environment: Environment, *paths: str) -> str | None:
 
 def name_obstacle(name: str) -> str | None:
     """Why Azure ML takes no environment of this name, or None if it does."""
+    if len(name) > _LONGEST_NAME:
+        return f"`name` has {len(name)} characters; Azure ML takes {_LONGEST_NAME} at most"
     if not _NAME.fullmatch(name):
         return f"`name` {name!r} is not a name that Azure ML takes: letters, digits, - . and _ only"
     if name.casefold().startswith("azureml"):

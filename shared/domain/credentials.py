@@ -1,7 +1,7 @@
 """Credentials inside addresses: found, reported by their line, and never shown."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 # RFC 3986: what stands between `//` and `@` is user information. A password may hold an `@`, as pip takes it.
 _USER_INFORMATION = re.compile(r"://(?P<name>[^\s/@?#:'\"<>]{0,300})(?::(?P<password>[^\s/]{0,600}))?@")
@@ -20,6 +20,17 @@ def masked(text: str) -> str:
     if "?" not in named:
         return named
     return _QUERY.sub(lambda found: f"{found['address']}?***" if _is_signed(found) else found[0], named)
+
+
+def masked_within(value: object) -> object:
+    """Return a value as JSON knows them with every text in it masked, keys included."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {masked_within(key): masked_within(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked_within(inner) for inner in value]
+    return value
 
 
 def credential_lines(text: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ The forms are those of environment.schema.json (Azure ML CLI v2, "environment YA
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import yaml
@@ -97,6 +98,18 @@ class EnvironmentFile:
     conda_file: str | None = None
     conda: Definition | None = None
     unreadable: tuple[tuple[int | None, str], ...] = ()
+
+    @property
+    def contradiction(self) -> str | None:
+        """What contradicts the build context, or None: Azure ML refuses an image that is there and built."""
+        besides = {"image": self.image, "conda_file": self.conda_file or self.conda}
+        return build_beside(key for key, value in besides.items() if value) if self.build_path else None
+
+
+def build_beside(keys: Iterable[str]) -> str | None:
+    """Say that `build` goes with none of some keys, or None if there are none."""
+    found = " and ".join(keys)
+    return f"`build` goes with neither `image` nor `conda_file` (it has {found})" if found else None
 
 
 def read_environment(source: SourceText) -> EnvironmentFile | None:
@@ -309,6 +322,7 @@ class Environment:
         name: its name in Azure ML.
         version: the explicit version in its YAML.
         version_path: the file in which that stands, if it is another one.
+        contradiction: what its YAML says beside the build context and Azure ML refuses there.
         uses: the definition files it reads, includes followed, in reading order.
         steps: for each installation of pip from files the files that it reads.
         dockerfile: its Dockerfile, from the root, if there is one in the repository.
@@ -324,6 +338,7 @@ class Environment:
     name: str
     version: ExplicitVersion | None = None
     version_path: str | None = None
+    contradiction: str | None = None
     uses: tuple[Use, ...] = ()
     steps: tuple[frozenset[str], ...] = ()
     dockerfile: str | None = None

@@ -1,13 +1,9 @@
 """Names that the app, the pipeline's template and its steps have in common: of jobs, steps and tags."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from shared.domain.states import EnvironmentState
-
-# Job names hold letters, digits and `_` only; each other character has a code of its own, so no two paths meet.
-# pipelines/rebuild.yml does the same with `replace`.
-_CODES = (("_", "_u"), ("/", "_s"), (".", "_d"), ("-", "_h"))
 
 # Which state of an environment a step's success stands for, by the step's display name.
 STEPS = {
@@ -31,13 +27,22 @@ DUPLICATE = "duplicate of run "
 _WORK = ("rebuild", "batch", "attempt")
 _OLDER = re.compile(rf"{DUPLICATE}([1-9][0-9]{{0,17}})\b")
 
-# What a path may hold to travel as a pipeline parameter, in a list separated by commas.
+# What a path may hold to travel as a pipeline parameter, numbered and in a list separated by commas.
 _SAFE_PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*")
 
 
 def is_safe_path(path: str) -> bool:
     """Whether an environment's path can travel to the pipeline and names a file of the repository there."""
     return bool(_SAFE_PATH.fullmatch(path)) and ".." not in path.split("/")
+
+
+def numbered(paths: Iterable[str]) -> str:
+    """The environments of a run as the pipeline takes them: `1:first/environment.yml,2:second/environment.yml`.
+
+    The template names each job by its number, since a name has at most 100 characters and ignores case. The job's
+    display name is the path itself.
+    """
+    return ",".join(f"{number}:{path}" for number, path in enumerate(paths, start=1))
 
 
 def work_of(parameters: Mapping[str, str]) -> tuple[str | None, ...]:
@@ -49,10 +54,3 @@ def older_run(problem: str | None) -> int | None:
     """The run that a job's error says it is a duplicate of, or None if that is not its error."""
     found = _OLDER.match(problem or "")
     return int(found[1]) if found else None
-
-
-def job_name(path: str) -> str:
-    """The name of the job that rebuilds the environment at a path."""
-    for character, code in _CODES:
-        path = path.replace(character, code)
-    return f"rebuild_{path}"

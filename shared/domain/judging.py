@@ -104,10 +104,6 @@ class Judge:
             self.in_hand.setdefault(release.id.package, []).append(release.version)
         self._pins: dict[tuple[str, PackageName], list[Occurrence]] = {}
         self._included: dict[str, bool] = {}
-        self.spelled: dict[str, int] = {}
-        for environment in catalog.environments:
-            folded = environment.path.casefold()
-            self.spelled[folded] = self.spelled.get(folded, 0) + 1
 
     def candidate(self, environment: Environment, release: Release) -> Candidate:
         """Decide about one environment and one release."""
@@ -224,8 +220,6 @@ class Judge:
             return f"cannot read {unread}"
         if why := obstacle(environment):
             return f"cannot be rebuilt: {why}"
-        if self.spelled[environment.path.casefold()] > 1:
-            return "path not unique: pipelines do not tell it from another one that differs in capitals only"
         if not is_safe_path(environment.path):
             return "path not safe: only letters, digits and . _ / - can travel to the pipeline"
         return None

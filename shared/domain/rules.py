@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Annotated
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -16,6 +15,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain.complaints import Complaint, complaint, one_line
+from shared.domain.globs import matches
 from shared.domain.names import PackageName
 from shared.domain.releases import LONGEST_VERSION, version_of
 from shared.domain.text import SourceText
@@ -225,12 +225,6 @@ class Rules(_Strict):
 
 # Without rules nothing is written, and what would happen is shown for every package and as far as it goes.
 NO_RULES = Rules(deliver=Deliver.REPORT, packages=(PackageRule(match="*", upto=Upto.MAJOR),))
-
-
-def matches(path: str, glob: str) -> bool:
-    """Tell whether a glob (`**` spans folders) matches a path, or a folder that the path lies in."""
-    pure = PurePosixPath(path)
-    return any(candidate.full_match(glob) for candidate in (pure, *list(pure.parents)[:-1]))
 
 
 def read_rules(raw: bytes) -> Rules:

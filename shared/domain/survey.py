@@ -41,7 +41,10 @@ _DOCKERFILE = re.compile(r"Dockerfile(?:\.[^/]*)?|[^/]+\.Dockerfile", re.IGNOREC
 # What fills in templates in azureml-assets, beside the environment's YAML.
 _ASSETS = ("asset.yaml", "asset.yml")
 _IMAGE_CONFIGS = ("environment.yaml", "environment.yml")
-_CREDENTIAL = "an address holds a credential: take it out, revoke it, and let the pipeline sign in instead"
+_CREDENTIAL = (
+    "an address holds a credential, and the file goes to Azure ML as it is: take it out, revoke it, and let the "
+    "pipeline sign in instead"
+)
 
 
 def survey(listing: Listing, shelf: Shelf) -> Catalog | Missing:
@@ -143,6 +146,7 @@ class _Surveyor(Reader):
             name=file.name,
             version=version,
             version_path=version_path,
+            contradiction=file.contradiction,
             uses=tuple(gathering.uses),
             steps=tuple(self._reached(step) for step in gathering.steps.values()),
             dockerfile=gathering.dockerfile,

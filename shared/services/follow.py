@@ -194,7 +194,9 @@ class Follow:
                     lacking or f"its job succeeded, but {workspace} has no version with the tag of rebuild {rebuild.id}"
                 )
             else:
-                registrations.append(Registration(str(workspace), version.version, dict(version.tags), version.context))
+                tags = {masked(key): masked(value) for key, value in version.tags.items()}
+                context = masked(version.context) if version.context else None
+                registrations.append(Registration(str(workspace), version.version, tags, context))
         return replace(environment, workspaces=tuple(registrations)), lacking
 
     def _finish(self, target: Target, rebuild: RebuildEntry) -> None:

@@ -5,7 +5,6 @@ Duplicates are no matter here: they are enqueued again, and whoever works on the
 """
 
 import base64
-import binascii
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -98,5 +97,5 @@ def _basic_password(authorization: str | None) -> str | None:
         return None
     try:
         return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, no ASCII, or not UTF-8 below
         return None

@@ -102,7 +102,9 @@ def _package_event(payload: dict[str, Any], targets: tuple[Target, ...]) -> Sign
         return Ignored(f"publish type {kind[:40]} brings no version")
     name = _text(package, "normalizedName") or _text(package, "name")
     published = _text(version, "version") or _text(version, "normalizedVersion")
-    where = _text(feed, "name") or _text(feed, "id")
+    # Settings may hold either.
+    called = [text for key in ("name", "id") if (text := _text(feed, key))]
+    where = next((text for text in called if any(target.feed(text) for target in targets)), next(iter(called), ""))
     if not (name and published and where):
         # A hint all the same: the event said that some package changed (minimal resource details).
         return FeedSignal(Source.PACKAGE_HOOK)

@@ -7,7 +7,7 @@ was shown late after a lost answer, is found by the pipeline's first step.
 
 from collections.abc import Callable
 
-from shared.domain.jobs import work_of
+from shared.domain.jobs import numbered, work_of
 from shared.domain.rebuilds import RebuildEntry, Run
 from shared.domain.targets import Target
 from shared.errors import Permanent, Throttled, Transient
@@ -17,7 +17,7 @@ from shared.log import event
 from shared.ports import Clock, PipelineRun, Services
 
 # The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
-PARAMETER_SCHEMA = "2"
+PARAMETER_SCHEMA = "3"
 
 
 class Queueing:
@@ -123,5 +123,5 @@ def run_parameters(rebuild: RebuildEntry, run: Run) -> dict[str, str]:
         "batch": str(run.batch),
         "attempt": str(run.attempt),
         "commit": rebuild.commit or rebuild.base,
-        "environments": ",".join(run.environments),
+        "environments": numbered(run.environments),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.buildable import name_obstacle
-from shared.domain.environments import Environment
+from shared.domain.environments import Environment, build_beside
 from shared.steps.work import StepFailed
 
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,30}")
@@ -73,8 +73,8 @@ def _problems(document: dict[str, Any]) -> list[str]:
     elif version is not None and not _VERSION.fullmatch(str(version)):
         found.append(f"`version` {version!r} is not a version that Azure ML takes")
     present = [key for key in _CONTENT if document.get(key) is not None]
-    if "build" in present and len(present) > 1:
-        found.append(f"`build` goes with neither `image` nor `conda_file` (it has {' and '.join(present[1:])})")
+    if "build" in present and (why := build_beside(present[1:])):
+        found.append(why)
     build = document.get("build")
     if build is not None and not (isinstance(build, dict) and build.get("path")):
         found.append("`build` has no `path`")

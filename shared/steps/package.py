@@ -5,35 +5,17 @@ PIP_INDEX_URL): a second index would let a public package of the same name win.
 """
 
 import os
-import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
 from shared.domain.feed_facts import LINUX_PLATFORMS
 from shared.steps.commands import log_warning, say
-from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, target_python
-
-# Settings of pip that a job may bring along; everything else could change which files are taken.
-_KEPT = {
-    "PIP_INDEX_URL",
-    "PIP_CERT",
-    "PIP_CLIENT_CERT",
-    "PIP_PROXY",
-    "PIP_DEFAULT_TIMEOUT",
-    "PIP_TIMEOUT",
-    "PIP_RETRIES",
-}
-# In pip's own log: an index that refuses, or is in trouble, looks in its output like one that has nothing.
-_NOT_FETCHED = re.compile(r"Could not fetch URL \S+ (?P<why>.+)")
-_NO_FILE = re.compile(r"No matching distribution found for (?P<requirement>.+)")
-# How many of a package's versions an error names.
-_MOST_VERSIONS = 8
-_VERSIONS = re.compile(r"\(from versions: (?P<versions>[^)]*)\)")
+from shared.steps.pip import explain_pip, run_pip
+from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder
 
 
 def package(job: Job) -> Work:
@@ -66,41 +48,15 @@ def package(job: Job) -> Work:
 def _download(job: Job, work: Work, what: Callable[[Path], list[str]]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "pip.log"
-        command = [
-            # -I: nothing that lies in the context can take pip's place.
-            str(target_python()), "-I", "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
-            "--progress-bar", "off", "--only-binary", ":all:", "--implementation", "cp",
-            "--python-version", work.python,
+        arguments = [
+            "download", "--only-binary", ":all:", "--implementation", "cp", "--python-version", work.python,
             *(part for platform in LINUX_PLATFORMS for part in ("--platform", platform)),
             "--dest", str(packages_folder(job)), "--log", str(log), *what(Path(scratch)),
         ]  # fmt: skip
-        done = subprocess.run(
-            command,
-            cwd=context_folder(job),
-            env=pip_environment(os.environ),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_pip(arguments, context_folder(job), index=True)
         details = log.read_text(errors="replace") if log.exists() else ""
-    for line in (done.stdout + done.stderr).splitlines():
-        say(line)
     if done.returncode:
         raise StepFailed(explain_pip(done.stdout + done.stderr, work.python, details))
-
-
-def pip_environment(variables: Mapping[str, str], *, index: bool = True) -> dict[str, str]:
-    """The variables that pip runs with: no configuration file, and of pip's and uv's own only the harmless ones.
-
-    Args:
-        variables: the step's.
-        index: whether packages may be fetched at all.
-    """
-    kept = _KEPT if index else set()
-    clean = {name: value for name, value in variables.items() if not name.startswith(("PIP_", "UV_")) or name in kept}
-    # PYTHONPATH holds this project; the environment's interpreter has to do without.
-    clean.pop("PYTHONPATH", None)
-    return {**clean, "PIP_CONFIG_FILE": os.devnull}
 
 
 def counted(number: int) -> str:
@@ -115,35 +71,3 @@ def wheels_in(folder: Path) -> dict[str, str]:
         name, version, *_ = parse_wheel_filename(wheel.name)
         found[str(name)] = str(version)
     return found
-
-
-def explain_pip(output: str, python: str, details: str = "") -> str:
-    """Why pip failed, in one line.
-
-    Args:
-        output: what it printed.
-        python: the environment's Python.
-        details: its own log: that the index refused it stands only there.
-    """
-    causes = [found["why"] for found in _NOT_FETCHED.finditer(details) if "404 Client Error" not in found["why"]]
-    if any("401 Client Error" in cause or "403 Client Error" in cause for cause in causes):
-        return (
-            "the feed does not accept the pipeline's identity (401): give the build service the role Reader on the feed"
-        )
-    if causes:
-        return "the feed does not answer; a rerun may succeed"
-    if found := _NO_FILE.search(output):
-        versions = _VERSIONS.search(output)
-        known = [v.strip() for v in versions["versions"].split(",")] if versions else []
-        shown = ", ".join((["…"] if len(known) > _MOST_VERSIONS else []) + known[-_MOST_VERSIONS:])
-        none = "the feed has no version with a wheel for it"
-        has = none if shown in ("", "none") else f"the feed has wheels of {shown}"
-        return f"no file of {found['requirement'].strip()} for Python {python} on Linux x86_64: {has}"
-    if "ResolutionImpossible" in output or "conflicting dependencies" in output:
-        causes = [line.strip() for line in output.splitlines() if " depends on " in line or "requested " in line]
-        return f"the requirements contradict each other: {'; '.join(causes[:4])}"
-    errors = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.startswith("ERROR:")]
-    if errors:
-        return f"pip: {errors[0]}"
-    lines = [line for line in output.splitlines() if line.strip()]
-    return f"pip: {lines[-1].strip() if lines else 'it failed without a word'}"

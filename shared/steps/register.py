@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.jobs import COMMIT_TAG, PACKAGE_TAG, REBUILD_TAG, RUN_TAG, SUPERSEDED
 from shared.domain.targets import Workspace
+from shared.limits import AZURE_CLI_SECONDS
 from shared.steps.commands import say
 from shared.steps.work import Job, Registered, StepFailed, Work, yaml_file
 
@@ -83,7 +84,9 @@ def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -
     except StepFailed:
         raise
     except HttpResponseError as problem:
-        raise StepFailed(f"Azure ML answers {problem.status_code}: {_first_line(problem)}") from problem
+        # Of an error without a status nobody but the credential knows.
+        what = f"Azure ML answers {problem.status_code}" if problem.status_code else "no sign-in to Azure ML"
+        raise StepFailed(f"{what}: {_first_line(problem)}") from problem
     except Exception as problem:
         raise StepFailed(f"azure-ai-ml: {_first_line(problem)}") from problem
     raise AssertionError("the last attempt returns or raises")
@@ -118,10 +121,11 @@ def registered_before(client: "MLClient", job: Job, name: str, workspace: Worksp
 
 def _client(workspace: Workspace) -> "MLClient":
     from azure.ai.ml import MLClient
-    from azure.identity import DefaultAzureCredential
+    from azure.identity import AzureCliCredential
 
     return MLClient(
-        DefaultAzureCredential(),
+        # The service connection's own sign-in, and never an identity that the agent has besides.
+        AzureCliCredential(process_timeout=AZURE_CLI_SECONDS),
         subscription_id=workspace.subscription,
         resource_group_name=workspace.resource_group,
         workspace_name=workspace.name,

@@ -1,20 +1,28 @@
 """Proves that the environment installs offline, from its build context alone.
 
-In an empty virtual environment of the environment's own Python, without an index, a configuration file or any variable
-that could bring a package from elsewhere; then `pip check`. It proves the installation, not the Dockerfile.
+pip of the environment's own Python reads the context's files, as the image build does, and chooses the wheels without
+installing any; uv installs them into an empty environment and checks that they fit together. Neither has an index, a
+configuration file or any variable that could bring a package from elsewhere. It proves the installation, not the
+Dockerfile.
+
+Nothing of a package runs: its code could rewrite the steps, and so run where Azure is signed in to. So nothing is
+built, and no interpreter sees what was installed: the environment's own would run every `.pth` file in it.
 """
 
-import os
-import subprocess
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pathspec
+from packaging.utils import parse_wheel_filename
 
 from shared.steps.commands import log_warning, say
-from shared.steps.package import counted, explain_pip, pip_environment, wheels_in
+from shared.steps.package import counted, wheels_in
+from shared.steps.pip import explain_pip, run_pip
+from shared.steps.uv import Uv, explain_uv
 from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, target_python
 
 # Nobody listens there.
@@ -34,23 +42,13 @@ def verify(job: Job) -> Work:
         raise StepFailed("the build context has no packages in pip_packages")
     check_upload(job, work)
     with tempfile.TemporaryDirectory() as scratch:
-        venv = Path(scratch) / "venv"
-        # The Python's own pip installs into it, as it did the download: unpacking another one takes most of the time.
-        empty = [str(python), "-I", "-m", "venv", "--without-pip", str(venv)]
-        _run(empty, Path(scratch), "an empty virtual environment cannot be made")
-        # -I: nothing that lies in the context can take pip's place. The proxy answers nothing: the way out is blocked.
-        pip = [str(python), "-I", "-m", "pip", "--isolated", "--python", str(venv), "--disable-pip-version-check",
-               "--proxy", _NO_WAY_OUT, "--retries", "0"]  # fmt: skip
-        # --no-compile: what was installed is never run, and turning it into bytecode takes longer than installing it.
-        install = [*pip, "install", "--no-index", "--find-links", str(packages_folder(job)), "--quiet", "--no-compile"]
-        for wanted in (_installed(work, Path(scratch)), *([requirement] for requirement in work.own)):
-            done = _pip([*install, *wanted], context_folder(job)) if wanted else None
-            if done and done.returncode:
-                raise StepFailed(f"the offline install fails: {explain_pip(done.stdout + done.stderr, work.python)}")
-        checked = _pip([*pip, "check"], context_folder(job))
-        if checked.returncode:
-            lines = [line for line in checked.stdout.splitlines() if line.strip()]
-            raise StepFailed(f"what was installed does not fit together: {'; '.join(lines[:3])}")
+        uv = Uv(python, packages_folder(job), Path(scratch), context_folder(job))
+        if files := _installed(work, Path(scratch)):
+            _install(uv, ["--no-deps", *_chosen(job, work, files, Path(scratch))])
+        for requirement in work.own:  # each a command of its own, on top of what is there
+            _install(uv, [requirement])
+        if conflicts := uv.conflicts():
+            raise StepFailed(f"what was installed does not fit together: {'; '.join(conflicts[:3])}")
     say(f"offline install proven: {counted(len(wheels))} on Python {work.python}")
     return work
 
@@ -61,6 +59,32 @@ def _installed(work: Work, scratch: Path) -> list[str]:
     constraints = [part for name in work.constraints for part in ("--constraint", name)]
     # pip cannot read a conda file, so what that one adds comes from the lists that were written for the download.
     return [*requirements, *constraints, *(work.written(scratch) if work.listed else [])]
+
+
+def _chosen(job: Job, work: Work, files: list[str], scratch: Path) -> list[str]:
+    """The wheels that pip would install."""
+    report = scratch / "report.json"
+    # The proxy answers nothing: whatever a file says, the way out is blocked.
+    done = run_pip(
+        ["install", "--isolated", "--dry-run", "--ignore-installed", "--report", str(report), "--no-index",
+         "--find-links", str(packages_folder(job)), "--only-binary", ":all:", "--proxy", _NO_WAY_OUT, "--retries", "0",
+         *files],
+        context_folder(job), index=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise StepFailed(f"the offline install fails: {explain_pip(done.stdout + done.stderr, work.python)}")
+    chosen = []
+    for item in json.loads(report.read_bytes())["install"]:
+        wheel = Path(unquote(urlsplit(item["download_info"]["url"]).path))
+        name, version, *_ = parse_wheel_filename(wheel.name)
+        chosen.append(str(wheel) if item["is_direct"] else f"{name}=={version}")
+    return chosen
+
+
+def _install(uv: Uv, what: list[str]) -> None:
+    done = uv.install(*what)
+    if done.returncode:
+        raise StepFailed(f"the offline install fails: {explain_uv(done.stderr)}")
 
 
 def check_upload(job: Job, work: Work) -> None:
@@ -103,19 +127,3 @@ def _unseen_by_docker(context: Path, needed: list[str]) -> Iterator[str]:
     with suppress(ValueError):
         spec = pathspec.PathSpec.from_lines("gitignore", rules)
         yield from (path for path in needed if path.startswith("pip_packages/") and spec.match_file(path))
-
-
-def _run(command: list[str], folder: Path, what: str) -> None:
-    done = _pip(command, folder)
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise StepFailed(f"{what}: {lines[-1] if lines else 'no reason given'}")
-
-
-def _pip(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command, cwd=folder, env=pip_environment(os.environ, index=False), capture_output=True, text=True, check=False
-    )
-    for line in (done.stdout + done.stderr).splitlines():
-        say(line)
-    return done

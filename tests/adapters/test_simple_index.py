@@ -1,6 +1,7 @@
 """Pages of a simple index, well made and otherwise."""
 
 from html import escape
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -130,3 +131,52 @@ def test_every_page_is_read_or_none(page: str, base: str) -> None:
 def test_every_link_leads_somewhere_or_nowhere(href: str) -> None:
     found = resolved(BASE, href)
     assert found is None or found.startswith("https://")
+
+
+class StandardReader(HTMLParser):
+    """What the standard library reads: the addresses of `<a>`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.found += [value for name, value in attrs if name == "href" and value][:1]
+
+
+NAMES = st.text("abc._-0123", min_size=1, max_size=8).filter(lambda name: name.strip("."))
+QUOTED = st.text("ab <>=/'&;#-", max_size=8)
+ANCHORS = st.builds(
+    lambda tag, name, quote, python, text: (
+        f'<{tag} data-x="{escape(python)}" href={quote}{escape(name)}{quote}\n data-y>{escape(text)}</{tag}>'
+    ),
+    st.sampled_from("aA"), NAMES, st.sampled_from(['"', "'"]), QUOTED, QUOTED,
+)  # fmt: skip
+OTHERS = st.one_of(
+    QUOTED.map(escape),
+    QUOTED.map(lambda text: f"<!-- {text.replace('-', '').replace('>', '')} <a href='no'> -->"),
+    QUOTED.map(lambda text: f"<script>{text.replace('<', '')} <a href='no'> </SCRIPT>"),
+    st.sampled_from(
+        ["<!DOCTYPE html>", "<br/>", "<?xml version='1'?>", "</p>", "<abbr href='no'>", "< a href='no'", "<"]
+    ),
+)
+
+
+@given(st.lists(st.one_of(ANCHORS, OTHERS)).map("\n".join))
+def test_a_well_made_page_is_read_as_the_standard_library_reads_it(page: str) -> None:
+    standard = StandardReader()
+    standard.feed(page)
+
+    found = links(page, BASE)
+
+    assert found is not None
+    assert [link.url for link in found] == list(dict.fromkeys(BASE + href for href in standard.found))
+
+
+@pytest.mark.timeout(20)  # no measure: starting anew at each of them takes minutes
+@pytest.mark.parametrize(
+    "part", ["<a ", "<a\n", '<a href="', '<a a="b"c', "<!--", "<!", "<?", "</a", "&#", "<script>", "<a b='"]
+)
+def test_a_page_of_what_is_never_closed_costs_what_it_is_long(part: str) -> None:
+    assert links(part * (400_000 // len(part)), BASE) in (None, ())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.agent.agent import Agent, Place
-from local.agent.machine import Machine
+from local.agent.machine import STEPS_PYTHON, Machine
 from local.agent.record import Record
 from local.azure_devops.pipelines import Build, Definition, Pipelines
 from local.azure_devops.repository import GitRepository, git
@@ -42,15 +42,11 @@ class Runs:
             at=work,
         )
         commit = git("rev-parse", "HEAD", at=work).decode().strip()
-        from datetime import UTC, datetime
-
-        repository = GitRepository("environments", work)
-        build = Build(
-            len(list((self.folder / "agent").glob("runs/*"))) + 1, Definition(7, "p", "p.yml", repository),
-            "refs/heads/main", commit, {}, datetime.now(UTC),
-        )  # fmt: skip
+        definition = Definition(7, "p", "p.yml", GitRepository("environments", work))
+        stages = self.pipelines.compile(definition, "refs/heads/main", commit, {}).stages
         over = threading.Event()
         self.agent.finished[:] = [lambda _: over.set()]
+        build = self.pipelines.start(definition, "refs/heads/main", commit, {}, stages)
         self.agent.take(build)
         if cancel_at:
             wait_for(lambda: cancel_at in log(build, "wait"), "the step runs")
@@ -122,6 +118,86 @@ steps:
     assert f"[True] [{build.commit}]" in shown
     assert build.tags == ["tagged"]
     assert record(build, "Bash").issues == [("warning", "mind this\nand that")]
+
+
+def test_what_is_no_variable_stays_and_what_a_variable_names_is_expanded(runs: Runs) -> None:
+    build = runs.run("""
+variables: {inner: X, outer: "<$(inner)>", X: no}
+steps:
+  - bash: |
+      echo '##vso[task.setvariable variable=inner]Y'
+  - bash: echo "$(outer)" "$(printf 'a b')"
+    displayName: show
+  - bash: echo '$($(inner))'
+    displayName: nested
+""")
+
+    assert "<Y> a b" in log(build, "show")
+    assert "$(Y)" in log(build, "nested")
+
+
+def test_a_variable_wins_over_a_steps_own_of_the_same_name(runs: Runs) -> None:
+    build = runs.run("""
+variables: {colour: red}
+steps:
+  - bash: echo "[$COLOUR] [$SHAPE]"
+    displayName: show
+    env: {COLOUR: green, SHAPE: round}
+""")
+
+    assert "[red] [round]" in log(build, "show")
+
+
+def test_an_output_variable_is_known_by_its_steps_name_alone(runs: Runs) -> None:
+    build = runs.run(f"""
+steps:
+  - task: UsePythonVersion@0
+    inputs: {{versionSpec: "{STEPS_PYTHON}"}}
+  - task: UsePythonVersion@0
+    name: named
+    inputs: {{versionSpec: "{STEPS_PYTHON}", addToPath: false}}
+  - bash: echo "##vso[task.setvariable variable=made;isOutput=true]by a step"
+    name: maker
+  - bash: echo '[$(pythonLocation)] [$(named.pythonLocation)] [$(made)] [$(maker.made)]'
+    displayName: show
+""")
+
+    location = runs.folder / "agent" / "tools" / "Python" / STEPS_PYTHON / "x64"
+    assert f"[$(pythonLocation)] [{location}] [$(made)] [by a step]" in log(build, "show")
+
+
+def test_a_job_is_called_as_the_service_calls_it(runs: Runs) -> None:
+    build = runs.run("""
+jobs:
+  - job: mine
+    displayName: a/b.yml
+    steps:
+      - bash: echo "[$(System.JobName)] [$(System.PhaseName)] [$(System.JobDisplayName)] [$(System.StageName)]"
+        displayName: show
+  - job: other
+    dependsOn: mine
+    condition: eq(1, 2)
+    steps: [{script: x}]
+""")
+
+    assert "[__default] [mine] [a/b.yml] [__default]" in log(build, "show")
+    assert build.timeline is not None
+    assert [(one.kind, one.name, one.identifier, one.result) for one in build.timeline.records if not one.log] == [
+        ("Stage", "__default", "__default", "succeeded"),
+        ("Phase", "a/b.yml", "__default.mine", "succeeded"),
+        ("Phase", "other", "__default.other", "skipped"),
+        ("Job", "a/b.yml", "__default.mine.__default", "succeeded"),
+    ]
+
+
+def test_the_second_artifact_of_one_name_fails(runs: Runs) -> None:
+    publish = "{publish: $(Agent.TempDirectory), artifact: $(System.JobName)_1, displayName: publish}"
+    build = runs.run(f"jobs: [{{job: one, steps: [{publish}]}}, {{job: two, dependsOn: one, steps: [{publish}]}}]\n")
+
+    assert build.timeline is not None
+    published = [one for one in build.timeline.records if one.name == "publish"]
+    assert [one.result for one in published] == ["succeeded", "failed"]
+    assert published[1].issues == [("error", f"Artifact __default_1 already exists for build {build.id}.")]
 
 
 def test_a_failure_skips_the_rest_but_what_always_runs(runs: Runs) -> None:
@@ -267,8 +343,6 @@ steps:
     [
         ("{task: PipAuthenticate@1, inputs: {artifactFeeds: ml/other}}", "The feed 'ml/other' is not there"),
         ("{task: UsePythonVersion@0, inputs: {versionSpec: '3.6'}}", "Version spec 3.6 for architecture x64 did"),
-        ("{task: AzureCLI@2, inputs: {azureSubscription: other, scriptType: bash, scriptLocation: inlineScript}}",
-         "The service connection other is not there"),
         ("{publish: nowhere, artifact: x}", "Path does not exist: nowhere"),
         ("{checkout: other}", "`checkout: other` is not known to this agent"),
         ("{script: 'echo \"##vso[task.setprogress value=1]x\"'}", "the logging command `task.setprogress`"),
@@ -284,11 +358,11 @@ def test_what_cannot_be_done_fails_with_the_reason(runs: Runs, step: str, compla
     assert any(complaint in message for message in issues), issues
 
 
-def test_a_broken_template_fails_the_run_with_the_reason(runs: Runs) -> None:
-    build = runs.run("extends: {template: nowhere.yml}\n")
+def test_jobs_that_wait_for_each_other_fail_the_run_with_the_reason(runs: Runs) -> None:
+    build = runs.run("jobs: [{job: a}, {job: b, dependsOn: c}, {job: c, dependsOn: b}]\n")
 
     assert build.result == "failed"
-    assert "File /nowhere.yml not found" in record(build, "__default").issues[0][1]
+    assert "jobs wait for each other" in record(build, "__default").issues[0][1]
 
 
 def test_a_cancelled_run_ends_what_runs(runs: Runs) -> None:
@@ -302,11 +376,11 @@ def test_what_is_published_is_kept(runs: Runs) -> None:
 steps:
   - bash: mkdir out && echo kept > out/file
   - publish: $(Build.SourcesDirectory)/out
-    artifact: $(System.JobName)_$(System.JobAttempt)
+    artifact: $(System.PhaseName)_$(System.StageAttempt)_$(System.JobAttempt)
 """)
 
     assert build.timeline is not None
-    assert (build.timeline.folder / "artifacts" / "Job_1" / "file").read_text() == "kept\n"
+    assert (build.timeline.folder / "artifacts" / "Job_1_1" / "file").read_text() == "kept\n"
 
 
 def test_nothing_of_the_developers_own_environment_is_there(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

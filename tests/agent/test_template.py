@@ -1,3 +1,4 @@
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -5,12 +6,13 @@ from typing import Any
 import pytest
 
 from local.agent.expressions import Unknown
-from local.agent.pipeline import plan_pipeline
+from local.agent.pipeline import JobPlan, plan_pipeline
 from local.agent.template import compile_pipeline
-from shared.domain.jobs import STEPS, job_name
+from shared.domain.jobs import STEPS, numbered
+from shared.limits import ENVIRONMENTS_PER_RUN
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RUN = {"schema": "2", "rebuild": "0123", "batch": "1", "attempt": "1", "commit": "c" * 40}
+RUN = {"schema": "3", "rebuild": "0123", "batch": "1", "attempt": "1", "commit": "c" * 40}
 
 
 def compiled(files: Mapping[str, str], given: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -22,28 +24,64 @@ def compiled(files: Mapping[str, str], given: Mapping[str, str] | None = None) -
     return compile_pipeline(read, "p.yml", given or {}, {"Build.Reason": "Manual"})
 
 
-def own_pipeline(environments: str) -> list[Any]:
-    document = compile_pipeline(
-        lambda path: (ROOT / path).read_text(), "azure-pipelines.yml", {**RUN, "environments": environments}, {}
-    )
+def own_pipeline(*paths: str) -> list[JobPlan]:
+    given = {**RUN, "environments": numbered(paths)}
+    document = compile_pipeline(lambda path: (ROOT / path).read_text(), "azure-pipelines.yml", given, {})
     (stage,) = plan_pipeline(document)
     return list(stage.jobs)
 
 
-def test_the_projects_own_pipeline_has_a_job_for_each_environment() -> None:
+def test_the_projects_own_pipeline_has_a_job_for_each_environment_and_shows_its_path() -> None:
     paths = ["training_environment/training-environment.yml", "a_b/c.yml", "a/b_c.yml"]
 
-    jobs = own_pipeline(",".join(paths))
+    jobs = own_pipeline(*paths)
 
     assert [job.label for job in jobs] == paths
-    assert [job.name for job in jobs] == [job_name(path) for path in paths]
+    assert [job.variables["REBUILDER_ENVIRONMENT"] for job in jobs] == paths
     assert {job.variables["REBUILDER_COMMIT"] for job in jobs} == {"c" * 40}
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [["A/x.yml", "a/x.yml"], ["a/" + "-_" * 500 + ".yml"], [f"{number}.yml" for number in range(ENVIRONMENTS_PER_RUN)]],
+    ids=["capitals", "long", "many"],
+)
+def test_whatever_paths_a_run_has_the_service_takes_the_names_of_its_jobs(paths: list[str]) -> None:
+    jobs = own_pipeline(*paths)
+
+    assert [job.label for job in jobs] == paths
+    assert len({job.name.casefold() for job in jobs}) == len(paths)
+    assert all(len(job.name) < 20 for job in jobs)
+
+
+def test_no_two_jobs_publish_under_one_name() -> None:
+    published = [
+        step.inputs["artifact"] for job in own_pipeline("A/x.yml", "a/x.yml", "b.yml") for step in job.steps
+        if step.kind == "publish"
+    ]  # fmt: skip
+
+    assert len({name.casefold() for name in published}) == 3
+    assert all("System.JobName" not in name for name in published)
+    assert all(name.endswith("_$(System.StageAttempt)_$(System.JobAttempt)") for name in published)
 
 
 def test_the_app_and_the_template_call_the_steps_by_the_same_names() -> None:
     (job,) = own_pipeline("a.yml")
 
     assert set(STEPS) <= {step.label for step in job.steps}
+
+
+def test_what_steps_read_of_other_steps_is_something_that_these_set() -> None:
+    (job,) = own_pipeline("a.yml")
+    named = {step.name for step in job.steps if step.name}
+    texts = [
+        text for step in job.steps for name, text in (*step.env.items(), *step.inputs.items()) if name != "script"
+    ]  # fmt: skip
+    read = {name for text in texts for name in re.findall(r"\$\(([\w.]+)\)", text)}
+
+    outputs = {name for name in read if not name.startswith(("System.", "Agent.", "Build."))}
+    assert outputs == {"targetPython", "environmentPython.pythonLocation"}
+    assert "environmentPython" in named
 
 
 def test_no_value_of_a_parameter_stands_in_a_scripts_text() -> None:
@@ -141,13 +179,43 @@ def test_steps_that_the_agent_does_not_know_it_refuses_by_name(step: dict[str, A
 def test_kinds_of_jobs_and_names_that_the_service_refuses_are_refused() -> None:
     with pytest.raises(Unknown, match="a job of kind `deployment` is not known"):
         plan_pipeline({"jobs": [{"deployment": "x"}]})
-    with pytest.raises(Unknown, match="is not valid"):
+    with pytest.raises(Unknown, match="The job name a-b is not valid"):
         plan_pipeline({"jobs": [{"job": "a-b", "steps": []}]})
-    with pytest.raises(Unknown, match="two jobs are named 'a'"):
-        plan_pipeline({"jobs": [{"job": "a", "steps": []}, {"job": "a", "steps": []}]})
+    with pytest.raises(Unknown, match="The job name 1a is not valid"):
+        plan_pipeline({"jobs": [{"job": "1a", "steps": []}]})
+    with pytest.raises(Unknown, match="The job name a appears more than once"):
+        plan_pipeline({"jobs": [{"job": "A", "steps": []}, {"job": "a", "steps": []}]})
+    with pytest.raises(Unknown, match="The stage name s appears more than once"):
+        plan_pipeline({"stages": [{"stage": "S", "jobs": [{"job": "a"}]}, {"stage": "s", "jobs": [{"job": "a"}]}]})
+    with pytest.raises(Unknown, match="The step name s appears more than once"):
+        plan_pipeline({"steps": [{"script": "x", "name": "S"}, {"script": "x", "name": "s"}]})
+    with pytest.raises(Unknown, match="is longer than 100 characters"):
+        plan_pipeline({"jobs": [{"job": "a" * 101, "steps": []}]})
+    plan_pipeline({"jobs": [{"job": "a" * 100, "steps": []}]})
 
 
-def test_no_two_paths_share_a_job_name() -> None:
-    paths = ["a/b.yml", "a_b.yml", "a-b.yml", "a.b.yml", "a_sb.yml", "a__b.yml", "A/b.yml"]
+def test_a_pipeline_without_jobs_or_with_too_many_is_refused() -> None:
+    with pytest.raises(Unknown, match="must contain at least one job"):
+        plan_pipeline({"jobs": []})
+    with pytest.raises(Unknown, match="must contain at least one job with no dependencies"):
+        plan_pipeline({"jobs": [{"job": "a", "dependsOn": "a"}]})
+    with pytest.raises(Unknown, match="depends on the unknown job c"):
+        plan_pipeline({"jobs": [{"job": "a"}, {"job": "b", "dependsOn": "c"}]})
+    with pytest.raises(Unknown, match="257 jobs"):
+        plan_pipeline({"jobs": [{"job": f"a{number}"} for number in range(257)]})
 
-    assert len({job_name(path) for path in paths}) == len(paths)
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "complaint"),
+    [
+        ("{name: p, values: [a, b]}", "c", "The 'p' parameter value 'c' is not a valid value."),
+        ("{name: p, type: number}", "one", "The 'p' parameter value 'one' is not a valid Number."),
+        ("{name: p, type: boolean}", "perhaps", "The 'p' parameter value 'perhaps' is not a valid Boolean."),
+        ("{name: p, type: object}", "[", "p.yml: while parsing"),
+        ("{name: p, type: step}", "x", "has type 'step', which is not known to this agent"),
+        ("{name: other, default: x}", "x", "Unexpected parameter 'p'"),
+    ],
+)
+def test_values_have_to_fit_their_parameter(parameter: str, value: str, complaint: str) -> None:
+    with pytest.raises(Unknown, match=complaint):
+        compiled({"p.yml": f"parameters: [{parameter}]\nsteps: []"}, {"p": value})

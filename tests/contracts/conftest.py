@@ -22,34 +22,18 @@ from local.azurite import Azurite
 from local.certificates import make_certificates
 from local.environments import SAMPLE, serve_repository
 from local.processes import hold_ports
-from local.upstream import Upstream, UpstreamFile
-from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.adapters.azure_devops.guard import Pause
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from tests.contracts.recording import Recording, record
-from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, StandFeed, StandPipeline, StandRepository
+from tests.contracts.worlds import OnePackageUpstream, StandFeed, StandPipeline, StandRepository
 from tests.fakes.clock import FakeStopwatch
 from tests.fakes.credential import StubCredential
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 atexit.register(shutil.rmtree, os.environ["AZURE_DEVOPS_CACHE_DIR"], ignore_errors=True)
-
-
-class OnePackageUpstream(Upstream):
-    """A public index that has one wheel, and no network behind it."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._wheel = empty_wheel(PUBLIC_PACKAGE, PUBLIC_VERSION, folder)
-
-    def files(self, name: str) -> list[UpstreamFile]:
-        return [UpstreamFile(self._wheel.name, PUBLIC_VERSION, "", "", "")] if name == PUBLIC_PACKAGE else []
-
-    def download(self, name: str, filename: str) -> bytes | None:
-        return self._wheel.read_bytes() if (name, filename) == (PUBLIC_PACKAGE, self._wheel.name) else None
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """What `AzureML` promises, kept by the adapter (on the stand-in, over TLS under Azure's names) and by the fake."""
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -177,21 +178,61 @@ def test_an_older_run_registers_nothing_over_a_later_one(stand_in: StandIn) -> N
         _before(world, _job())
 
 
+def _register_with_an_expired_token(folder: Path, monkeypatch: pytest.MonkeyPatch, az_seconds: float = 0) -> None:
+    machine = Machine(
+        folder=folder, find_python=lambda _: None, feed_indexes=dict, access_token=str, az_seconds=az_seconds
+    )
+    machine.prepare()
+    expired = make_token("https://management.azure.com", lifetime=-10)
+    with signed_in(expired, folder) as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PATH", machine.environment()["PATH"])
+        job = replace(_job(), folder=folder)
+        Work(name="workspace-tools").save(job)
+        register(job)
+
+
 def test_a_registration_without_a_valid_token_fails_and_says_so(
     stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine = Machine(folder=tmp_path, find_python=lambda _: None, feed_indexes=dict, access_token=str)
-    machine.prepare()
-    expired = make_token("https://management.azure.com", lifetime=-10)
-    with signed_in(expired, tmp_path) as variables:
-        for name, value in {**variables, "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential"}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("PATH", machine.environment()["PATH"])
-        job = replace(_job(), folder=tmp_path)
-        Work(name="workspace-tools").save(job)
+    with pytest.raises(StepFailed, match=r"^Azure ML answers 401: "):
+        _register_with_an_expired_token(tmp_path, monkeypatch)
 
-        with pytest.raises(StepFailed, match=r"^Azure ML answers 401: "):
-            register(job)
+
+def test_an_azure_cli_that_takes_half_a_minute_is_waited_for(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Azure ML says of the token shows that there was one. Time passes 50 times as fast for azure-identity."""
+    patient = subprocess.check_output
+
+    def hurried(command: list[str], *, timeout: float | None = None, **options: Any) -> Any:
+        return patient(command, timeout=timeout and timeout / 50, **options)
+
+    monkeypatch.setattr(subprocess, "check_output", hurried)
+
+    with pytest.raises(StepFailed, match=r"^Azure ML answers 401: "):
+        _register_with_an_expired_token(tmp_path, monkeypatch, az_seconds=30 / 50)
+
+
+def test_a_registration_without_a_sign_in_says_so(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    Work(name="workspace-tools").save(replace(_job(), folder=tmp_path))
+
+    with pytest.raises(StepFailed, match=r"^no sign-in to Azure ML: Azure CLI not found"):
+        register(replace(_job(), folder=tmp_path))
+
+
+def test_no_identity_but_the_service_connections_is_used(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/an-agents-own-identity")
+    monkeypatch.setenv("IDENTITY_HEADER", "x")
+
+    with pytest.raises(StepFailed, match=r"^Azure ML answers 401: "):
+        _register_with_an_expired_token(tmp_path, monkeypatch)
 
 
 def test_a_workspace_that_is_not_there_is_not_there(stand_in: StandIn) -> None:

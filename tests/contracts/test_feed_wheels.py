@@ -13,17 +13,14 @@ from tests.contracts.worlds import StandFeed
 OURS = package_name("our-package")
 
 
-def test_a_wheel_is_read_from_the_storage_behind_the_feed(organization: Organization, stand_feed: StandFeed) -> None:
+def test_a_wheel_is_read_from_the_storage_behind_the_feed(stand_feed: StandFeed) -> None:
     stand_feed.publish("our-package", "1.0", requires=["numpy<2"])
-    organization.stores_elsewhere = True
     assert stand_feed.feed.metadata(OURS, "1.0") == Metadata(None, ("numpy<2",))
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_wheel_that_is_not_the_one_the_index_states_tells_nothing(
-    organization: Organization, stand_feed: StandFeed, caplog: pytest.LogCaptureFixture, elsewhere: bool
+    organization: Organization, stand_feed: StandFeed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    organization.stores_elsewhere = elsewhere
     stand_feed.publish("our-package", "1.0", requires=["numpy<2"])
     (file,) = organization.feed.packages["our-package"]["1"].files.values()
     file.path.write_bytes(file.path.read_bytes() + b"\0")

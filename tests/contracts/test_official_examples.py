@@ -37,7 +37,7 @@ _LINKS = "the product follows no links"
 _UNREAD = "the product does not read it"
 _TEXTS = "written for people"
 _INPUTS = "every subscription has inputs of its own"
-_PUBLISHER_INPUTS = ("buildStatus", "definitionName", "hostId", "projectId", "tfsSubscriptionId")
+_PUBLISHER_INPUTS = ("buildStatus", "definitionName", "hostId", "tfsSubscriptionId")
 _EXAMPLES = (
     Example("GET__git_repositories__repositoryId__refs_heads.json", "Refs_List", "get_refs", {"creator": _PEOPLE}),
     Example(
@@ -55,7 +55,6 @@ _EXAMPLES = (
             "pushedBy": _PEOPLE,
             "_links": _LINKS,
             "commits/*/treeId": _UNREAD,
-            "refUpdates/*/repositoryId": _UNREAD,
         },
     ),
     Example(

@@ -5,13 +5,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import requests
+import yaml
 
+from local.azure_devops.api import AUDIENCE
+from local.azure_devops.pipelines import EDIT_QUEUE_CONFIGURATION, QUEUE_BUILDS
 from local.azure_devops.server import Organization
+from local.identity import make_token
 from shared.adapters.azure_devops import AzureDevOps
+from shared.domain.jobs import numbered
 from shared.domain.targets import Target
-from shared.errors import NotThere, PipelineRejected, ServiceUnavailable
+from shared.errors import AccessDenied, NotThere, PipelineRejected, ServiceUnavailable
 from shared.ports import JobOutcome
-from tests.contracts.worlds import PARAMETERS, MemoryPipeline, PipelineWorld, StandPipeline
+from tests.contracts.worlds import PARAMETERS, MemoryPipeline, PipelineWorld, StandPipeline, StandRepository
 
 
 @pytest.fixture(params=["adapter", "fake"])
@@ -57,7 +63,7 @@ def test_a_cancelled_run_is_found_and_said_to_be_cancelled(world: PipelineWorld)
 
 def test_a_found_run_is_the_run_that_was_queued(world: PipelineWorld) -> None:
     start = world.now()
-    queued = world.pipeline.queue(world.commit, {**PARAMETERS, "environments": "sp ace/ü.yml,b.yml"})
+    queued = world.pipeline.queue(world.commit, {**PARAMETERS, "environments": "1:sp ace/ü.yml,2:b.yml"})
     assert list(world.pipeline.runs_since(start)) == [queued]
 
 
@@ -125,6 +131,78 @@ def test_runs_of_another_branch_or_pipeline_are_not_found(
     stand_pipeline.pipeline.queue(stand_pipeline.commit, PARAMETERS)
     for other in (replace(target, branch="release"), replace(target, pipeline=8)):
         assert list(azure_devops.pipeline(other).runs_since(start)) == []
+
+
+def test_a_run_may_have_long_paths_and_paths_that_differ_in_capitals_only(world: PipelineWorld) -> None:
+    paths = ["A/x.yml", "a/x.yml", f"{'environments/of-the-team/' * 8}environment.yml"]
+    given = {**PARAMETERS, "environments": numbered(paths)}
+
+    assert world.pipeline.queue(world.commit, given).parameters == given
+
+
+@pytest.mark.parametrize("lacking", [QUEUE_BUILDS, EDIT_QUEUE_CONFIGURATION])
+def test_who_may_not_queue_is_told_which_permission_is_missing_and_where_it_is_granted(
+    stand_pipeline: StandPipeline, organization: Organization, lacking: str
+) -> None:
+    organization.pipelines.permissions.remove(lacking)
+
+    with pytest.raises(AccessDenied) as caught:
+        stand_pipeline.pipeline.queue(stand_pipeline.commit, PARAMETERS)
+
+    line = str(caught.value)
+    assert organization.pipelines.builds == []
+    assert f"needs {lacking} permissions" in line
+    assert "`Queue builds` and `Edit queue build configuration`" in line
+    assert "pipeline 7 of project ml, Manage security" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "reason"),
+    [
+        ("pipelines/rebuild.yml", "rebuild_$", "a-b_$", "The job name a-b_1 is not valid."),
+        ("pipelines/rebuild.yml", "rebuild_${{ split(item, ':')[0] }}", "x", "The job name x appears more than once."),
+        ("pipelines/rebuild.yml", "rebuild_$", f"{'r' * 100}_$", "is longer than 100 characters"),
+        ("pipelines/rebuild.yml", "split(parameters.environments, ',')", "parameters.tools", "needs a list or a map"),
+        ("azure-pipelines.yml", "pipelines/rebuild.yml", "no.yml", "File /.rebuilder/no.yml not found"),
+        (
+            "azure-pipelines.yml",
+            "default: azure-ml",
+            "default: other",
+            "references service connection other which could",
+        ),
+        ("azure-pipelines.yml", '["3"]', '["2"]', "The 'schema' parameter value '3' is not a valid value."),
+    ],
+    ids=["invalid", "twice", "long", "expression", "template", "connection", "values"],
+)
+def test_what_the_yaml_makes_of_a_run_is_refused_before_it_is_queued_and_the_reason_is_one_line(
+    stand_pipeline: StandPipeline, stand_repository: StandRepository, organization: Organization,
+    file: str, right: str, wrong: str, reason: str,
+) -> None:  # fmt: skip
+    text = stand_repository.files()[f".rebuilder/{file}"].decode()
+    assert right in text
+    commit = stand_repository.commit({f".rebuilder/{file}": text.replace(right, wrong).encode()})
+
+    with pytest.raises(PipelineRejected) as caught:
+        stand_pipeline.pipeline.queue(commit, PARAMETERS)
+
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert organization.pipelines.builds == []
+
+
+def test_a_preview_shows_the_whole_pipeline_and_queues_nothing(
+    stand_pipeline: StandPipeline, organization: Organization, azure_devops: AzureDevOps, target: Target
+) -> None:
+    wish = {"previewRun": True, "templateParameters": PARAMETERS}
+    answer = requests.post(
+        f"{organization.url}/ml/_apis/pipelines/7/runs?api-version=7.1", json=wish, timeout=30,
+        headers={"Authorization": f"Bearer {make_token(AUDIENCE)}"},
+    )  # fmt: skip
+
+    jobs = yaml.safe_load(answer.json()["finalYaml"])["jobs"]
+    assert [(job["job"], job["displayName"]) for job in jobs] == [("rebuild_1", "a/a.yml"), ("rebuild_2", "b/b.yml")]
+    assert organization.pipelines.builds == []
 
 
 def test_a_run_that_has_not_begun_says_nothing_of_its_jobs(world: PipelineWorld) -> None:

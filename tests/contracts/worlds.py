@@ -16,6 +16,8 @@ from local.azure_devops.packages import PUBLIC, Source
 from local.azure_devops.repository import git
 from local.azure_devops.server import Organization
 from local.faults import Fault
+from local.upstream import Upstream as PublicIndex
+from local.upstream import UpstreamFile
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.catalog import Link
@@ -30,12 +32,12 @@ from tests.fakes.clock import FakeClock
 PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
 # Those of a run of the rebuild pipeline.
 PARAMETERS = {
-    "schema": "2",
+    "schema": "3",
     "rebuild": "0123456789abcdef",
     "batch": "1",
     "attempt": "1",
     "commit": "0" * 40,
-    "environments": "a/a.yml,b/b.yml",
+    "environments": "1:a/a.yml,2:b/b.yml",
 }
 
 _SOMEBODY = {
@@ -75,16 +77,22 @@ class RepositoryWorld(Protocol):
         ...
 
 
-class StandRepository:
-    """In the stand: somebody with a clone."""
+class Clone:
+    """Somebody with a clone of a repository, who works on one branch of it."""
 
-    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> None:
-        self.repository: Repository = azure_devops.repository(target)
-        self._organization = organization
-        self._azure_devops = azure_devops
-        self._target = target
-        self._bare = organization.repository.path
+    def __init__(self, url: str, folder: Path, branch: str, environment: Mapping[str, str] | None = None) -> None:
+        """Prepare; it is cloned when it is needed.
+
+        Args:
+            url: of the repository.
+            folder: for the clone.
+            branch: to work on.
+            environment: further variables of git, such as those to sign in with.
+        """
+        self._url = url
         self._clone = folder
+        self._branch = branch
+        self._environment = {**_SOMEBODY, **(environment or {})}
 
     def commit(self, files: Mapping[str, bytes | None], message: str = "Work of somebody else") -> str:
         self._update()
@@ -95,7 +103,7 @@ class StandRepository:
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(raw)
-        git("-c", "core.autocrlf=false", "add", "--all", at=self._clone)
+        self._git("-c", "core.autocrlf=false", "add", "--all")
         return self._push(message)
 
     @property
@@ -108,31 +116,60 @@ class StandRepository:
         self._update()
         (self._clone / "a-link").symlink_to("rebuilder.yml")
         (self._clone / ".gitmodules").write_text('[submodule "a"]\n\tpath = a-submodule\n\turl = ../a\n')
-        git("add", "a-link", ".gitmodules", at=self._clone)
-        git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},a-submodule", at=self._clone)
+        self._git("add", "a-link", ".gitmodules")
+        self._git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},a-submodule")
         return self._push("Add links")
 
     def commit_program(self, path: str, raw: bytes) -> str:
         """Commit a file that can be run."""
         self._update()
         (self._clone / path).write_bytes(raw)
-        git("add", "--chmod=+x", path, at=self._clone)
+        self._git("add", "--chmod=+x", path)
         return self._push("Add a program")
 
     def files(self) -> Mapping[str, bytes]:
         self._update()
-        listed = git("ls-tree", "-r", "-z", "origin/main", at=self._clone).decode().split("\0")
+        listed = self._git("ls-tree", "-r", "-z", f"origin/{self._branch}").decode().split("\0")
         rows = [row.split("\t", 1) for row in listed if row]
         blobs = {path: head.split(" ")[2] for head, path in rows if head.startswith("100")}
-        return {path: git("cat-file", "blob", blob, at=self._clone) for path, blob in blobs.items()}
+        return {path: self._git("cat-file", "blob", blob) for path, blob in blobs.items()}
 
     def parents(self, commit: str) -> list[str]:
         """The parents of a commit."""
-        return git("rev-parse", f"{commit}^@", at=self._bare).decode().split()
+        self._update()
+        return self._git("rev-parse", f"{commit}^@").decode().split()
 
     def mode(self, path: str) -> str:
         """A file's mode at the tip, as git has it."""
-        return git("ls-tree", "main", "--", path, at=self._bare).decode().split(" ")[0]
+        self._update()
+        return self._git("ls-tree", f"origin/{self._branch}", "--", path).decode().split(" ")[0]
+
+    def _git(self, *arguments: str) -> bytes:
+        return git(*arguments, at=self._clone, environment=self._environment)
+
+    def _update(self) -> None:
+        if not self._clone.exists():
+            self._clone.mkdir(parents=True)
+            self._git("clone", "--quiet", "--branch", self._branch, self._url, ".")
+            return
+        self._git("fetch", "--quiet")
+        self._git("reset", "--quiet", "--hard", f"origin/{self._branch}")
+
+    def _push(self, message: str) -> str:
+        self._git("commit", "--quiet", "--message", message)
+        self._git("push", "--quiet", "origin", f"HEAD:refs/heads/{self._branch}")
+        return self._git("rev-parse", "HEAD").decode().strip()
+
+
+class StandRepository(Clone):
+    """In the stand."""
+
+    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> None:
+        super().__init__(str(organization.repository.path), folder, target.branch)
+        self.repository: Repository = azure_devops.repository(target)
+        self._organization = organization
+        self._azure_devops = azure_devops
+        self._target = target
 
     def protect(self) -> None:
         self._organization.repository.protected = True
@@ -142,18 +179,6 @@ class StandRepository:
 
     def without_branch(self) -> Repository:
         return self._azure_devops.repository(replace(self._target, branch="mai"))
-
-    def _update(self) -> None:
-        if not self._clone.exists():
-            git("clone", "--quiet", str(self._bare), str(self._clone), at=self._bare)
-            return
-        git("fetch", "--quiet", at=self._clone)
-        git("reset", "--quiet", "--hard", "origin/main", at=self._clone)
-
-    def _push(self, message: str) -> str:
-        git("commit", "--quiet", "--message", message, at=self._clone, environment=_SOMEBODY)
-        git("push", "--quiet", "origin", "HEAD:main", at=self._clone)
-        return git("rev-parse", "HEAD", at=self._clone).decode().strip()
 
 
 class MemoryRepository:
@@ -230,6 +255,20 @@ class FeedWorld(Protocol):
     def install_public_package(self) -> None:
         """Let the feed take `PUBLIC_PACKAGE` from its upstream source."""
         ...
+
+
+class OnePackageUpstream(PublicIndex):
+    """A public index that has one wheel, and no network behind it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._wheel = empty_wheel(PUBLIC_PACKAGE, PUBLIC_VERSION, folder)
+
+    def files(self, name: str) -> list[UpstreamFile]:
+        return [UpstreamFile(self._wheel.name, PUBLIC_VERSION, "", "", "")] if name == PUBLIC_PACKAGE else []
+
+    def download(self, name: str, filename: str) -> bytes | None:
+        return self._wheel.read_bytes() if (name, filename) == (PUBLIC_PACKAGE, self._wheel.name) else None
 
 
 class StandFeed:
@@ -396,9 +435,9 @@ class StandPipeline:
         stage = build.timeline.add("Stage", "__default", "__default", None)
         if problem:
             stage.issues.append(("error", problem))
-        for name, job in jobs.items():
-            phase = build.timeline.add("Phase", name, f"__default.{name}", stage)
-            record = build.timeline.add("Job", name, f"__default.{name}.__default", phase)
+        for number, (name, job) in enumerate(jobs.items(), start=1):
+            phase = build.timeline.add("Phase", name, f"__default.rebuild_{number}", stage)
+            record = build.timeline.add("Job", name, f"{phase.identifier}.__default", phase)
             record.begin()
             for step in job.steps:
                 build.timeline.add("Task", step, step, record, log=True).end("succeeded")

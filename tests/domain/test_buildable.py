@@ -16,6 +16,7 @@ BUILDABLE: dict[str, str | bytes] = {
     "e/requirements.txt": "our-pkg==1.0\n",
 }
 NO_NAME = "is not a name that Azure ML takes: letters, digits, - . and _ only"
+NO_BOTH = "`build` goes with neither `image` nor `conda_file`"
 CONDA = "dependencies: [python=3.10, {pip: [our-pkg==1.0]}]\n"
 
 
@@ -55,24 +56,29 @@ def held_or_not(files: dict[str, str | bytes]) -> str:
             {**BUILDABLE, "e/env.yml": environment("AzureML-e")},
             "held(cannot be rebuilt: `name` begins with AzureML, which is kept for Microsoft's own)",
         ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("e" * 256)},
+            "held(cannot be rebuilt: `name` has 256 characters; Azure ML takes 255 at most)",
+        ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("e") + "image: x\n"},
+            f"held(cannot be rebuilt: {NO_BOTH} (it has image))",
+        ),
+        (
+            {**BUILDABLE, "e/env.yml": environment("e") + "image: x\nconda_file: c.yml\n", "e/c.yml": CONDA},
+            f"held(cannot be rebuilt: {NO_BOTH} (it has image and conda_file))",
+        ),
     ],
 )  # fmt: skip
 def test_no_pin_is_raised_for_what_cannot_be_rebuilt(files: dict[str, str | bytes], reason: str) -> None:
     assert held(files) == reason
 
 
-def test_paths_that_differ_in_capitals_only_are_held() -> None:
-    """Two jobs of one name would make the service refuse the run of all others too."""
+def test_paths_that_differ_in_capitals_only_are_two_environments() -> None:
     files = {**BUILDABLE, **{path.replace("e/", "E/"): content for path, content in BUILDABLE.items()}}
     files["E/env.yml"] = environment("other")
-    plan = plan_of({**files, **{path.replace("e/", "f/"): text for path, text in BUILDABLE.items()},
-                    "f/env.yml": environment("f")}, "our-pkg 1.1")  # fmt: skip
 
-    found = decisions(plan)
-
-    assert found["f/env.yml"] == "bump"
-    assert found["e/env.yml"].startswith("held(path not unique")
-    assert found["E/env.yml"].startswith("held(path not unique")
+    assert decisions(plan_of(files, "our-pkg 1.1")) == {"E/env.yml": "bump", "e/env.yml": "bump"}
 
 
 def test_what_the_pipeline_will_ask_for_is_said_when_it_is_planned() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.credentials import credential_lines, masked
+from shared.domain.credentials import credential_lines, masked, masked_within
 
 SECRET = "s3cr3t-t0ken"
 
@@ -46,6 +46,14 @@ def test_a_credential_is_never_shown(text: str, shown: str) -> None:
 def test_what_is_no_credential_is_left_as_it_is(text: str) -> None:
     assert masked(text) == text
     assert credential_lines(text) == ()
+
+
+def test_every_text_of_a_value_is_masked() -> None:
+    address, shown = f"https://u:{SECRET}@host.test", "https://***@host.test"
+
+    assert masked_within({"a": [address, 1, None, {address: (True, address)}]}) == {
+        "a": [shown, 1, None, {shown: [True, shown]}]
+    }
 
 
 def test_every_line_is_told_once_and_in_order() -> None:

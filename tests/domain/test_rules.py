@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.names import package_name
-from shared.domain.rules import NO_RULES, Deliver, PackageRule, Rules, Transitive, Upto, matches, read_rules
+from shared.domain.rules import NO_RULES, Deliver, PackageRule, Rules, Transitive, Upto, read_rules
 from shared.errors import InvalidConfiguration
 from shared.limits import RULES_PROBLEMS
 
@@ -309,39 +309,6 @@ def _stacked(depth: int) -> str:
 )  # fmt: skip
 def test_rules_that_are_made_to_break_their_reader_are_refused(text: str) -> None:
     assert isinstance(_answer(text.encode()), InvalidConfiguration)
-
-
-@pytest.mark.parametrize(
-    ("path", "glob", "fits"),
-    [
-        ("environments/a/e.yml", "**", True),
-        ("e.yml", "**", True),
-        ("environments/a/e.yml", "environments/**", True),
-        ("environments/a/e.yml", "environments", True),
-        ("environments/a/e.yml", "environments/a", True),
-        ("environments/a/e.yml", "environments/*", True),
-        ("environments/a/e.yml", "*/a/e.yml", True),
-        ("environments/a/e.yml", "**/e.yml", True),
-        ("environments/old-1/e.yml", "environments/old-*", True),
-        ("environments/a/e.yml", "environments/old-*", False),
-        ("environments/a/e.yml", "environment", False),
-        ("environments/a/e.yml", "a", False),
-        ("environments/a/e.yml", "*.yml", False),
-        ("environments/a/e.yml", "e.yml", False),
-        ("environments/a/e.yml", "Environments/**", False),
-        ("environments/a/e.yml", "", False),
-        ("archive-new/e.yml", "archive/**", False),
-        ("archive/x/y/e.yml", "archive/**", True),
-        ("archive/x/y/e.yml", "archive/**/e.yml", True),
-    ],
-)
-def test_a_glob_matches_a_path_or_a_folder_that_it_lies_in(path: str, glob: str, fits: bool) -> None:
-    assert matches(path, glob) is fits
-
-
-@given(st.lists(st.text("ab.*?[]!-/", max_size=6), max_size=3).map("/".join))
-def test_any_glob_can_be_matched(glob: str) -> None:
-    assert matches("a/b/a.b", glob) in (True, False)
 
 
 def test_all_environments_take_part_unless_the_rules_say_otherwise() -> None:

@@ -324,6 +324,11 @@ class FakeRun:
     waits: str | None = None
 
     @property
+    def paths(self) -> list[str]:
+        """The environments that it rebuilds."""
+        return [item.partition(":")[2] for item in self.parameters["environments"].split(",")]
+
+    @property
     def url(self) -> str:
         """Its page."""
         return f"https://dev.azure.invalid/_build/results?buildId={self.id}"
@@ -347,7 +352,7 @@ class FakePipeline(Faulty):
         self.exists = True
         self.required = ["schema", "rebuild", "batch", "attempt", "commit", "environments"]
         self.optional = ["feed", "serviceConnection", "workspaces", "tools", "pool"]
-        self.values: dict[str, list[str]] = {"schema": ["2"]}
+        self.values: dict[str, list[str]] = {"schema": ["3"]}
         self.unlisted = 0
         self._waits: str | None = None
         self._clock = clock

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "local", "run", "--folder", str(folder / "stand"), *arguments],
+        [sys.executable, "-m", "local", "run", "--lend", "--folder", str(folder / "stand"), *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **environment},
     )  # fmt: skip
 

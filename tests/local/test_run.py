@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from local.azure_devops.repository import git
-from local.processes import hold_ports
 from tests.environments import write_environment
 from tests.local.index import Index
 from tests.local.running import run, run_here
@@ -142,12 +141,12 @@ def test_what_is_never_rebuilt_is_said_in_one_line(tmp_path: Path) -> None:
         write_environment(folder, "fine", "my-tool==2.0\n")
         (folder / "rebuilder.yml").write_text(rules)
 
-    def run_on(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
-        arguments = ["--once", "--release", "my-tool==3.1", "--repository", str(folder), "--port", str(port)]
+    def run_on(folder: Path) -> subprocess.CompletedProcess[str]:
+        arguments = ["--once", "--release", "my-tool==3.1", "--repository", str(folder)]
         return run(tmp_path / f"of-{folder.name}", *arguments, PIP_NO_INDEX="1")
 
     with ThreadPoolExecutor() as pool:
-        done = list(pool.map(run_on, (empty, broken, held), hold_ports(3)))
+        done = list(pool.map(run_on, (empty, broken, held)))
 
     assert [one.returncode for one in done] == [1, 1, 0]
     assert "has no Azure ML environment" in done[0].stderr

@@ -70,7 +70,7 @@ def test_an_index_that_is_not_there_is_no_answer() -> None:
 def test_the_feed_says_so_instead_of_having_no_such_package(index: Index, tmp_path: Path) -> None:
     organization = Organization(port=hold_ports(1)[0], folder=tmp_path, upstream=Upstream(index.url))
     organization.start()
-    page = f"{organization.feed_index(organization.feed_password)}left-pad/"
+    page = f"{organization.feed_index(organization.password)}left-pad/"
     try:
         index.failing = 500
         failed = requests.get(page, timeout=10)

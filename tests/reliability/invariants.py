@@ -105,7 +105,7 @@ class Watch:
         for run in self._world.pipeline.runs:
             key = work_of(run.parameters)
             if key not in keys:
-                for path in run.parameters["environments"].split(","):
+                for path in run.paths:
                     effective[run.parameters["rebuild"], f"{path} attempt {run.parameters['attempt']}"] += 1
                     at = order[run.commit]
                     assert at >= newest.get(path, 0), f"run {run.id} registers older content of {path} over newer"

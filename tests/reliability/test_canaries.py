@@ -45,7 +45,7 @@ def test_no_secret_of_any_input_is_in_any_output(caplog: pytest.LogCaptureFixtur
     world.repository.fail("tip", "before", ServiceUnavailable("no answer"))
     world.work()
     run = world.pipeline.runs[-1]
-    first, *_ = run.parameters["environments"].split(",")
+    first = run.paths[0]
     world.build(run, failing={first: f"pip cannot read {URL} (401)"})
     world.tell_of(run)
     world.work()

@@ -215,7 +215,7 @@ class Promises(RuleBasedStateMachine):
         """A run is worked off, well or badly, and a hook may tell of it."""
         going = [run for run in self.world.pipeline.runs if run.result is None]
         run = going[at % len(going)]
-        first = run.parameters["environments"].split(",")[0]
+        first = run.paths[0]
         self.world.build(run, failing={first: "the disk is full"} if failing else None)
         if told:
             try:

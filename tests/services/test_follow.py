@@ -1,3 +1,4 @@
+import json
 import logging
 from datetime import timedelta
 
@@ -67,6 +68,21 @@ def test_registered_is_what_azure_ml_holds() -> None:
     assert world.known().state is ReleaseState.SETTLED
     assert world.app.ledger.get(carried_key("main", TRAINING)).registered == {"ml/training": "1"}
     assert world.app.ledger.following("main") == []
+
+
+def test_a_credential_in_a_tag_is_neither_kept_nor_shown() -> None:
+    """Azure ML holds the tags of the environment's YAML as they are."""
+    world = queued()
+    finish(world, {TRAINING: DONE, SCORING: DONE})
+    register(world, "scoring")
+    tags = {"rebuilder-rebuild": world.rebuild().id, "from": "https://user:s3cr3t@host.test/x"}
+    world.azure_ml.register("ml/training", "training", tags)
+
+    hook(world)
+
+    (registration,) = next(e for e in world.rebuild().environments if e.name == "training").workspaces
+    assert registration.tags["from"] == "https://***@host.test/x"
+    assert "s3cr3t" not in json.dumps(world.app.status.rebuild(world.rebuild().id), default=str)
 
 
 def test_the_timer_alone_follows_a_run_to_its_end() -> None:

@@ -310,9 +310,9 @@ class TestAttempts:
 
         self.end(world, TRAINING)
 
-        assert [(run.parameters["attempt"], run.parameters["environments"]) for run in world.pipeline.runs] == [
-            ("1", f"scoring/environment.yml,{TRAINING}"),
-            ("2", TRAINING),
+        assert [(run.parameters["attempt"], run.paths) for run in world.pipeline.runs] == [
+            ("1", ["scoring/environment.yml", TRAINING]),
+            ("2", [TRAINING]),
         ]
         assert self.states(world) == {
             "scoring": (EnvironmentState.REGISTERED, None),

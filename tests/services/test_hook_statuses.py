@@ -236,3 +236,34 @@ def test_a_wish_that_says_not_what_is_400(body: object) -> None:
 
 def test_while_suspended_releasing_is_409() -> None:
     assert ask(World(REBUILDER_SUSPENDED="true"), {"all": True}).status_code == 409
+
+
+ODD = [
+    "é",
+    "Basic é",
+    "Basic \xff\xfe",
+    "Basic \udce9",
+    "Basic A",
+    "Basic ====",
+    "Bearer é",
+    "\u2028",
+    "\0",
+    "Basic " + "A" * 100_000,
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("header", ["Authorization", "X-Rebuilder-Secret"])
+def test_a_secret_of_any_characters_is_wrong_and_never_a_failure(header: str, value: str) -> None:
+    world = World()
+
+    answer = send(world, headers={"Content-Type": "application/json", header: value})
+
+    assert (answer.status_code, answer.get_body()) == (401, b"")
+    assert untouched(world)
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("header", ["Content-Length", "Content-Type", "Authorization"])
+def test_a_header_of_any_characters_fails_nothing_beside_a_right_secret(header: str, value: str) -> None:
+    assert send(World(), headers={**HEADERS, header: value}).status_code == (415 if header == "Content-Type" else 202)

@@ -48,6 +48,14 @@ def test_either_secret_opens_the_endpoint_in_either_place(authorization: str | N
         ("Basic " + base64.b64encode(b"\xff:\xff").decode(), None),
         (f"Bearer {SECRET}", None),
         (None, "sécret-ünïcode-\udce9"),
+        ("Basic é", None),
+        ("Basic dTpwé", None),
+        ("Basic \udce9", None),
+        ("Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode().rstrip("=") + "\u00a0é", None),
+        ("Basic ==", None),
+        ("Basic A", None),
+        ("Basic\u2003é", None),
+        ("\u0130asic x", None),
     ],
 )
 def test_anything_else_does_not(authorization: str | None, secret: str | None) -> None:

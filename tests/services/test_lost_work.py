@@ -217,7 +217,7 @@ def test_what_a_first_rerun_holds_is_planned_again() -> None:
     world.feed.publish("our-package", "1.1")
     world.app.reruns.ask(feed=None, name="our-package", version="1.1")
     world.work()
-    assert world.pipeline.runs[0].parameters["environments"] == TRAINING
+    assert world.pipeline.runs[0].paths == [TRAINING]
     for run in world.pipeline.runs:
         world.build(run)
     world.app.repair.run()
@@ -227,7 +227,7 @@ def test_what_a_first_rerun_holds_is_planned_again() -> None:
     world.app.repair.run()
     world.work()
 
-    assert world.pipeline.runs[1].parameters["environments"] == SCORING
+    assert world.pipeline.runs[1].paths == [SCORING]
 
 
 def test_development_versions_push_no_release_out_that_is_held() -> None:

@@ -204,6 +204,15 @@ def test_the_project_of_a_feed_is_ours_too() -> None:
     assert read_notification(body, [target]) == FeedSignal(Source.BUILD_HOOK)
 
 
+def test_a_feed_that_our_settings_name_by_its_id_is_ours_whatever_its_name() -> None:
+    feed = PACKAGE_EVENT["resource"]["feed"]["id"].upper()  # type: ignore[index]
+    target = replace(TARGETS[0], feeds=(FeedName(feed, _ID),))
+
+    found = read_notification(json.dumps(PACKAGE_EVENT).encode(), [target])
+
+    assert found == ReleaseSignal(feed.lower(), "our-package", "1.1", Source.PACKAGE_HOOK)
+
+
 def test_where_our_settings_hold_ids_a_name_alone_says_nothing() -> None:
     target = replace(TARGETS[0], project=_ID)
     named = [{"name": "whatever"}, {"name": "whatever", "id": _ID}]

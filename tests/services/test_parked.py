@@ -154,9 +154,8 @@ def test_a_rerun_of_a_release_whose_rebuild_is_parked_takes_that_one_up_first(en
     world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=environments)
     world.work()
 
-    built = [run.parameters["environments"] for run in world.pipeline.runs]
-    named = ",".join(environments) or "scoring/environment.yml,training/environment.yml"
-    assert built == ["scoring/environment.yml,training/environment.yml", named]
+    both = ["scoring/environment.yml", "training/environment.yml"]
+    assert [run.paths for run in world.pipeline.runs] == [both, list(environments) or both]
     assert len(world.known().reruns) == 1
 
 
@@ -270,7 +269,7 @@ def test_a_rerun_that_is_given_up_is_released_as_the_same_rerun() -> None:
     world.work()
 
     (run,) = world.pipeline.runs
-    assert run.parameters["environments"] == "scoring/environment.yml"
+    assert run.paths == ["scoring/environment.yml"]
     assert len(world.known().reruns) == 1
 
 

@@ -44,12 +44,12 @@ def test_a_release_becomes_one_commit_and_one_run() -> None:
     (run,) = world.pipeline.runs
     assert run.commit == rebuild.commit
     assert run.parameters == {
-        "schema": "2",
+        "schema": "3",
         "rebuild": rebuild.id,
         "batch": "1",
         "attempt": "1",
         "commit": rebuild.commit,
-        "environments": "scoring/environment.yml,training/environment.yml",
+        "environments": "1:scoring/environment.yml,2:training/environment.yml",
     }
     assert {e.state for e in rebuild.environments} == {EnvironmentState.QUEUED}
     assert world.known().state is ReleaseState.PLANNED
@@ -417,7 +417,7 @@ def test_many_environments_are_spread_over_runs_that_name_each_once() -> None:
 
     world.work()
 
-    named = [path for run in world.pipeline.runs for path in run.parameters["environments"].split(",")]
+    named = [path for run in world.pipeline.runs for path in run.paths]
     assert len(world.pipeline.runs) == 3
     assert sorted(named) == [f"{name}/environment.yml" for name in names]
     assert len(world.commits) == 1
@@ -566,7 +566,7 @@ def test_killed_at_any_call_of_any_port_the_outcome_is_the_same() -> None:
         assert crashed, where
         assert world.commits == ["Bump our-package 1.1"], where
         assert [run.parameters["environments"] for run in world.pipeline.runs] == [
-            "scoring/environment.yml,training/environment.yml"
+            "1:scoring/environment.yml,2:training/environment.yml"
         ], where
         assert world.rebuild().state is RebuildState.QUEUED, where
         assert world.app.ledger.read(turn_key("main")) == TurnEntry(None), where

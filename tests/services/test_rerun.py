@@ -74,10 +74,7 @@ def test_two_reruns_that_mean_other_environments_are_both_done() -> None:
         world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(path,))
     world.work()
 
-    assert [run.parameters["environments"] for run in world.pipeline.runs[1:]] == [
-        "scoring/environment.yml",
-        "training/environment.yml",
-    ]
+    assert [run.paths for run in world.pipeline.runs[1:]] == [["scoring/environment.yml"], ["training/environment.yml"]]
     assert len(world.known().reruns) == 2
 
 
@@ -125,7 +122,7 @@ def test_a_rerun_may_mean_some_environments_only() -> None:
     world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=("scoring/environment.yml",))
     world.work()
 
-    assert world.pipeline.runs[-1].parameters["environments"] == "scoring/environment.yml"
+    assert world.pipeline.runs[-1].paths == ["scoring/environment.yml"]
 
 
 def test_a_rerun_of_a_version_that_is_gone_does_nothing_and_says_so() -> None:

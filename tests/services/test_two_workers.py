@@ -15,7 +15,7 @@ from tests.services.world import World
 def assert_done(world: World, where: str) -> None:
     assert world.commits == ["Bump our-package 1.1"], where
     assert [run.parameters["environments"] for run in world.pipeline.runs] == [
-        "scoring/environment.yml,training/environment.yml"
+        "1:scoring/environment.yml,2:training/environment.yml"
     ], where
     assert world.rebuild().state is RebuildState.QUEUED, where
     assert world.known().state is ReleaseState.PLANNED, where

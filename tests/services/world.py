@@ -141,8 +141,8 @@ class World:
         earlier = (one for one in self.pipeline.runs if one.id < run.id and one.result != "canceled")
         older = next((one for one in earlier if work_of(one.parameters) == work_of(run.parameters)), None)
         if older:
-            problems = dict.fromkeys(run.parameters["environments"].split(","), f"{DUPLICATE}{older.id}: it does this")
-        for path in run.parameters["environments"].split(","):
+            problems = dict.fromkeys(run.paths, f"{DUPLICATE}{older.id}: it does this")
+        for path in run.paths:
             if path in problems:
                 run.jobs[path] = JobOutcome("completed", "failed", problem=problems[path])
                 continue

@@ -11,6 +11,7 @@ import requests
 
 from local.agent.machine import STEPS_PYTHON
 from local.azure_devops.api import AUDIENCE
+from local.azure_devops.pipelines import EDIT_QUEUE_CONFIGURATION
 from local.azure_devops.repository import git
 from local.azure_ml.server import Version
 from local.identity import make_token
@@ -33,7 +34,7 @@ DOCKERFILE = "FROM scratch\nCOPY pip_packages /pip_packages\nRUN pip install --n
 
 
 def write_repository(folder: Path) -> None:
-    for name in ("docker", "versioned", "ignoring", "old", "twice"):
+    for name in ("docker", "versioned", "ignoring", "old", "twice", "tagged"):
         write_environment(folder, name, "my-tool==1.0\nmy-library\n")
         (folder / name / "docker-context" / "Dockerfile").write_text(DOCKERFILE)
     write_environment(folder, "missing", "my-tool==1.0\nmy-other==9.9\n")
@@ -44,6 +45,9 @@ def write_repository(folder: Path) -> None:
     )
     (folder / "twice" / "environment.yml").write_text(
         "name: twice\nimage: mcr.microsoft.com/x\nbuild:\n  path: docker-context\n"
+    )
+    (folder / "tagged" / "environment.yml").write_text(
+        "name: tagged\ntags: {team: 7}\nbuild:\n  path: docker-context\n"
     )
     (folder / "ignoring" / "docker-context" / ".amlignore").write_text("*.whl\n")
     (folder / "conda").mkdir()
@@ -123,11 +127,18 @@ def test_an_environment_without_its_dockerfile_is_held_and_keeps_its_pin(working
     assert "its build context has no bare/docker-context/Dockerfile" in row["reason"]
 
 
+def test_an_environment_that_azure_ml_would_refuse_is_held_before_any_run(working: Stand) -> None:
+    row = environments(finished(working, "1.1"))["twice"]
+
+    assert (row["decision"], row["state"]) == ("held", None)
+    assert "`build` goes with neither `image` nor `conda_file` (it has image)" in row["reason"]
+
+
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
         ("missing", f"no file of my-other==9.9 for Python {STEPS_PYTHON} on Linux x86_64"),
-        ("twice", "twice/environment.yml: `build` goes with neither `image` nor `conda_file` (it has image)"),
+        ("tagged", "tagged/environment.yml: `tags` is not a map of texts: write keys and values in quotes"),
         ("old", "Version spec 3.99 for architecture x64 did not match any version in Agent.ToolsDirectory."),
         ("ignoring", ".amlignore keeps pip_packages/my_library-3.0-py3-none-any.whl out of the upload"),
         ("versioned", "Azure ML has version 6 with other content already (409)"),
@@ -155,7 +166,7 @@ def test_trouble_shows_up_in_the_earliest_step(working: Stand) -> None:
     assert failed == {
         "docker": None,
         "conda": None,
-        "twice": "Prepare the build context",
+        "tagged": "Prepare the build context",
         "old": "Find the environment's Python",
         "missing": "Download the packages",
         "ignoring": "Prove the offline install",
@@ -168,7 +179,9 @@ def test_the_uploaded_context_is_what_was_packaged_and_installs_offline(working:
     (build, *_) = working.organization.pipelines.builds
     assert build.timeline is not None
     artifacts = build.timeline.folder / "artifacts"
-    (published,) = [folder for folder in artifacts.iterdir() if "docker_senvironment" in folder.name]
+    (job,) = [one for one in build.timeline.records if (one.kind, one.name) == ("Job", "docker/environment.yml")]
+    number = job.identifier.removeprefix("__default.rebuild_").partition(".")[0]
+    published = artifacts / f"environment_{number}_1_1"
 
     context = working.download_context(row["context"], tmp_path / "context")
 
@@ -222,7 +235,7 @@ def test_a_run_that_is_queued_twice_registers_nothing_twice(working: Stand) -> N
     }
 
     answer = requests.post(
-        f"{organization.url}/{organization.names.project}/_apis/pipelines/{build.definition.id}/runs",
+        f"{organization.url}/{organization.names.project}/_apis/pipelines/{build.definition.id}/runs?api-version=7.1",
         headers={"Authorization": f"Bearer {make_token(AUDIENCE)}"}, json=wish, timeout=30,
     )  # fmt: skip
 
@@ -251,23 +264,54 @@ def test_an_older_run_gives_way_to_a_later_one(working: Stand) -> None:
     assert row["reason"].startswith("superseded by run 900: ")
 
 
-def test_a_broken_template_fails_the_run_and_says_so(working: Stand, tmp_path: Path) -> None:
+def test_a_missing_permission_is_named_with_the_place_where_it_is_granted(working: Stand) -> None:
+    pipelines = working.organization.pipelines
+    runs = len(pipelines.builds)
+    pipelines.permissions.remove(EDIT_QUEUE_CONFIGURATION)
+
+    why = refused_rerun(working)
+
+    assert "needs Edit queue build configuration permissions for build pipeline 7" in why
+    assert "Pipelines, pipeline 7 of project ml, Manage security" in why
+    assert len(pipelines.builds) == runs
+    pipelines.permissions.add(EDIT_QUEUE_CONFIGURATION)
+    assert rerun(working)["state"] == "registered"
+
+
+def test_a_run_that_the_service_refuses_fails_the_rebuild_with_the_reason_in_one_line(
+    working: Stand, tmp_path: Path
+) -> None:
+    runs = len(working.organization.pipelines.builds)
     clone = tmp_path / "clone"
-    git("clone", "--quiet", working.organization.clone_url, str(clone), at=tmp_path)
+    git("clone", "--quiet", working.organization.developers_clone_url, str(clone), at=tmp_path)
     template = clone / ".rebuilder" / "pipelines" / "rebuild.yml"
     template.write_text(template.read_text().replace("UsePythonVersion@0", "UsePythonVersion@9"))
     git("-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "--quiet", "-am", "Break it", at=clone)
     git("push", "--quiet", "origin", "HEAD:main", at=clone)
 
-    row = rerun(working)
+    why = refused_rerun(working)
 
-    assert row["state"] == "failed"
-    assert row["reason"] == "the task `UsePythonVersion@9` is not known to this agent"
+    assert why == "queueing pipeline 7: the task `UsePythonVersion@9` is not known to this agent"
+    assert len(working.organization.pipelines.builds) == runs
+
+
+def refused_rerun(stand: Stand) -> str:
+    """Ask for the environment `docker` once more; returns why no run is queued for it."""
+    wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
+    assert stand.post("/api/rebuilds", wish).status_code == 202
+
+    def look() -> str | None:
+        found = state_of(stand, "my-tool", "1.2")
+        return found["rebuild"]["reason"] if found and found["rebuild"]["state"] == "failed" else None
+
+    why: str = wait_for(look, "the rebuild has failed", seconds=60)
+    assert "\n" not in why
+    return why
 
 
 def rerun(stand: Stand) -> dict[str, Any]:
     """Rebuild the environment `docker` once more; returns what became of it."""
-    before = finished(stand, "1.2")["rebuild"]["id"]
+    before = (state_of(stand, "my-tool", "1.2") or {})["rebuild"]["id"]
     wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
     assert stand.post("/api/rebuilds", wish).status_code == 202
     return environments(finished(stand, "1.2", before))["docker"]

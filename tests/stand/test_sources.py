@@ -22,12 +22,12 @@ def check_done(stand: Stand, package: str, *sources: str) -> None:
     assert found["rebuild"]["commit"] == commit
     assert build.commit == commit
     assert build.parameters == {
-        "schema": "2",
+        "schema": "3",
         "rebuild": found["rebuild"]["id"],
         "batch": "1",
         "attempt": "1",
         "commit": commit,
-        "environments": f"env-{package}/environment.yml",
+        "environments": f"1:env-{package}/environment.yml",
     }
     assert [
         line for line in changed.splitlines() if line.startswith(("+", "-")) and line[:3] not in ("+++", "---")

@@ -16,7 +16,7 @@ from local.azure_devops.api import AUDIENCE, BUILD_SERVICE
 from local.azure_devops.server import Organization
 from local.identity import make_token
 from shared.adapters.azure_devops import AzureDevOps
-from shared.domain.jobs import older_run
+from shared.domain.jobs import numbered, older_run
 from shared.domain.targets import Target
 from shared.limits import RUNS_PER_LOOKUP
 from shared.steps.duplicate import duplicate
@@ -49,8 +49,8 @@ class Pipeline:
         """A run, as its own job sees it."""
         commit = self.organization.repository.tip() or ""
         parameters = {
-            "schema": "2", "rebuild": rebuild or self.job.rebuild, "batch": batch, "attempt": attempt,
-            "commit": commit, "environments": self.job.environment,
+            "schema": "3", "rebuild": rebuild or self.job.rebuild, "batch": batch, "attempt": attempt,
+            "commit": commit, "environments": numbered([self.job.environment]),
         }  # fmt: skip
         run = self._pipeline.queue(commit, parameters)
         return replace(self.job, run=str(run.id), batch=batch, attempt=attempt, rebuild=parameters["rebuild"])
@@ -150,7 +150,7 @@ def test_the_stand_lets_a_job_see_runs_and_do_nothing_else(pipeline: Pipeline) -
     organization = pipeline.organization
 
     answer = requests.post(
-        f"{organization.url}/{organization.names.project}/_apis/pipelines/{organization.names.pipeline}/runs",
+        f"{organization.url}/{organization.names.project}/_apis/pipelines/{organization.names.pipeline}/runs?api-version=7.1",
         headers={"Authorization": f"Bearer {pipeline.variables['SYSTEM_ACCESSTOKEN']}"}, json={}, timeout=30,
     )  # fmt: skip
 

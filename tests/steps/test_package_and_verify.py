@@ -6,8 +6,10 @@ import pytest
 
 from local.azure_devops.server import Organization
 from local.wheels import empty_wheel
-from shared.steps.package import explain_pip, package, pip_environment
+from shared.steps.package import package
+from shared.steps.pip import explain_pip, installer_environment
 from shared.steps.prepare import prepare
+from shared.steps.uv import explain_uv
 from shared.steps.verify import verify
 from shared.steps.work import StepFailed, context_folder, packages_folder
 from tests.steps.conftest import PYTHON, Checkout
@@ -233,6 +235,60 @@ def test_packages_that_do_not_fit_together_are_found_out(checkout: Checkout) -> 
         verify(checkout.job)
 
 
+def stock(checkout: Checkout, **wheels: tuple[str, ...]) -> None:
+    """Put wheels into the context: `name_1_0` and what it requires."""
+    for label, requires in wheels.items():
+        name, major, minor = label.rsplit("_", 2)
+        empty_wheel(name, f"{major}.{minor}", packages_folder(checkout.job), requires=requires)
+
+
+def test_a_command_that_spoils_what_a_file_installed_is_found_out(checkout: Checkout) -> None:
+    checkout.write(own("RUN pip install -r requirements.txt\nRUN pip install our-clash==1.0\n"))
+    prepare(checkout.job)
+    stock(checkout, our_package_1_1=("our-helper>=2",), our_helper_2_5=(), our_helper_1_5=(),
+          our_clash_1_0=("our-helper<2",))  # fmt: skip
+
+    with pytest.raises(StepFailed) as caught:
+        verify(checkout.job)
+
+    assert str(caught.value) == (
+        "what was installed does not fit together: "
+        "The package `our-package` requires `our-helper>=2`, but `1.5` is installed"
+    )
+
+
+def test_a_command_keeps_what_a_file_installed_where_that_will_do(checkout: Checkout) -> None:
+    checkout.write(own("RUN pip install -r requirements.txt\nRUN pip install our-linux==1.0\n"))
+    prepare(checkout.job)
+    stock(checkout, our_package_1_1=("our-helper==2.4",), our_helper_2_4=(), our_helper_2_5=(),
+          our_linux_1_0=("our-helper",))  # fmt: skip
+
+    verify(checkout.job)
+
+
+def test_a_wheel_for_another_python_is_not_installed(checkout: Checkout) -> None:
+    """As far as the agent's own platform can tell."""
+    prepare(checkout.job)
+    stock(checkout, our_package_1_1=())
+    wheel = packages_folder(checkout.job) / "our_package-1.1-py3-none-any.whl"
+    wheel.rename(wheel.with_name("our_package-1.1-cp36-cp36m-manylinux2014_x86_64.whl"))
+
+    with pytest.raises(StepFailed, match=r"the offline install fails: no file of our-package==1\.1 for Python"):
+        verify(checkout.job)
+
+
+def test_a_damaged_wheel_is_found_out(checkout: Checkout) -> None:
+    prepare(checkout.job)
+    package(checkout.job)
+    wheel = packages_folder(checkout.job) / "our_helper-2.5-py3-none-any.whl"
+    wheel.write_bytes(wheel.read_bytes()[:-40])
+
+    with pytest.raises(StepFailed, match=r"^the offline install fails: .*our_helper-2\.5") as caught:
+        verify(checkout.job)
+
+    assert "\n" not in str(caught.value)
+
+
 def test_a_context_without_packages_is_found_out(checkout: Checkout) -> None:
     prepare(checkout.job)
 
@@ -249,13 +305,24 @@ def test_an_amlignore_that_keeps_wheels_out_of_the_upload_is_found_out(checkout:
         verify(checkout.job)
 
 
-def test_pip_runs_with_nothing_of_the_machines_settings() -> None:
+def test_a_setting_of_uv_in_the_context_changes_nothing(checkout: Checkout) -> None:
+    settings = b'[pip]\nno-binary = [":all:"]\nindex-url = "https://elsewhere.invalid/simple"\n'
+    overrides = b'[project]\nname = "x"\nversion = "1"\n[tool.uv]\noverride-dependencies = ["our-helper==9"]\n'
+    checkout.write({"training/context/uv.toml": settings, "training/context/pyproject.toml": overrides})
+    checkout.write(own("RUN pip install -r requirements.txt\nRUN pip install our-linux==1.0\n"))
+    prepare(checkout.job)
+    package(checkout.job)
+
+    verify(checkout.job)
+
+
+def test_pip_and_uv_run_with_nothing_of_the_machines_settings() -> None:
     variables = {
         "PIP_INDEX_URL": "https://feed", "PIP_EXTRA_INDEX_URL": "x", "PIP_FIND_LINKS": "x", "PIP_NO_INDEX": "1",
-        "PIP_CONFIG_FILE": "x", "UV_INDEX": "x", "PATH": "/bin", "PYTHONPATH": "x", "PIP_CERT": "/ca.pem",
+        "PIP_CONFIG_FILE": "x", "UV_INDEX": "x", "PATH": "/bin", "PIP_CERT": "/ca.pem",
     }  # fmt: skip
 
-    online, offline = pip_environment(variables), pip_environment(variables, index=False)
+    online, offline = installer_environment(variables), installer_environment(variables, index=False)
 
     assert online == {
         "PIP_INDEX_URL": "https://feed",
@@ -290,3 +357,21 @@ _NOTHING = "ERROR: No matching distribution found for foo\n"
 )  # fmt: skip
 def test_whatever_pip_says_becomes_one_line(output: str, details: str, line: str) -> None:
     assert explain_pip(output, "3.10", details) == line
+
+
+_UNSOLVED = "error: No solution found when resolving dependencies\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", "uv: it failed without a word"),
+        ("something odd\n\n", "uv: something odd"),
+        (f"{_UNSOLVED}  cause: Because foo was not found\n         And because you require foo.\n\nhint: try more\n",
+         "Because foo was not found And because you require foo."),
+        ("Using CPython\nerror: Failed to install: foo.whl\n  cause: The wheel is invalid\n",
+         "Failed to install: foo.whl: The wheel is invalid"),
+    ],
+)  # fmt: skip
+def test_whatever_uv_says_becomes_one_line(output: str, line: str) -> None:
+    assert explain_uv(output) == line

@@ -2,8 +2,8 @@
 
 Versions are discovered by REST: only REST tells upstream sources, views and deletion. Hashes and what a version
 requires are known to the simple index and to the wheels alone. The index is HTML and states `#sha256=` and
-`data-requires-python` [unverified: reported of the server release; cloud output in astral-sh/uv#10394 agrees]. That it
-takes our token as Bearer, as the REST API does, is [unverified]: installers send tokens as Basic passwords.
+`data-requires-python` [unverified: reported of the server release; cloud output in astral-sh/uv#10394 agrees]. It
+takes our token as Bearer, as the REST API does (dependabot/cli#445), though installers send it as a Basic password.
 """
 
 import re

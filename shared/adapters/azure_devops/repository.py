@@ -22,6 +22,7 @@ from azure.devops.v7_1.git.models import (
 )
 
 from shared.adapters.azure_devops.connection import client, translated
+from shared.adapters.zips import BROKEN, is_usual
 from shared.domain.catalog import Link, Listing
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable
@@ -132,20 +133,22 @@ def unzipped(raw: bytes, largest: int = UNPACKED_BYTES) -> Iterator[tuple[str, b
     Raises:
         Permanent: they are larger together than that many bytes.
         AccessDenied: it is a page.
-        ServiceUnavailable: it is no zip.
+        ServiceUnavailable: it is no zip, or one that cannot be read.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             # zipfile gives no more of an entry than its stated size.
             if sum(entry.file_size for entry in archive.infolist()) > largest:
                 raise Permanent(f"the files of one request are larger than {largest} bytes together")
-            for name in archive.namelist():
-                content = archive.read(name)
+            for entry in archive.infolist():
+                if not is_usual(entry):
+                    raise zipfile.BadZipFile("an unusual compression")
+                content = archive.read(entry)
                 yield blob_id(content), content
-    except zipfile.BadZipFile:
+    except BROKEN:
         if raw.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<"):
             raise AccessDenied("the repository's answer is a page, most likely to sign in") from None
-        raise ServiceUnavailable("the repository's answer is no zip") from None
+        raise ServiceUnavailable("the repository's answer is no zip that can be read") from None
 
 
 def blob_id(content: bytes) -> str:

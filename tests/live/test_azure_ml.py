@@ -1,0 +1,16 @@
+"""What `AzureML` promises, on the real workspace."""
+# ruff: noqa: F401 the tests that are imported are run here, with the fixtures of this module
+
+import pytest
+
+from tests.contracts.test_azure_ml import (
+    test_a_version_without_the_tag_is_none_of_ours,
+    test_an_environment_that_is_not_there_is_none,
+)
+from tests.live.site import Site
+from tests.live.worlds import LiveWorkspace
+
+
+@pytest.fixture
+def world(site: Site) -> LiveWorkspace:
+    return LiveWorkspace(site)

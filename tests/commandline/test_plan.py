@@ -287,6 +287,15 @@ class TestWhatCannotBeRead:
             {"file": "training/context/requirements.txt", "reason": "it cannot be read (Permission denied)"}
         ]
 
+    @pytest.mark.usefixtures("stranger")
+    def test_without_permission_for_the_list_of_submodules(self, run: Run, open_root: Path) -> None:
+        root = grown(open_root, CONTEXT | {".gitmodules": ""})
+        (root / ".gitmodules").chmod(0)
+        document = planned(run, root, "--release", "our-pkg==1.5")
+
+        assert decisions(document) == {"training/env.yml": "bump"}
+        assert document["warnings"][-1] == ".gitmodules: it cannot be read (Permission denied)"
+
     @pytest.mark.parametrize(
         ("path", "arguments"), [("", []), ("", ["--ignore-rules"]), ("rebuilder.yml", [])],
         ids=["the folder", "the folder alone", "the rules"],
@@ -302,6 +311,11 @@ class TestWhatCannotBeRead:
 
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
         assert done.err.endswith("cannot be read: Permission denied\n")
+
+    def test_a_virtual_environment_is_passed_over(self, run: Run, grow: Callable[[Tree], Path]) -> None:
+        root = grow(CONTEXT | {"venv/pyvenv.cfg": "", "venv/lib/env.yml": LOCKED["locked/env.yml"]})
+
+        assert decisions(planned(run, root, "--release", "our-pkg==1.5")) == {"training/env.yml": "bump"}
 
     def test_links_in_a_circle_are_passed_over(self, run: Run, grow: Callable[[Tree], Path]) -> None:
         root = grow(CONTEXT)

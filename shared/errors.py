@@ -30,7 +30,7 @@ class InvalidNotification(InvalidInput):
 
 
 class InvalidMessage(InvalidInput):
-    """A queue message or ledger entry of another schema, or with missing parts."""
+    """A queue message of another schema, or with missing parts."""
 
 
 class InvalidConfiguration(InvalidInput):
@@ -122,6 +122,20 @@ class RejectedByPolicy(Permanent):
 
 class PipelineRejected(Permanent):
     """The service refused to queue the run: wrong parameters, broken YAML, or no such pipeline."""
+
+
+class DamagedEntry(Permanent):
+    """A ledger entry that is damaged or of another schema: never overwritten, it waits for a person.
+
+    Attributes:
+        path: where it lies.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"the ledger's {path} {why}")
 
 
 class NotThere(Permanent):

@@ -23,32 +23,30 @@ In a container of its own, `quarantine`:
 
 Every key of the ledger begins with its target (`_` where there is none), and each part of every key is quoted, so no
 name can leave its place.
-Every entry carries a schema number; one of another number is refused in one line and never overwritten.
+An entry that is damaged or of another schema is never overwritten, and stops only what it concerns. Blobs that are none
+of these are passed over. Both are reported, once by each process.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pydantic import TypeAdapter, ValidationError
-
 from shared.domain.carried import CarriedEntry
-from shared.domain.complaints import explain
 from shared.domain.plan import Plan
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
 from shared.domain.states import ReleaseState
-from shared.errors import InvalidMessage, NotKnown, StateChanged
+from shared.errors import DamagedEntry, InvalidInput, NotKnown, StateChanged
+from shared.ledger_format import decoded, encoded
 from shared.limits import SWAP_ATTEMPTS
+from shared.log import alert
 from shared.ports import LedgerStore
 
-SCHEMA = 1
 _MOMENT = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -243,15 +241,16 @@ class Ledger:
 
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
+        self._reported: set[str] = set()
 
     def read[E](self, key: Key[E]) -> E | None:
         """Return an entry, or None if there is none.
 
         Raises:
-            InvalidMessage: it is of another schema, or damaged.
+            DamagedEntry: it is of another schema, or damaged.
         """
         stored = self._store.read(key.path)
-        return _decoded(key, stored.raw) if stored else None
+        return decoded(key.path, key.kind, stored.raw) if stored else None
 
     def get[E](self, key: Key[E]) -> E:
         """Return an entry that has to be there.
@@ -267,7 +266,7 @@ class Ledger:
     def create[E](self, key: Key[E], entry: E) -> bool:
         """Create an entry if there is none yet; tells whether it did."""
         try:
-            self._store.create(key.path, _encoded(key, entry))
+            self._store.create(key.path, encoded(key.kind, entry))
         except StateChanged:
             return False
         return True
@@ -285,15 +284,15 @@ class Ledger:
         """
         for _ in range(SWAP_ATTEMPTS):
             stored = self._store.read(key.path)
-            present = _decoded(key, stored.raw) if stored else None
+            present = decoded(key.path, key.kind, stored.raw) if stored else None
             wanted = change(present)
             if wanted is None or wanted == present:
                 return present
             try:
                 if stored is None:
-                    self._store.create(key.path, _encoded(key, wanted))
+                    self._store.create(key.path, encoded(key.kind, wanted))
                 else:
-                    self._store.replace(key.path, _encoded(key, wanted), stored.etag)
+                    self._store.replace(key.path, encoded(key.kind, wanted), stored.etag)
             except StateChanged:
                 continue
             return wanted
@@ -319,7 +318,7 @@ class Ledger:
     def discard[E](self, key: Key[E], entry: E) -> bool:
         """Delete an entry if it is still as it was read; tells whether it did."""
         stored = self._store.read(key.path)
-        if stored is None or _decoded(key, stored.raw) != entry:
+        if stored is None or decoded(key.path, key.kind, stored.raw) != entry:
             return False
         try:
             self._store.delete(key.path, stored.etag)
@@ -327,72 +326,74 @@ class Ledger:
             return False
         return True
 
+    @contextmanager
+    def passing_over_damage(self) -> Iterator[None]:
+        """Leave the rest of the block out where it needs a damaged entry, which is reported."""
+        try:
+            yield
+        except DamagedEntry as problem:
+            self._report("ledger_damaged", problem.path, str(problem))
+
     def waiting(self, target: str) -> list[WaitingEntry]:
         """The releases of a target that wait to be planned, those that wait for longest first."""
-        return [
-            WaitingEntry(datetime.strptime(since, _MOMENT).replace(tzinfo=UTC), ReleaseId(*release))  # type: ignore[arg-type]
-            for since, *release in self._parts(target, "waiting")
-        ]
+        return list(self._listed(_waiting, lambda entry: waiting_key(target, entry), target, "waiting"))
 
     def waits(self, entry: ReleaseEntry) -> bool:
         """Whether a release waits to be planned for all environments, whatever else a person asks for."""
         if entry.state is not ReleaseState.CONFIRMED or entry.waiting_since is None:
             return False
-        return self.read(waiting_key(entry.target, WaitingEntry(entry.waiting_since, entry.id))) is not None
+        # That the mark is there is all it says.
+        return self._store.read(waiting_key(entry.target, WaitingEntry(entry.waiting_since, entry.id)).path) is not None
 
     def held(self, target: str) -> list[HeldEntry]:
         """The releases of a target that are planned again."""
-        return [HeldEntry(Until(until), ReleaseId(*release)) for until, *release in self._parts(target, "held")]  # type: ignore[arg-type]
+        return list(self._listed(_held, lambda entry: held_key(target, entry), target, "held"))
 
     def following(self, target: str) -> list[str]:
         """The rebuilds of a target whose runs are not over."""
-        return [parts[0] for parts in self._parts(target, "following")]
+        return list(self._listed(_name, lambda rebuild: following_key(target, rebuild), target, "following"))
 
     def parked(self, target: str) -> list[str]:
         """What was given up for a target."""
-        return [parts[0] for parts in self._parts(target, "parked")]
+        return list(self._listed(_name, lambda parked: parked_key(target, parked), target, "parked"))
 
     def quarantined(self) -> list[tuple[date, str]]:
-        """What is in quarantine: day of arrival and digest. What somebody else has put there is passed over."""
-        found = []
-        for parts in self._parts():
-            with suppress(ValueError):
-                day, digest = parts
-                found.append((date.fromisoformat(day), digest))
-        return found
+        """What is in quarantine: day of arrival and digest."""
+        return list(self._listed(lambda day, digest: (date.fromisoformat(day), digest), lambda it: quarantined_key(*it)))
 
-    def _parts(self, *prefix: str) -> Iterator[list[str]]:
+    def _listed[E](self, made: Callable[..., E], key: Callable[[E], Key[Any]], *prefix: str) -> Iterator[E]:
+        """Yield what the keys below a prefix stand for; one that is not the key of what it stands for is not ours.
+
+        Args:
+            made: gets the parts of a key behind the prefix, as many as there are.
+            key: the key of what was made.
+            prefix: the first parts.
+        """
         start = "".join(quote(part, safe="") + "/" for part in prefix)
         for path in self._store.keys(start):
-            yield [unquote(part) for part in path.removeprefix(start).removesuffix(".json").split("/")]
+            parts = [unquote(part) for part in path.removeprefix(start).removesuffix(".json").split("/")]
+            # TypeError: more or fewer parts than such a key has.
+            with suppress(InvalidInput, ValueError, TypeError):
+                entry = made(*parts)
+                if key(entry).path == path:
+                    yield entry
+                    continue
+            self._report("ledger_stray", path, "it is no entry of the ledger and passed over")
+
+    def _report(self, fact: str, path: str, why: str) -> None:
+        if path not in self._reported:
+            self._reported.add(path)
+            alert(fact, key=path, why=why)
 
 
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+def _waiting(since: str, feed: str, name: str, version: str) -> WaitingEntry:
+    moment = datetime.strptime(since, _MOMENT).replace(tzinfo=UTC)
+    return WaitingEntry(moment, ReleaseId.of(feed, name, version))
 
 
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    # Building an adapter is slow and many processes need only one or two of them.
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
+def _held(until: str, feed: str, name: str, version: str) -> HeldEntry:
+    return HeldEntry(Until(until), ReleaseId.of(feed, name, version))
 
 
-def _encoded[E](key: Key[E], entry: E) -> bytes:
-    body = _adapter(key.kind).dump_python(entry, mode="json")
-    return json.dumps({"schema": SCHEMA, "entry": body}, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
-
-
-def _decoded[E](key: Key[E], raw: bytes) -> E:
-    try:
-        envelope = json.loads(raw)
-        schema = envelope.get("schema")
-        body = envelope["entry"]
-    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
-        raise InvalidMessage(f"the ledger's {key.path} is damaged: it is not an entry") from None
-    if schema != SCHEMA:
-        raise InvalidMessage(f"the ledger's {key.path} has schema {schema!r}; this version reads {SCHEMA}")
-    try:
-        return _adapter(key.kind).validate_python(body)  # type: ignore[no-any-return]
-    except ValidationError as problems:
-        first = explain(problems.errors()[0])
-        raise InvalidMessage(f"the ledger's {key.path} is damaged: {first}") from None
+def _name(name: str) -> str:
+    return name

@@ -212,9 +212,11 @@ class Follow:
                     return entry
                 return replace(entry, registered={**entry.registered, **versions})
 
-            self._ledger.update(carried_key(target.name, environment.path), carry)
+            with self._ledger.passing_over_damage():
+                self._ledger.update(carried_key(target.name, environment.path), carry)
         for release in rebuild.releases:
-            self._settle(target, release, rebuild)
+            with self._ledger.passing_over_damage():
+                self._settle(target, release, rebuild)
 
     def _settle(self, target: Target, release: ReleaseId, rebuild: RebuildEntry) -> None:
         def settle(entry: ReleaseEntry | None) -> ReleaseEntry | None:

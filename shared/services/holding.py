@@ -31,20 +31,23 @@ class Holding:
             besides: releases that are in hand already.
         """
         known = {release.id for release in besides}
-        look = self._ledger.read(look_key(target)) if tip else None
+        look = None
+        with self._ledger.passing_over_damage():
+            look = self._ledger.read(look_key(target)) if tip else None
         moved = look is None or look.commit != tip
         found = []
         for held in self._ledger.held(target):
             if held.release in known or (tip is None and held.until is not Until.RELEASES):
                 continue
-            key = release_key(target, held.release)
-            entry = self._ledger.read(key)
-            if held.until is Until.COMMIT and not (moved and entry and self._commit(target, entry) != tip):
-                continue
-            if entry and entry.state is ReleaseState.PLANNED and tip:
-                self._ledger.update(key, lambda present: present.again() if present else None)
-            if entry and entry.state is ReleaseState.SETTLED and entry.release:
-                found.append(entry.release)
+            with self._ledger.passing_over_damage():
+                key = release_key(target, held.release)
+                entry = self._ledger.read(key)
+                if held.until is Until.COMMIT and not (moved and entry and self._commit(target, entry) != tip):
+                    continue
+                if entry and entry.state is ReleaseState.PLANNED and tip:
+                    self._ledger.update(key, lambda present: present.again() if present else None)
+                if entry and entry.state is ReleaseState.SETTLED and entry.release:
+                    found.append(entry.release)
         return found
 
     def _commit(self, target: str, entry: ReleaseEntry) -> str | None:
@@ -73,7 +76,9 @@ class Holding:
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
         """Whether a plan says something else of a release than its latest one."""
-        latest = self._ledger.read(plan_key(plan.target, entry.plan)) if entry.plan else None
+        latest = None
+        with self._ledger.passing_over_damage():
+            latest = self._ledger.read(plan_key(plan.target, entry.plan)) if entry.plan else None
         if latest is None or _said(latest, entry.id) != _said(plan, entry.id):
             return True
         # What could not be carried out at a commit is not tried there again and again.
@@ -82,7 +87,8 @@ class Holding:
 
     def looked(self, target: str, commit: str, at: datetime) -> None:
         """All that is held and may come out otherwise at a commit was planned."""
-        self._ledger.update(look_key(target), lambda _: LookEntry(at, commit))
+        with self._ledger.passing_over_damage():
+            self._ledger.update(look_key(target), lambda _: LookEntry(at, commit))
 
     def is_due(self, target: str, tip: str, now: datetime) -> bool:
         """Whether all that is held is to be planned again: the branch has moved, or it is long ago."""

@@ -115,8 +115,9 @@ class Gatherer:
         place = (target.name, release)
         if place in self._metadata:
             return self._metadata[place]
-        key = metadata_key(target.name, release)
-        entry = self._ledger.read(key)
+        key, entry = metadata_key(target.name, release), None
+        with self._ledger.passing_over_damage():
+            entry = self._ledger.read(key)
         if entry is None:
             try:
                 found = self._services.feed(target, FeedName.parse(release.feed)).metadata(
@@ -157,8 +158,12 @@ class Gatherer:
         return found
 
     def _carried(self, target: Target, paths: Iterable[str]) -> dict[str, dict[str, str]]:
-        found = {path: self._ledger.read(carried_key(target.name, path)) for path in sorted(paths)}
-        return {path: entry.versions for path, entry in found.items() if entry}
+        found = {}
+        for path in sorted(paths):
+            with self._ledger.passing_over_damage():
+                if entry := self._ledger.read(carried_key(target.name, path)):
+                    found[path] = entry.versions
+        return found
 
 
 def _hashed(catalog: Catalog, package: PackageName) -> bool:

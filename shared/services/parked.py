@@ -7,10 +7,10 @@ from typing import Any
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
-from shared.errors import Busy, InvalidMessage, NotKnown
+from shared.errors import Busy, NotKnown
 from shared.ledger import Key, Ledger, ParkedEntry, parked_key, rebuild_key, release_key
 from shared.limits import STANDSTILL
-from shared.log import alert, event
+from shared.log import event
 from shared.ports import Clock, Queue
 from shared.services.parking import NO_TARGET
 
@@ -92,8 +92,9 @@ class Parked:
     def clear(self) -> None:
         """Remove entries of what has gone on by itself."""
         for thing in self._things():
-            if self._is_over(thing) and self._ledger.discard(thing.key, thing.entry):
-                event("parked_cleared", target=thing.target, id=thing.id, what=thing.entry.what)
+            with self._ledger.passing_over_damage():
+                if self._is_over(thing) and self._ledger.discard(thing.key, thing.entry):
+                    event("parked_cleared", target=thing.target, id=thing.id, what=thing.entry.what)
 
     def count(self) -> int:
         """How many things are parked."""
@@ -114,11 +115,9 @@ class Parked:
     def _things(self) -> Iterator[ParkedThing]:
         for target in self._targets:
             for found in self._ledger.parked(target):
-                try:
+                entry = None
+                with self._ledger.passing_over_damage():
                     entry = self._ledger.read(parked_key(target, found))
-                except InvalidMessage as problem:
-                    alert("parked_not_readable", target=target, id=found, why=problem)
-                    continue
                 if entry:
                     yield ParkedThing(found, None if target == NO_TARGET else target, entry)
 

@@ -18,7 +18,7 @@ from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
-from shared.errors import NotKnown, Permanent, Transient
+from shared.errors import DamagedEntry, NotKnown, Permanent, Transient
 from shared.ledger import (
     Ledger,
     TurnEntry,
@@ -158,7 +158,9 @@ class Rebuild:
     def _parked(self, target: Target, entries: Iterable[ReleaseEntry]) -> Plan | None:
         """The plan of a parked rebuild whose commit is on the branch: it is resumed, since nothing is left to edit."""
         for entry in entries:
-            rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
+            rebuild = None
+            with self._ledger.passing_over_damage():
+                rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
             # One that is underway was resumed by a worker that died before it had taken the turn for it.
             if rebuild and (rebuild.state is RebuildState.PARKED or rebuild.is_underway):
                 rebuild = self._unparked(target, rebuild)
@@ -201,13 +203,14 @@ class Rebuild:
                 if left < CLOCK_TOLERANCE:  # another clock: the message that is meant for this moment came too early
                     self._rebuilds.send(messages.encode(Turn(target.name)), left)
                 return []
-            entry = self._ledger.read(release_key(target.name, waiting.release))
-            waits = entry is not None and entry.state is ReleaseState.CONFIRMED
-            if entry and entry.release and waits and entry.waiting_since == waiting.since:
-                entries.append(entry)
-                oldest = oldest or waiting.since
-            else:
-                self._ledger.delete(waiting_key(target.name, waiting))  # left over: it has been dealt with
+            with self._ledger.passing_over_damage():
+                entry = self._ledger.read(release_key(target.name, waiting.release))
+                waits = entry is not None and entry.state is ReleaseState.CONFIRMED
+                if entry and entry.release and waits and entry.waiting_since == waiting.since:
+                    entries.append(entry)
+                    oldest = oldest or waiting.since
+                else:
+                    self._ledger.delete(waiting_key(target.name, waiting))  # left over: it has been dealt with
         return entries
 
     def _is_open(self, target: Target, rerun: Rerun) -> bool:
@@ -221,9 +224,10 @@ class Rebuild:
         if not plan.asked_for:  # a rerun of some environments says nothing of the others
             self._holding.mark(plan)
         for release in plan.releases:
-            entry = self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
-            if entry.waiting_since and entry.state is not ReleaseState.CONFIRMED:
-                self._ledger.delete(waiting_key(plan.target, WaitingEntry(entry.waiting_since, entry.id)))
+            with self._ledger.passing_over_damage():
+                entry = self._change_release(plan.target, release.id, lambda entry: self._taken_up(entry, plan))
+                if entry.waiting_since and entry.state is not ReleaseState.CONFIRMED:
+                    self._ledger.delete(waiting_key(plan.target, WaitingEntry(entry.waiting_since, entry.id)))
 
     def _taken_up(self, entry: ReleaseEntry, plan: Plan) -> ReleaseEntry:
         if not self._takes(plan, entry):
@@ -290,6 +294,8 @@ class Rebuild:
                 self._remember_carried(target, plan, rebuild)
             if rebuild.is_underway:
                 rebuild = self._queueing.queue(target, rebuild)
+        except DamagedEntry:
+            raise  # it is no reason of the rebuild's own
         except Permanent as problem:
             why = str(problem)
             rebuild = self._change(rebuild, lambda entry: entry.failed(why, self._clock.now()))
@@ -325,7 +331,8 @@ class Rebuild:
                     (entry or fresh).with_rebuild(plan, rebuild) if present.state is RebuildState.COMMITTED else entry
                 )
 
-            self._ledger.update(carried_key(rebuild.target, environment.path), carry)
+            with self._ledger.passing_over_damage():
+                self._ledger.update(carried_key(rebuild.target, environment.path), carry)
 
     def _give_back(self, plan: Plan) -> None:
         """What a plan dealt with waits again, since it was not carried out; the settle time is over.
@@ -340,9 +347,10 @@ class Rebuild:
                 now = self._clock.now()
                 return entry.unplanned(f"rebuild {plan.id} superseded", now - self._settle_time, now)
 
-            entry = self._change_release(plan.target, release.id, unplan)
-            if entry.state is ReleaseState.CONFIRMED:
-                self._waking.wake(entry)
+            with self._ledger.passing_over_damage():
+                entry = self._change_release(plan.target, release.id, unplan)
+                if entry.state is ReleaseState.CONFIRMED:
+                    self._waking.wake(entry)
 
     def _settle(self, rebuild: RebuildEntry) -> None:
         for release in rebuild.releases:
@@ -352,9 +360,10 @@ class Rebuild:
                     return entry
                 return entry.settled(f"rebuild {rebuild.id} {rebuild.state}", self._clock.now())
 
-            entry = self._change_release(rebuild.target, release, settle)
-            if entry.state is ReleaseState.CONFIRMED:
-                self._waking.wake(entry)
+            with self._ledger.passing_over_damage():
+                entry = self._change_release(rebuild.target, release, settle)
+                if entry.state is ReleaseState.CONFIRMED:
+                    self._waking.wake(entry)
 
     def _end_turn(self, target: Target, rebuild: str) -> None:
         def release(present: TurnEntry | None) -> TurnEntry | None:

@@ -147,7 +147,9 @@ class Repair:
         problems = []
         for target in self._targets:
             try:
-                held = self._holding_is_due(target)
+                held = False
+                with self._ledger.passing_over_damage():
+                    held = self._holding_is_due(target)
                 if held or self._stands_still(target):
                     self._rebuilds.send(messages.encode(messages.Turn(target.name, held=held)))
                     event("target_woken", target=target.name, held=held)
@@ -165,7 +167,9 @@ class Repair:
     def _stands_still(self, target: Target) -> bool:
         turn = self._ledger.read(turn_key(target.name))
         if turn and turn.rebuild:
-            rebuild = self._ledger.read(rebuild_key(target.name, turn.rebuild))
+            rebuild = None  # of a damaged one the turn is taken away
+            with self._ledger.passing_over_damage():
+                rebuild = self._ledger.read(rebuild_key(target.name, turn.rebuild))
             return rebuild is None or self._is_old(rebuild.history, STANDSTILL)
         waiting = self._ledger.waiting(target.name)
         return bool(waiting) and self._clock.now() - waiting[0].since > STANDSTILL + self._settle_time

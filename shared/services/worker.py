@@ -13,7 +13,7 @@ from shared.domain.releases import ReleaseId
 from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, Source
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
-from shared.errors import Conflict, InvalidInput, RebuilderError, Transient
+from shared.errors import Conflict, DamagedEntry, InvalidInput, RebuilderError, Transient
 from shared.ledger import Ledger, TurnEntry, rebuild_key, release_key, turn_key, waiting_key
 from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, MAX_DEQUEUE_COUNT, SHOWN_RELEASES, SUSPENDED_PAUSE, TRIES
 from shared.log import alert, event
@@ -178,11 +178,9 @@ class Worker:
                 self._parking.put(NO_TARGET, f"a look at run {signal.run}", why, [signal])
 
     def _park_release(self, target: str, release: ReleaseId, why: str, signal: ReleaseSignal) -> None:
-        try:
+        entry = None
+        with self._ledger.passing_over_damage():
             entry = self._ledger.read(release_key(target, release))
-        except InvalidInput as problem:
-            alert("release_not_parked", target=target, why=problem)
-            entry = None
         if entry and entry.state in (ReleaseState.SIGNALLED, ReleaseState.PARKED):
             self._parking.release(entry, why, signal)
         else:
@@ -196,7 +194,7 @@ class Worker:
             return
         try:
             self._park_turn(turn, why)
-        except InvalidInput as problem:
+        except DamagedEntry as problem:
             # What it holds cannot be read, so it is the turn itself that is taken up again.
             alert("turn_not_parked", target=turn.target, why=problem)
             self._parking.put(turn.target, f"a turn of target {turn.target}", why, [turn])
@@ -243,7 +241,12 @@ class Worker:
             self._parking.state(target, release, why, ReleaseState.CONFIRMED)
 
     def _park_rebuild(self, target: str, held: str, why: str) -> None:
-        rebuild = self._ledger.read(rebuild_key(target, held))
+        try:
+            rebuild = self._ledger.read(rebuild_key(target, held))
+        except DamagedEntry:
+            # It cannot be called parked, and nobody can carry it on: it is put aside until somebody repairs its entry.
+            self._parking.put(target, f"rebuild {held}", why, [Turn(target, resume=held)], rebuild=held)
+            return
         if rebuild and (rebuild.is_underway or rebuild.state is RebuildState.PARKED):
             # It goes on by itself, whatever became of its releases; they are planned anew if it has written nothing.
             sent: list[Signal | Turn] = [wish(target, release) for release in rebuild.releases]

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
-from shared.errors import AccessDenied, InvalidMessage, ServiceUnavailable
+from shared.errors import AccessDenied, DamagedEntry, ServiceUnavailable
 from shared.ledger import TurnEntry, carried_key, plan_key, rebuild_key, turn_key
 from shared.limits import COMMITS_SEARCHED, HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE, STANDSTILL
 from shared.messages import Rerun, Turn, encode
@@ -320,7 +320,7 @@ def test_a_target_that_cannot_be_looked_at_keeps_no_other_from_being_woken() -> 
     world.app.ledger.update(turn_key("main"), lambda _: TurnEntry("x"))
     world.store.replace("main/turn.json", b"broken", world.store.read("main/turn.json").etag)  # type: ignore[union-attr]
 
-    with pytest.raises(InvalidMessage):
+    with pytest.raises(DamagedEntry):
         world.app.repair.run()
     world.work()
 

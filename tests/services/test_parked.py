@@ -507,7 +507,7 @@ def test_an_entry_that_cannot_be_read_hides_no_other(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.ERROR):
         assert len(world.app.parked.all()) == 1
 
-    assert "parked_not_readable" in caplog.text
+    assert "ledger_damaged" in caplog.text
 
 
 def test_the_timer_says_how_much_is_parked_in_one_line(caplog: pytest.LogCaptureFixture) -> None:

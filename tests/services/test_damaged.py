@@ -1,0 +1,250 @@
+"""Blobs that are no entries of the ledger, and entries that are damaged, stop what they concern and nothing else."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from shared.domain.states import RebuildState, ReleaseState
+from shared.errors import ServiceUnavailable
+from shared.ledger import TurnEntry, parked_key, turn_key
+from shared.limits import HELD_PERIOD, STANDSTILL
+from shared.messages import Turn, encode
+from shared.ports import Stored
+from tests.services.world import HOPELESS, RULES, SAMPLE, World, environment
+
+STRAYS = [
+    "main/waiting/20260101T000000.000000Z",
+    "main/waiting/readme.txt",
+    "main/waiting/x/y.json",
+    "main/waiting/2026/ml%2Fpackages/our-package/1.1.json",
+    "main/waiting/20260101T000000.000000Z/ml%2Fpackages/our-package/not-a-version.json",
+    "main/waiting/20260101T000000.000000Z/ml%2Fpackages/-/1.1.json",
+    "main/waiting/20260101T000000.000000Z/ml%2Fpackages/Our_Package/1.1.json",
+    "main/held/repository/ml%2Fpackages/our-package/1.1.json/copy",
+    "main/held/never/ml%2Fpackages/our-package/1.1.json",
+    "main/held/repository/ml/packages/our-package/1.1.json",
+    "main/held/readme.txt",
+    "main/following/a/b.json",
+    "main/following/readme",
+    "main/parked/a/b.json",
+    "main/parked/readme",
+]
+
+
+def damage(world: World, key: str) -> None:
+    """Cut an entry off."""
+    assert key in world.store.blobs
+    world.store.blobs[key] = Stored(b'{"schema": 1, "ent', "damaged")
+
+
+def key_of(world: World, prefix: str) -> str:
+    (key,) = world.store.keys(prefix)
+    return key
+
+
+def untouched(world: World, key: str) -> bool:
+    return world.store.blobs[key] == Stored(b'{"schema": 1, "ent', "damaged")
+
+
+class TestStrays:
+    @pytest.mark.parametrize("key", STRAYS)
+    def test_a_blob_that_is_no_entry_is_passed_over_and_reported_once(
+        self, key: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = World()
+        world.store.create(key, b"")
+        world.publish()
+
+        with caplog.at_level(logging.ERROR):
+            world.work()
+            for _ in range(2):
+                world.app.repair.run()
+                world.app.parked.all()
+
+        assert world.known().state is ReleaseState.PLANNED
+        assert world.commits == ["Bump our-package 1.1"]
+        assert world.store.read(key) == Stored(b"", world.store.blobs[key].etag)
+        reported = [record.getMessage() for record in caplog.records]
+        assert reported == [f'ledger_stray key={key} why="it is no entry of the ledger and passed over"'] or "%" in key
+        assert len(reported) == 1
+
+    @pytest.mark.parametrize("key", STRAYS)
+    def test_what_cannot_be_done_is_parked_beside_it(self, key: str) -> None:
+        world = World()
+        world.store.create(key, b"")
+        world.publish()
+
+        world.park_the_rebuild()
+
+        assert [thing.entry.rebuild for thing in world.app.parked.all()] == [world.known().rebuild]
+
+    def test_a_stray_blob_in_quarantine_is_passed_over(self) -> None:
+        world = World()
+        world.quarantine.create("2026-13-01/x.json", b"")
+        world.quarantine.create("readme", b"")
+        world.app.intake.accept(b"no json")
+
+        world.app.repair.run()
+
+        assert len(world.app.quarantined.quarantined()) == 1
+
+
+def with_two_releases() -> World:
+    world = World({**SAMPLE, **environment("other", b"our-other==1.0\n")})
+    for name in ("our-package", "our-other"):
+        world.publish(name)
+        world.app.worker.signal(world.signals.receive() or "")
+    return world
+
+
+class TestDamage:
+    def test_a_release_that_cannot_be_read_stops_no_other(self, caplog: pytest.LogCaptureFixture) -> None:
+        world = with_two_releases()
+        key = "main/releases/ml%2Fpackages/our-package/1.1.json"
+        damage(world, key)
+
+        with caplog.at_level(logging.ERROR):
+            world.work()
+
+        assert world.commits == ["Bump our-other 1.1"]
+        assert untouched(world, key)
+        assert len(world.app.ledger.waiting("main")) == 1  # it waits until its entry is repaired
+        assert f"the ledger's {key} is damaged" in caplog.text
+
+    def test_a_release_that_is_damaged_while_its_rebuild_is_carried_out_stops_no_other(self) -> None:
+        world = with_two_releases()
+        world.repository.fail("push", "before", ServiceUnavailable("later"))
+        world.clock.advance(STANDSTILL)
+        assert world.step()
+        damage(world, "main/releases/ml%2Fpackages/our-package/1.1.json")
+
+        world.work()
+        world.build(world.pipeline.runs[0])
+        world.tell_of(world.pipeline.runs[0])
+        world.work()
+
+        assert world.known("our-other").state is ReleaseState.SETTLED
+        assert world.rebuild("our-other").state is RebuildState.FINISHED
+
+    def test_what_an_environment_carries_stops_no_rebuild_if_it_cannot_be_read(self) -> None:
+        world = World()
+        world.publish()
+        world.work()
+        key = "main/environments/training%2Fenvironment.yml.json"
+        damage(world, key)
+
+        world.publish(version="1.2")
+        world.work()
+
+        assert world.commits == ["Bump our-package 1.1", "Bump our-package 1.2"]
+        assert len(world.pipeline.runs) == 2
+        assert untouched(world, key)
+
+    def test_a_rebuild_that_cannot_be_read_keeps_the_turn_from_no_other(self) -> None:
+        world = World({**SAMPLE, **environment("other", b"our-other==1.0\n")})
+        world.publish()
+        world.pipeline.fail("queue", "before", ServiceUnavailable("no answer"), times=1000)
+        while not world.commits:
+            assert world.step()
+        key = key_of(world, "main/rebuilds/")
+        damage(world, key)
+
+        world.work()
+        world.pipeline.faults.clear()
+        world.publish("our-other")
+        world.work()
+
+        assert world.commits == ["Bump our-package 1.1", "Bump our-other 1.1"]
+        assert untouched(world, key)
+        assert world.app.ledger.read(turn_key("main")) == TurnEntry()
+        assert [thing.entry.what for thing in world.app.parked.all()] == [f"rebuild {world.known().rebuild}"]
+
+    def test_the_timer_frees_the_turn_of_a_rebuild_that_cannot_be_read(self) -> None:
+        world = World()
+        world.publish()
+        world.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
+        while not world.commits:
+            assert world.step()
+        world.rebuilds.waiting.clear()
+        damage(world, key_of(world, "main/rebuilds/"))
+        world.clock.advance(STANDSTILL * 2)
+
+        world.app.repair.run()
+        world.work()
+
+        assert world.app.ledger.read(turn_key("main")) == TurnEntry()
+
+    def test_a_rebuild_that_cannot_be_read_does_not_stop_the_following_of_others(self) -> None:
+        world = with_two_releases()
+        world.work()
+        world.store.create("main/following/0000000000000000.json", b"{}")
+        world.store.create("main/rebuilds/0000000000000000.json", b"{}")
+        world.build(world.pipeline.runs[0])
+
+        world.app.repair.run()
+
+        assert world.rebuild().state is RebuildState.FINISHED
+
+    @pytest.mark.parametrize("prefix", ["main/metadata/", "main/look.json", "main/plans/"])
+    def test_what_is_only_remembered_stops_nothing_if_it_cannot_be_read(self, prefix: str) -> None:
+        world = World({**SAMPLE, "rebuilder.yml": b'deliver: push\npackages: [{match: "our-*", view: Release}]\n'})
+        world.feed.publish("our-package", "1.0")
+        world.publish()
+        world.work()
+        world.clock.advance(HELD_PERIOD)
+        world.app.repair.run()
+        world.work()
+        keys = list(world.store.keys(prefix))
+        for key in keys:
+            damage(world, key)
+        world.repository.commit({"rebuilder.yml": RULES})
+
+        world.start().repair.run()
+        world.publish(version="1.2")
+        world.work()
+
+        assert keys
+        assert world.commits[-1:] == ["Bump our-package 1.2"]
+        assert all(untouched(world, key) for key in keys)
+
+    def test_what_is_parked_and_cannot_be_read_hides_and_keeps_nothing_else(self) -> None:
+        world = World()
+        world.publish()
+        world.park_the_rebuild()
+        world.store.create(parked_key("main", "damaged").path, b"{}")
+
+        assert len(world.app.parked.all()) == 1
+        world.app.repair.run()
+        assert len(world.app.parked.release()) == 1
+
+    def test_a_feed_whose_place_cannot_be_read_stops_nothing_but_its_change_log(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = World()
+        world.app.repair.run()
+        damage(world, key_of(world, "main/feeds/"))
+        world.publish()
+
+        with caplog.at_level(logging.ERROR):
+            world.app.repair.run()
+        world.work()
+
+        assert world.commits == ["Bump our-package 1.1"]
+        assert "change_log_not_read" in caplog.text
+
+    def test_a_turn_that_cannot_be_read_is_parked_and_said_and_goes_on_when_it_is_repaired(self) -> None:
+        world = World()
+        world.publish()
+        world.app.worker.signal(world.signals.receive() or "")
+        world.app.ledger.update(turn_key("main"), lambda _: TurnEntry())
+        damage(world, "main/turn.json")
+        world.work()
+        assert world.commits == []
+        assert "the ledger's main/turn.json is damaged" in world.app.parked.all()[0].entry.why
+
+        del world.store.blobs["main/turn.json"]
+        world.app.parked.release()
+        world.work()
+
+        assert world.commits == ["Bump our-package 1.1"]

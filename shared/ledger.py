@@ -359,7 +359,9 @@ class Ledger:
 
     def quarantined(self) -> list[tuple[date, str]]:
         """What is in quarantine: day of arrival and digest."""
-        return list(self._listed(lambda day, digest: (date.fromisoformat(day), digest), lambda it: quarantined_key(*it)))
+        return list(
+            self._listed(lambda day, digest: (date.fromisoformat(day), digest), lambda it: quarantined_key(*it))
+        )
 
     def _listed[E](self, made: Callable[..., E], key: Callable[[E], Key[Any]], *prefix: str) -> Iterator[E]:
         """Yield what the keys below a prefix stand for; one that is not the key of what it stands for is not ours.

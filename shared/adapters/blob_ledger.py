@@ -72,11 +72,16 @@ class BlobLedgerStore:
                     raise StateChanged(f"{key} was changed by somebody else") from None
 
     def keys(self, prefix: str) -> Iterable[str]:
-        """The keys that begin with a prefix, in order."""
+        """The keys that begin with a prefix, in order.
+
+        On storage with a hierarchical namespace, listings hold the folders as well, marked in their metadata
+        (learn.microsoft.com, "Known issues with Azure Data Lake Storage"); they are left out.
+        """
         with translated(f"listing {prefix} in container {self._name}"):
             try:
-                pages = self._container.list_blob_names(name_starts_with=prefix).by_page()
-                return sorted(bounded(f"listing {prefix} in the ledger", pages, LEDGER_PAGES))
+                pages = self._container.list_blobs(name_starts_with=prefix, include=["metadata"]).by_page()
+                blobs = bounded(f"listing {prefix} in the ledger", pages, LEDGER_PAGES)
+                return sorted(blob.name for blob in blobs if (blob.metadata or {}).get("hdi_isfolder") != "true")
             except ResourceNotFoundError:
                 return []
 

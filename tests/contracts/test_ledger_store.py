@@ -184,3 +184,13 @@ def test_containers_are_apart(azurite: Azurite, storage_credential: StubCredenti
 def _raw(store: LedgerStore, key: str) -> bytes | None:
     stored = store.read(key)
     return stored.raw if stored else None
+
+
+def test_folders_of_a_hierarchical_namespace_are_no_keys(azurite: Azurite, storage_credential: StubCredential) -> None:
+    made = BlobLedgerStore(azurite.blobs, storage_credential)
+    made.create("folders/held/a.json", b"{}")
+    container = ContainerClient(azurite.blobs, LEDGER, credential=storage_credential)
+    # So they look in a listing; Azurite has no such namespace.
+    container.upload_blob("folders/held/b", b"", metadata={"hdi_isfolder": "true"}, overwrite=True)
+
+    assert list(made.keys("folders/")) == ["folders/held/a.json"]

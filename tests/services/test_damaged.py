@@ -1,7 +1,6 @@
 """Blobs that are no entries of the ledger, and entries that are damaged, stop what they concern and nothing else."""
 
 import logging
-from collections.abc import Callable
 
 import pytest
 
@@ -9,9 +8,8 @@ from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable
 from shared.ledger import TurnEntry, parked_key, turn_key
 from shared.limits import HELD_PERIOD, STANDSTILL
-from shared.messages import Turn, encode
 from shared.ports import Stored
-from tests.services.world import HOPELESS, RULES, SAMPLE, World, environment
+from tests.services.world import RULES, SAMPLE, World, environment
 
 STRAYS = [
     "main/waiting/20260101T000000.000000Z",

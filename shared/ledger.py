@@ -23,8 +23,7 @@ In a container of its own, `quarantine`:
 
 Every key of the ledger begins with its target (`_` where there is none), and each part of every key is quoted, so no
 name can leave its place.
-An entry that is damaged or of another schema is never overwritten, and stops only what it concerns. Blobs that are none
-of these are passed over. Both are reported, once by each process.
+A damaged entry is never overwritten and stops only what it concerns. Both it and stray blobs are reported once.
 """
 
 from collections.abc import Callable, Iterator
@@ -351,17 +350,15 @@ class Ledger:
 
     def following(self, target: str) -> list[str]:
         """The rebuilds of a target whose runs are not over."""
-        return list(self._listed(_name, lambda rebuild: following_key(target, rebuild), target, "following"))
+        return list(self._listed(str, lambda rebuild: following_key(target, rebuild), target, "following"))
 
     def parked(self, target: str) -> list[str]:
         """What was given up for a target."""
-        return list(self._listed(_name, lambda parked: parked_key(target, parked), target, "parked"))
+        return list(self._listed(str, lambda parked: parked_key(target, parked), target, "parked"))
 
     def quarantined(self) -> list[tuple[date, str]]:
         """What is in quarantine: day of arrival and digest."""
-        return list(
-            self._listed(lambda day, digest: (date.fromisoformat(day), digest), lambda it: quarantined_key(*it))
-        )
+        return list(self._listed(_quarantined, lambda found: quarantined_key(*found)))
 
     def _listed[E](self, made: Callable[..., E], key: Callable[[E], Key[Any]], *prefix: str) -> Iterator[E]:
         """Yield what the keys below a prefix stand for; one that is not the key of what it stands for is not ours.
@@ -397,5 +394,5 @@ def _held(until: str, feed: str, name: str, version: str) -> HeldEntry:
     return HeldEntry(Until(until), ReleaseId.of(feed, name, version))
 
 
-def _name(name: str) -> str:
-    return name
+def _quarantined(day: str, digest: str) -> tuple[date, str]:
+    return date.fromisoformat(day), digest

@@ -2,16 +2,17 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from shared.domain.definitions import Problem
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER, Dockerfile
 from shared.domain.definitions.fetches import CLONE
 from shared.domain.definitions.handed import Takes
 from shared.domain.definitions.requirements import ARCHIVE
-from shared.domain.definitions.sources import FETCHED, HandedOver, copied, origins, places
+from shared.domain.definitions.sources import FETCHED, HandedOver, by_last_part, copied, origins, places
 from shared.domain.definitions.tools import PROJECT_FILES
 from shared.domain.environments import is_template
 
@@ -21,9 +22,9 @@ _GLOB = re.compile(r"[*?\[]")
 _OTHERS = (".toml", ".py", ".cfg", ".lock")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
-    """A build context and what is read of it.
+    """A build context and what is read of it; environments that share a folder share this.
 
     Attributes:
         folder: the folder, from the repository's root.
@@ -35,11 +36,30 @@ class Context:
     inside: Mapping[str, str]
     linked: Callable[[str], str | None]
 
+    @cached_property
+    def lists(self) -> list[str]:
+        """The files that are named like lists of requirements and lie in no hidden folder, from its root."""
+        return [
+            path
+            for path in sorted(self.inside)
+            if _REQUIREMENTS.fullmatch(posixpath.basename(path)) and "/." not in f"/{path}"
+        ]
+
+    @cached_property
+    def named(self) -> Mapping[str, Sequence[str]]:
+        """Its files by their last part, from its root."""
+        return by_last_part(self.inside)
+
+    @cached_property
+    def _spelled(self) -> Mapping[str, str]:
+        """Its files by their folded path, from the repository's root; the first of a spelling."""
+        return {path.casefold(): path for path in reversed(list(self.inside.values()))}
+
     def lack(self, dockerfile: str) -> str:
         """Say that a Dockerfile, by its path from the repository's root, is not here, and what may have been meant."""
         if not self.inside:
             return f"its build context {self.folder or '.'} is not in the repository"
-        alike = next((path for path in self.inside.values() if path.casefold() == dockerfile.casefold()), None)
+        alike = self._spelled.get(dockerfile.casefold())
         return f"its build context has no {dockerfile}" + (f", but {alike}" if alike else "")
 
     def read(self, path: str, dockerfile: Dockerfile | None) -> "Contents":
@@ -104,10 +124,12 @@ class Context:
             case Takes.WHEELS:
                 return [path for path in self._exactly(handed) if ARCHIVE.search(path)]
             case Takes.SCRIPT:
-                scripts = origins(handed, self.inside)
+                scripts = origins(handed, self.inside, self.named)
                 return scripts if len(scripts) == 1 else []
             case _:
-                return self._exactly(handed) if _GLOB.search(handed.path) else origins(handed, self.inside)
+                if _GLOB.search(handed.path):
+                    return self._exactly(handed)
+                return origins(handed, self.inside, self.named)
 
     def _exactly(self, handed: HandedOver) -> list[str]:
         """The files that lie where a path leads, which may be a pattern."""
@@ -121,16 +143,11 @@ class Context:
         return []
 
     def _by_name(self, dockerfile: Dockerfile | None) -> list[tuple[str, HandedOver]]:
-        if dockerfile is None:
-            candidates: Iterable[str] = self.inside.keys()
-        else:
+        candidates: Iterable[str] = self.lists
+        if dockerfile:
             somewhere = any(_is_variable(handed.path) for handed in dockerfile.files)
-            candidates = copied(dockerfile.copies, self.inside.keys(), folders=somewhere)
-        return [
-            (self.inside[path], HandedOver(path))
-            for path in sorted(candidates)
-            if _REQUIREMENTS.fullmatch(posixpath.basename(path)) and "/." not in f"/{path}"
-        ]
+            candidates = sorted(copied(dockerfile.copies, self.lists, folders=somewhere))
+        return [(self.inside[path], HandedOver(path)) for path in candidates]
 
     def _link(self, handed: HandedOver) -> str | None:
         """Say which link a file would be read through, or None if it is there or nowhere."""

@@ -164,7 +164,8 @@ class _Planner:
                     makers.setdefault((package, edit), []).append(candidate)
         behind: dict[tuple[PackageName, str], tuple[Candidate, str]] = {}
         for (package, edit), candidates in makers.items():
-            if reason := self._who_stays_behind(package, edit, choices):
+            makes = {candidate.environment.path for candidate in candidates}
+            if reason := self._who_stays_behind(package, edit, choices, makes):
                 for candidate in candidates:
                     behind.setdefault((package, candidate.environment.path), (candidate, reason))
         highest = max((candidate.release.version for candidate, _ in behind.values()), default=None)
@@ -174,11 +175,11 @@ class _Planner:
                 choices.choose_again(candidate.environment, package)
         return bool(behind)
 
-    def _who_stays_behind(self, package: PackageName, edit: Edit, choices: Choices) -> str | None:
+    def _who_stays_behind(self, package: PackageName, edit: Edit, choices: Choices, makes: set[str]) -> str | None:
         """The first reader of a file that counts a pin in it and does not raise it."""
         for reader in self.catalog.reading(edit.path):
             other = choices.get(reader.path, package)  # None: nothing requires the package there
-            if other is None or edit in other.edits or not self.judge.includes(reader.path):
+            if other is None or reader.path in makes or not self.judge.includes(reader.path):
                 continue
             if (edit.path, edit.span) in other.counted:
                 return f"shares {edit.path} with {reader.path}: {other.decision.reason}"

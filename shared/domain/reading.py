@@ -38,6 +38,8 @@ class Reader:
         self.paths = sorted(listing.files)
         self.shelf = shelf
         self.missing: set[str] = set()
+        # By folder: many environments may share one, and it may be the whole repository.
+        self.contexts: dict[str, Context] = {}
         self.definitions: dict[str, Definition] = {}
         self.sources: dict[str, SourceText] = {}
         self.named: defaultdict[str, set[str]] = defaultdict(set)

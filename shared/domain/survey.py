@@ -225,9 +225,11 @@ class _Surveyor(Reader):
 
     def _context(self, path: str, context: str, written: str, gathering: Gathering) -> str | None:
         found = posixpath.normpath(posixpath.join(context, written))
-        start = len(context) + 1 if context else 0
-        inside = {below_path[start:]: below_path for below_path in self._below(context)}
-        folder = Context(context, inside, self._linked)
+        if context not in self.contexts:
+            start = len(context) + 1 if context else 0
+            inside = {below_path[start:]: below_path for below_path in self._below(context)}
+            self.contexts[context] = Context(context, inside, self._linked)
+        folder = self.contexts[context]
         dockerfile = self._dockerfile(path, found, folder, gathering)
         contents = folder.read(found, dockerfile)
         python = python_of_image(dockerfile.image) if dockerfile and dockerfile.image else None

@@ -1,7 +1,7 @@
 """Where a file of an image comes from: `COPY`, `ADD` and mounts lead from a place in the image to the build context."""
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -134,12 +134,13 @@ def places(handed: HandedOver) -> Iterator[str]:
     return _places(handed.place, handed.copies, set())
 
 
-def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
+def origins(handed: HandedOver, inside: Collection[str], named: Mapping[str, Sequence[str]]) -> list[str]:
     """The files of the build context that are meant.
 
     Args:
         handed: what the Dockerfile names.
         inside: the paths of the files in the build context, from its root.
+        named: the same by their last part.
     """
     found = next((path for path in places(handed) if path in ("", FETCHED) or path in inside), None)
     if found is not None:
@@ -150,9 +151,17 @@ def origins(handed: HandedOver, inside: Collection[str]) -> list[str]:
         tail = "/".join(parts[start:])
         if tail in inside:
             return [tail]
-        if matches := [path for path in inside if path.endswith(f"/{tail}")]:
+        if matches := [path for path in named.get(parts[-1], ()) if path.endswith(f"/{tail}")]:
             return matches
     return []
+
+
+def by_last_part(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Paths by the name of their file."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(posixpath.basename(path), []).append(path)
+    return found
 
 
 def copied(copies: Collection[Copy], inside: Collection[str], *, folders: bool) -> set[str]:

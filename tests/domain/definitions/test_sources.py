@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.definitions.dockerfile import read_dockerfile
-from shared.domain.definitions.sources import absolute, copied, origins
+from shared.domain.definitions.sources import absolute, by_last_part, copied, origins
 from shared.domain.text import SourceText
 
 INSIDE = ("requirements.txt", "a/requirements.txt", "b/requirements.txt", "a/deep/prod.txt", "prod.txt", "limits.txt")
@@ -15,7 +15,7 @@ INSIDE = ("requirements.txt", "a/requirements.txt", "b/requirements.txt", "a/dee
 
 def leads_to(dockerfile: str, inside: tuple[str, ...] = INSIDE) -> list[str]:
     """The files of the build context that the last file which is handed over comes from."""
-    return origins(read_dockerfile(SourceText(dockerfile, "utf-8")).files[-1], inside)
+    return origins(read_dockerfile(SourceText(dockerfile, "utf-8")).files[-1], inside, by_last_part(inside))
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_whatever_is_copied_only_files_of_the_context_are_found(text: str) -> No
 
     assert copied(found.copies, inside, folders=True) <= set(inside)
     for handed in found.files:
-        assert set(origins(handed, inside)) <= set(inside)
+        assert set(origins(handed, inside, by_last_part(inside))) <= set(inside)
 
 
 def test_many_files_after_many_copies_are_followed_without_delay() -> None:
     text = "FROM x\nCOPY r.txt /\n" + "COPY a b\nRUN pip install -r /c.txt\n" * 5_000
     found = read_dockerfile(SourceText(text, "utf-8"))
 
-    assert [origins(handed, ("r.txt",)) for handed in found.files] == [[]] * 5_000
+    assert [origins(handed, ("r.txt",), {"r.txt": ["r.txt"]}) for handed in found.files] == [[]] * 5_000
 
 
 def test_stages_that_copy_each_others_copies_are_followed_without_delay() -> None:

@@ -198,6 +198,8 @@ class Judge:
             decision = Decision(Kind.REBUILD, f"rerun by hand, {decision.reason}")
         if not decision.acts:
             return decision
+        if why := self.knowledge.damaged.get(environment.path):
+            return held(why)
         if self.unique_names and (other := self.namesake(environment)):
             return held(f"duplicate name: {other} is {environment.name!r} too")
         if self.pipeline and (why := self.hurdle(environment)):

@@ -20,6 +20,7 @@ class Knowledge:
         metadata: what versions require, by package and version.
         arriving: releases of which more files may come than are there, with the names of these.
         carried: the versions that environments carry by our doing: path, package, version.
+        damaged: why nobody can read what an environment carries, by its path.
         gaps: what could not be asked, and so was not checked.
     """
 
@@ -27,6 +28,7 @@ class Knowledge:
     metadata: Mapping[tuple[PackageName, Version], Metadata] = field(default_factory=dict)
     arriving: Mapping[ReleaseId, tuple[str, ...]] = field(default_factory=dict)
     carried: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
     def carries(self, path: str, package: PackageName) -> Version | None:

@@ -19,7 +19,7 @@ from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
 from shared.domain.releases import FeedName, Release, ReleaseId
 from shared.domain.targets import Target
-from shared.errors import Permanent, Transient, Unreadable
+from shared.errors import DamagedEntry, Permanent, Transient, Unreadable
 from shared.ledger import Ledger, MetadataEntry, carried_key, metadata_key
 from shared.limits import PACKAGES_LIFETIME
 from shared.log import event
@@ -89,7 +89,7 @@ class Gatherer:
             if required := self._required(target, identity, gaps):
                 metadata[identity.package, version] = required
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
-        return Knowledge(files, metadata, arriving, self._carried(target, paths), gaps=tuple(gaps.found.values()))
+        return Knowledge(files, metadata, arriving, *self._carried(target, paths), tuple(gaps.found.values()))
 
     def _may_grow(self, release: Release, found: tuple[FeedFile, ...]) -> bool:
         """Whether the files of a release have not stood still for the settle time."""
@@ -157,13 +157,18 @@ class Gatherer:
         self._own[place] = self._clock.now(), found
         return found
 
-    def _carried(self, target: Target, paths: Iterable[str]) -> dict[str, dict[str, str]]:
-        found = {}
+    def _carried(self, target: Target, paths: Iterable[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+        """What environments carry, and for which of them nobody can read it."""
+        carried, damaged = {}, {}
         for path in sorted(paths):
-            with self._ledger.passing_over_damage():
-                if entry := self._ledger.read(carried_key(target.name, path)):
-                    found[path] = entry.versions
-        return found
+            try:
+                entry = self._ledger.read(carried_key(target.name, path))
+            except DamagedEntry as problem:
+                damaged[path] = str(problem)
+                continue
+            if entry:
+                carried[path] = entry.versions
+        return carried, damaged
 
 
 def _hashed(catalog: Catalog, package: PackageName) -> bool:

@@ -125,7 +125,7 @@ class TestDamage:
         assert world.known("our-other").state is ReleaseState.SETTLED
         assert world.rebuild("our-other").state is RebuildState.FINISHED
 
-    def test_what_an_environment_carries_stops_no_rebuild_if_it_cannot_be_read(self) -> None:
+    def test_an_environment_of_which_nobody_can_read_what_it_carries_is_held_alone(self) -> None:
         world = World()
         world.publish()
         world.work()
@@ -136,8 +136,18 @@ class TestDamage:
         world.work()
 
         assert world.commits == ["Bump our-package 1.1", "Bump our-package 1.2"]
-        assert len(world.pipeline.runs) == 2
+        assert world.pipeline.runs[1].paths == ["scoring/environment.yml"]
         assert untouched(world, key)
+
+        world.build(world.pipeline.runs[1])
+        world.tell_of(world.pipeline.runs[1])
+        world.work()
+        del world.store.blobs[key]
+        world.clock.advance(HELD_PERIOD)
+        world.app.repair.run()
+        world.work()
+
+        assert world.pipeline.runs[2].paths == ["training/environment.yml"]
 
     def test_a_rebuild_that_cannot_be_read_keeps_the_turn_from_no_other(self) -> None:
         world = World({**SAMPLE, **environment("other", b"our-other==1.0\n")})

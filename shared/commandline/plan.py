@@ -149,7 +149,7 @@ def _outcomes(folder: Folder, catalog: Catalog, made: Plan) -> list[Outcome]:
 
 def _why_unaffected(environment: Environment, release: Release) -> str:
     why, doubt = f"does not require {release.id.package}", environment.doubt()
-    return f"{why}, as far as it can be read ({masked(doubt)})" if doubt else why
+    return f"{why}, as far as it can be read ({masked(doubt[1])})" if doubt else why
 
 
 def _by_file(edits: Iterable[Edit]) -> dict[str, list[Edit]]:

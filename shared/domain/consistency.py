@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from shared.domain.decisions import Kind
 from shared.domain.environments import Environment
+from shared.domain.holds import Hold
 from shared.domain.judging import Candidate, Judge, Occurrence, exact_pins
 from shared.domain.names import PackageName
 from shared.domain.needs import Need, needs_of
@@ -81,6 +82,7 @@ class Clash:
         one: the package that asks for something.
         version: its version.
         other: the package that is asked for.
+        hold: the code of what is wrong.
         problem: what is wrong, behind the name of the asking package.
         certain: both sides are exact, unconditional and installed in the same step.
     """
@@ -88,6 +90,7 @@ class Clash:
     one: PackageName
     version: Version
     other: PackageName
+    hold: Hold
     problem: str
     certain: bool
 
@@ -96,9 +99,9 @@ class Clash:
         """The two packages."""
         return frozenset((self.one, self.other))
 
-    def reason(self, held: PackageName) -> str:
+    def reason(self, held: PackageName) -> tuple[Hold, str]:
         """Why one of the two is held."""
-        return self.problem if held == self.one else f"{_CONFLICT}{self}"
+        return (self.hold, self.problem) if held == self.one else (Hold.CONFLICT, f"{_CONFLICT}{self}")
 
     def __str__(self) -> str:
         return f"{self.one} {self.version} {self.problem.removeprefix(_CONFLICT)}"
@@ -106,7 +109,7 @@ class Clash:
 
 def consistent(
     judge: Judge, acting: Mapping[PackageName, Candidate]
-) -> tuple[dict[PackageName, Candidate], dict[PackageName, str]]:
+) -> tuple[dict[PackageName, Candidate], dict[PackageName, tuple[Hold, str]]]:
     """The largest set of releases for one environment that fits together; of several the first by name.
 
     Returns:
@@ -137,7 +140,8 @@ def consistent(
     for name in sorted(acting.keys() - kept):
         found = [clash for clash in (*alone[name], *together) if name in clash.packages]
         own = next((clash for clash in found if clash.one == name), found[0] if found else None)
-        reasons[name] = own.reason(name) if own else "conflict: it goes only together with releases that are held"
+        alone_no_more = Hold.CONFLICT, f"{_CONFLICT}it goes only together with releases that are held"
+        reasons[name] = own.reason(name) if own else alone_no_more
     return {name: acting[name] for name in sorted(kept)}, reasons
 
 
@@ -234,6 +238,7 @@ def _clashes_of(
                     package,
                     place.version,
                     need.name,
+                    Hold.CONFLICT,
                     f"{_CONFLICT}needs {need}, pinned {other.version}",
                     certain=unconditional
                     and not (place.conditional or other.conditional)
@@ -254,7 +259,7 @@ def _recompile(
     after = [candidate.release.version] if candidate and pins else pins
     if any(map(need.admits, after)):
         return None
-    return Clash(package, place.version, need.name, f"recompile needed: {need}", certain=True)
+    return Clash(package, place.version, need.name, Hold.RECOMPILE, f"recompile needed: {need}", certain=True)
 
 
 def _after(

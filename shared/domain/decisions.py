@@ -15,6 +15,7 @@ from shared.domain.definitions import Requirement
 from shared.domain.definitions.hashes import Replacement, has_hashes, lacks_a_file
 from shared.domain.definitions.pins import Exact, Foreign, Pin, Range, is_held
 from shared.domain.feed_facts import FeedFile, admits_python
+from shared.domain.holds import Hold
 from shared.domain.releases import Release
 from shared.domain.rules import PackageRule, Upto
 
@@ -35,11 +36,13 @@ class Decision:
 
     Attributes:
         kind: what.
-        reason: why. For `held` it begins with the word of the decision table (`older`, `not listed`, …).
+        reason: why.
+        hold: the code of the reason, for `held` alone.
     """
 
     kind: Kind
     reason: str
+    hold: Hold | None = None
 
     @property
     def acts(self) -> bool:
@@ -51,30 +54,13 @@ class Decision:
         """Whether an environment gets this version, or has it."""
         return self.kind in (Kind.BUMP, Kind.REBUILD, Kind.CURRENT)
 
-    @property
-    def may_change(self) -> bool:
-        """Whether it holds for a reason that may pass: an older version never becomes newer."""
-        return self.kind is Kind.HELD and not self.reason.startswith(("older", "taken from"))
-
-    @property
-    def waits_for_commit(self) -> bool:
-        """Tell whether only other files let it go on: something was not read, or is installed unseen."""
-        return self.kind is Kind.HELD and self.reason.startswith(("cannot read", "opaque"))
-
-    @property
-    def waits_for_releases(self) -> bool:
-        """Whether another release, or a file that arrives late, may let it go on."""
-        return self.kind is Kind.HELD and self.reason.startswith(
-            ("conflict", "recompile", "shares", "hashes unknown", "no file")
-        )
-
     def __str__(self) -> str:
         return f"{self.kind}({self.reason})" if self.kind is Kind.HELD else str(self.kind)
 
 
-def held(reason: str) -> Decision:
-    """A decision to leave the requirement alone, with the reason."""
-    return Decision(Kind.HELD, reason)
+def held(hold: Hold, reason: str) -> Decision:
+    """A decision to leave the requirement alone, with the reason's code and sentence."""
+    return Decision(Kind.HELD, reason, hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +112,7 @@ _MORE_FILES = "hashes unknown: files of it are still arriving, and it is planned
 
 def _foreign(case: Case) -> Decision | None:
     if isinstance(case.pin, Foreign):
-        return held(f"not a feed version: {case.requirement.text}")
+        return held(Hold.NOT_A_FEED_VERSION, f"not a feed version: {case.requirement.text}")
     return None
 
 
@@ -138,7 +124,7 @@ def _hashes_only(case: Case) -> Decision | None:
     if not lacks_a_file(case.requirement, case.files):
         return None
     if case.arriving:
-        return held(_MORE_FILES)
+        return held(Hold.HASHES_UNKNOWN, _MORE_FILES)
     return Decision(Kind.BUMP, f"hashes only: {case.pin.written} has files that they leave out")
 
 
@@ -150,31 +136,31 @@ def _current(case: Case) -> Decision | None:
 
 def _older(case: Case) -> Decision | None:
     if isinstance(case.pin, Exact) and case.release.version < case.pin.version:
-        return held(f"older: pins {case.pin.written}")
+        return held(Hold.OLDER, f"older: pins {case.pin.written}")
     return None
 
 
 def _not_listed(case: Case) -> Decision | None:
     if case.rule is None:
-        return held(f"rule: none names {case.release.id.package}")
+        return held(Hold.RULE, f"rule: none names {case.release.id.package}")
     return None
 
 
 def _allow(case: Case) -> Decision | None:
     if case.rule and case.rule.allow and not case.rule.allowed.contains(case.release.version, prereleases=True):
-        return held(f"rule allow {case.rule.allow}")
+        return held(Hold.RULE, f"rule allow {case.rule.allow}")
     return None
 
 
 def _hold(case: Case) -> Decision | None:
     if case.rule and case.release.version in case.rule.held_versions:
-        return held(f"rule hold {case.release.spelling}")
+        return held(Hold.RULE, f"rule hold {case.release.spelling}")
     return None
 
 
 def _hold_comment(case: Case) -> Decision | None:
     if is_held(case.requirement):
-        return held("rule hold: the line carries `# rebuilder: hold`")
+        return held(Hold.RULE, "rule hold: the line carries `# rebuilder: hold`")
     return None
 
 
@@ -183,10 +169,10 @@ def _upto(case: Case) -> Decision | None:
         return None
     pinned, released = case.pin.version, case.release.version
     if released.epoch > pinned.epoch:
-        return held(f"rule upto {case.rule.upto}: another epoch")
+        return held(Hold.RULE, f"rule upto {case.rule.upto}: another epoch")
     kept = _kept(pinned.major, case.rule.upto)
     if _padded(released.release, kept) != _padded(pinned.release, kept):
-        return held(f"rule upto {case.rule.upto}: {case.pin.written} to {case.release.spelling}")
+        return held(Hold.RULE, f"rule upto {case.rule.upto}: {case.pin.written} to {case.release.spelling}")
     return None
 
 
@@ -208,13 +194,15 @@ def _lower_than_we_wrote(case: Case) -> Decision | None:
     if case.by_hand or case.carried is None or not isinstance(case.pin, Exact):
         return None
     if case.pin.version < case.carried and case.release.version <= case.carried:
-        return held(f"lower than we wrote: {case.carried}, and {case.pin.written} stands there now")
+        return held(
+            Hold.LOWER_THAN_WE_WROTE, f"lower than we wrote: {case.carried}, and {case.pin.written} stands there now"
+        )
     return None
 
 
 def _view(case: Case) -> Decision | None:
     if case.rule and case.rule.view and case.rule.view.casefold() not in (v.casefold() for v in case.release.views):
-        return held(f"not in view {case.rule.view}")
+        return held(Hold.NOT_IN_VIEW, f"not in view {case.rule.view}")
     return None
 
 
@@ -223,39 +211,53 @@ def _prerelease(case: Case) -> Decision | None:
         return None
     if isinstance(case.pin, Exact) and case.pin.version.is_prerelease:
         return None
-    return held("pre-release")
+    return held(Hold.PRE_RELEASE, "pre-release")
 
 
 def _local_version(case: Case) -> Decision | None:
     if case.release.version.local:
-        return held("local version")
+        return held(Hold.LOCAL_VERSION, "local version")
     if isinstance(case.pin, Exact) and case.pin.version.local:
         # `+cu121` says which build it is: one without it, or with another, is something else.
         return held(
-            f"local version: {case.release.spelling} would drop +{case.pin.version.local} of {case.pin.written}"
+            Hold.LOCAL_VERSION,
+            f"local version: {case.release.spelling} would drop +{case.pin.version.local} of {case.pin.written}",
         )
     return None
 
 
 def _no_file(case: Case) -> Decision | None:
     if case.files == ():
-        return held(f"no file: the feed offers none of {case.release} yet")
+        return held(Hold.NO_FILE, f"no file: the feed offers none of {case.release} yet")
     if case.python is None:
         return None
     if not admits_python(case.requires_python, case.python):
-        return held(f"no file for Python {case.python}: {case.release} needs Python {case.requires_python}")
+        return held(
+            Hold.NO_FILE, f"no file for Python {case.python}: {case.release} needs Python {case.requires_python}"
+        )
     if not case.files or any(file.installs_on(case.python) for file in case.files):
         return None
-    return held(f"no file for Python {case.python} on Linux: the feed has {', '.join(f.name for f in case.files[:3])}")
+    return held(
+        Hold.NO_FILE,
+        f"no file for Python {case.python} on Linux: the feed has {', '.join(f.name for f in case.files[:3])}",
+    )
 
 
 def _shared_variable(case: Case) -> Decision | None:
-    return held(f"shared variable {case.variable}") if case.variable and isinstance(case.pin, Exact) else None
+    return (
+        held(Hold.SHARED_VARIABLE, f"shared variable {case.variable}")
+        if case.variable and isinstance(case.pin, Exact)
+        else None
+    )
 
 
 def _compiled(case: Case) -> Decision | None:
     # A resolver is never run here, so what the release asks for has to be there already.
-    return held(f"recompile needed: {case.recompile}") if case.recompile and isinstance(case.pin, Exact) else None
+    return (
+        held(Hold.RECOMPILE, f"recompile needed: {case.recompile}")
+        if case.recompile and isinstance(case.pin, Exact)
+        else None
+    )
 
 
 def _hashed(case: Case) -> Decision | None:
@@ -263,11 +265,14 @@ def _hashed(case: Case) -> Decision | None:
     if not has_hashes(case.requirement):
         return None
     if not case.files:
-        return held("hashes unknown: the feed was not asked for the release's files")
+        return held(Hold.HASHES_UNKNOWN, "hashes unknown: the feed was not asked for the release's files")
     if case.arriving:
-        return held(_MORE_FILES)
+        return held(Hold.HASHES_UNKNOWN, _MORE_FILES)
     if case.hashes is None:
-        return held("hashes unknown: the feed does not state them, or they stand where they cannot be replaced")
+        return held(
+            Hold.HASHES_UNKNOWN,
+            "hashes unknown: the feed does not state them, or they stand where they cannot be replaced",
+        )
     return None
 
 
@@ -275,7 +280,7 @@ def _bump(case: Case) -> Decision | None:
     if not isinstance(case.pin, Exact):
         return None
     if not case.requirement.line.pieces:
-        return held("not editable: the value is folded or escaped in its YAML")
+        return held(Hold.NOT_EDITABLE, "not editable: the value is folded or escaped in its YAML")
     return Decision(Kind.BUMP, f"{case.pin.written} → {case.release.spelling}")
 
 
@@ -284,7 +289,7 @@ def _range(case: Case) -> Decision | None:
         return None
     allowed = SpecifierSet(case.pin.specifier)
     if not allowed.contains(case.release.version, prereleases=True):
-        return held(f"outside {case.pin}")
+        return held(Hold.OUTSIDE, f"outside {case.pin}")
     if case.carried is not None and case.carried >= case.release.version:
         return Decision(Kind.CURRENT, f"{case.pin} is fulfilled by {case.carried}, which a rebuild brought")
     return Decision(Kind.REBUILD, f"{case.pin} admits {case.release.spelling}")

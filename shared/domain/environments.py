@@ -12,6 +12,7 @@ import yaml
 from shared.domain.definitions import Definition, Problem
 from shared.domain.definitions.conda import read_conda_node
 from shared.domain.foreign import is_foreign
+from shared.domain.holds import Hold
 from shared.domain.text import SourceText, Span
 from shared.domain.yaml_nodes import compose, documents, entries, get, line_of, literal, scalar
 from shared.errors import Unreadable
@@ -349,14 +350,14 @@ class Environment:
     opaque: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
-    def doubt(self, *, opaque: bool = True) -> str | None:
+    def doubt(self, *, opaque: bool = True) -> tuple[Hold, str] | None:
         """Say why it may require a package that nothing in it names, or None if it was read in full.
 
         Args:
             opaque: what it installs unseen counts; a rule says that nobody wants to hear of it.
         """
         for problem in (*self.problems, *self.unseen):
-            return f"cannot read {problem}"
+            return Hold.CANNOT_READ, f"cannot read {problem}"
         for problem in self.opaque if opaque else ():
-            return f"opaque: {problem}"
+            return Hold.OPAQUE, f"opaque: {problem}"
         return None

@@ -1,7 +1,7 @@
 """Judges one environment and one release by what stands in the environment's own files."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
@@ -12,6 +12,7 @@ from shared.domain.definitions import Definition, Problem, Requirement
 from shared.domain.definitions.hashes import has_hashes, place_of, renewed
 from shared.domain.definitions.pins import Exact, can_apply, extras_of, pin_of
 from shared.domain.environments import Environment, Use
+from shared.domain.holds import Hold
 from shared.domain.jobs import is_safe_path
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
@@ -43,9 +44,9 @@ class Candidate:
     counted: frozenset[tuple[str, Span]] = frozenset()
     changes: bool = True
 
-    def hold(self, reason: str) -> None:
-        """Leave it as it is, with the reason."""
-        self.decision, self.edits = held(reason), []
+    def hold(self, why: Hold, reason: str) -> None:
+        """Leave it as it is, with the reason's code and sentence."""
+        self.decision, self.edits = held(why, reason), []
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Judge:
         if not self.includes(environment.path) or not self.rules.rule_for(release.id.package, environment.name):
             return None
         doubt = environment.doubt(opaque=not self.rules.silences(environment.path))
-        return Candidate(environment, release, self.as_a_whole(environment, held(doubt))) if doubt else None
+        return Candidate(environment, release, self.as_a_whole(environment, held(*doubt))) if doubt else None
 
     def through(self, environment: Environment, release: Release, decision: Decision) -> Candidate:
         """Decide about an environment that takes a release through another package: a constraint is edited along."""
@@ -132,7 +133,7 @@ class Judge:
         if decision.acts and along:
             constrained, edits = self._together(environment, release, along)
             if constrained.kind in (Kind.HELD, Kind.BUMP):
-                decision = Decision(constrained.kind, f"{decision.reason}: {constrained.reason}")
+                decision = replace(constrained, reason=f"{decision.reason}: {constrained.reason}")
         return self._judged(environment, release, decision, edits, along, None)
 
     def _judged(
@@ -188,24 +189,24 @@ class Judge:
     def as_a_whole(self, environment: Environment, decision: Decision, opaque: str | None = None) -> Decision:
         """What the environment itself adds to the decision about its requirements."""
         if not self.includes(environment.path):
-            return held("excluded: rebuilder.yml leaves this environment out")
+            return held(Hold.EXCLUDED, "excluded: rebuilder.yml leaves this environment out")
         if self.by_hand and not self.by_hand.means(environment.path, environment.name):
-            return held("not asked for: the rerun names other environments")
+            return held(Hold.NOT_ASKED_FOR, "not asked for: the rerun names other environments")
         if opaque:
-            return held(opaque)
+            return held(Hold.CANNOT_READ, opaque)
         changes = decision.acts
         if self.by_hand and decision.kind is Kind.CURRENT:
             decision = Decision(Kind.REBUILD, f"rerun by hand, {decision.reason}")
         if not decision.acts:
             return decision
         if why := self.knowledge.damaged.get(environment.path):
-            return held(why)
+            return held(Hold.DAMAGED_RECORD, why)
         if self.unique_names and (other := self.namesake(environment)):
-            return held(f"duplicate name: {other} is {environment.name!r} too")
-        if self.pipeline and (why := self.hurdle(environment)):
-            return held(why)
+            return held(Hold.DUPLICATE_NAME, f"duplicate name: {other} is {environment.name!r} too")
+        if self.pipeline and (hurdle := self.hurdle(environment)):
+            return held(*hurdle)
         if changes and environment.version and environment.version.risen() is None:
-            return held(f"version not a number: {environment.version}")
+            return held(Hold.VERSION_NOT_A_NUMBER, f"version not a number: {environment.version}")
         return decision
 
     def namesake(self, environment: Environment) -> str | None:
@@ -216,14 +217,14 @@ class Judge:
         """The paths of all environments of a name that take part."""
         return [other.path for other in self.catalog.called(environment.name) if self.includes(other.path)]
 
-    def hurdle(self, environment: Environment) -> str | None:
+    def hurdle(self, environment: Environment) -> tuple[Hold, str] | None:
         """Why the rebuild pipeline could not build an environment, or None if nothing is known to be in the way."""
         if unread := self.catalog.unread(environment):
-            return f"cannot read {unread}"
+            return Hold.CANNOT_READ, f"cannot read {unread}"
         if why := obstacle(environment):
-            return f"cannot be rebuilt: {why}"
+            return Hold.NOT_BUILDABLE, f"cannot be rebuilt: {why}"
         if not is_safe_path(environment.path):
-            return "path not safe: only letters, digits and . _ / - can travel to the pipeline"
+            return Hold.NOT_BUILDABLE, "path not safe: only letters, digits and . _ / - can travel to the pipeline"
         return None
 
     def _unaffected(self, environment: Environment, package: PackageName) -> Decision:
@@ -286,7 +287,7 @@ class Judge:
         try:
             pin = pin_of(requirement)
         except Unreadable as problem:
-            return held(f"cannot read {use.path} {problem}"), []
+            return held(Hold.CANNOT_READ, f"cannot read {use.path} {problem}"), []
         files = self.knowledge.files.get(release.id)
         metadata = self.knowledge.metadata.get((release.id.package, release.version))
         hashes = renewed(requirement, files, source.text) if files and has_hashes(requirement) else None
@@ -313,7 +314,9 @@ class Judge:
         if pin.version != release.version:
             span = requirement.span(source, pin.start, pin.end)
             if span is None:
-                return held(f"not editable: {use.path} line {requirement.line.number} breaks the version"), []
+                return held(
+                    Hold.NOT_EDITABLE, f"not editable: {use.path} line {requirement.line.number} breaks the version"
+                ), []
             edits.append(Edit(use.path, span, pin.written, release.spelling, source.encoding))
         if hashes:
             span = source.span(hashes.start, hashes.end)

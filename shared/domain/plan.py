@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 
 from shared.domain.decisions import Decision
+from shared.domain.holds import Passes
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver
 from shared.domain.surroundings import Elsewhere
@@ -91,9 +92,9 @@ class Plan:
         """Whether some environment is rebuilt for a release."""
         return any(verdict.decision.acts for verdict in self.about(release))
 
-    def may_change(self, release: ReleaseId) -> tuple[Decision, ...]:
-        """The decisions to hold a release that may come out otherwise once the repository or other releases change."""
-        return tuple(verdict.decision for verdict in self.about(release) if verdict.decision.may_change)
+    def holds(self, release: ReleaseId) -> frozenset[Passes]:
+        """What may let go on what is held of a release."""
+        return frozenset(verdict.decision.hold.passes for verdict in self.about(release) if verdict.decision.hold)
 
     def about(self, release: ReleaseId) -> tuple[Verdict, ...]:
         """The verdicts about one release."""

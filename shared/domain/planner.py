@@ -13,6 +13,7 @@ from shared.domain.credentials import masked
 from shared.domain.decisions import Decision, Kind, held
 from shared.domain.definitions import Problem
 from shared.domain.environments import Environment, is_template
+from shared.domain.holds import Hold
 from shared.domain.judging import Candidate, Judge
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
@@ -64,7 +65,7 @@ def hold_everything(*, target: str, catalog: Catalog, releases: Iterable[Release
     """The plan while the rules cannot be followed: every environment that may require a released package is held."""
     ordered = tuple(sorted(releases, key=lambda release: (release.id.package, release.version, release.id.feed)))
     verdicts = tuple(
-        Verdict(environment.path, environment.name, release.id, held(reason))
+        Verdict(environment.path, environment.name, release.id, held(Hold.RULES, reason))
         for release in ordered
         for environment in {e.path: e for e in (*catalog.naming(release.id.package), *catalog.doubtful)}.values()
     )
@@ -101,7 +102,7 @@ class _Planner:
             pass
         self._reach_further(choices)
         self._doubt(choices)
-        verdicts = tuple(sorted(self._verdicts(choices), key=_verdict_order))
+        verdicts = tuple(sorted(self._verdicts(choices), key=lambda verdict: (verdict.release, verdict.path)))
         going = [candidate for candidate in choices.taken() if candidate.decision.acts]
         environments = {candidate.environment.path: candidate.environment for candidate in going}
         edits = {replace(edit, package=candidate.release.id.package) for candidate in going for edit in candidate.edits}
@@ -171,7 +172,7 @@ class _Planner:
         highest = max((candidate.release.version for candidate, _ in behind.values()), default=None)
         for (package, _), (candidate, reason) in behind.items():
             if candidate.release.version == highest:
-                candidate.hold(reason)
+                candidate.hold(Hold.SHARES, reason)
                 choices.choose_again(candidate.environment, package)
         return bool(behind)
 
@@ -194,7 +195,7 @@ class _Planner:
             acting = {p: c for p, c in choices.of(path).items() if c.decision.acts}
             _, reasons = consistent(self.judge, acting)
             for package, reason in reasons.items():
-                acting[package].hold(reason)
+                acting[package].hold(*reason)
                 choices.choose_again(acting[package].environment, package)
                 held_any = True
         return held_any
@@ -226,7 +227,7 @@ class _Planner:
     def _warn_of(self, environment: Environment, choices: Choices) -> None:
         self.warnings.extend(str(warning) for warning in environment.warnings)
         if not self.judge.pipeline and (hurdle := self.judge.hurdle(environment)):
-            self.warnings.append(f"{environment.path}: the app would hold it: {hurdle}")
+            self.warnings.append(f"{environment.path}: the app would hold it: {hurdle[1]}")
         else:
             self._warn_of_what_is_not_seen(environment)
         if self.judge.pipeline and (
@@ -304,10 +305,10 @@ class _Planner:
             for at, candidate in enumerate(candidates):
                 decision = candidate.decision
                 if at > chosen and taken.decision.kind is not Kind.HELD and decision.kind is not Kind.UNAFFECTED:
-                    same = candidate.release.version == taken.release.version
-                    decision = held(
-                        f"taken from {taken.release.id.feed}" if same else f"older than {taken.release.spelling}"
-                    )
+                    if candidate.release.version == taken.release.version:
+                        decision = held(Hold.TAKEN, f"taken from {taken.release.id.feed}")
+                    else:
+                        decision = held(Hold.OLDER, f"older than {taken.release.spelling}")
                 yield Verdict(
                     candidate.environment.path, candidate.environment.name, candidate.release.id, _shown(decision)
                 )
@@ -316,11 +317,7 @@ class _Planner:
 def _shown(decision: Decision) -> Decision:
     """A decision whose reason quotes no credential of a file."""
     reason = masked(decision.reason)
-    return Decision(decision.kind, reason if len(reason) <= REASON_CHARACTERS else f"{reason[:REASON_CHARACTERS]}…")
-
-
-def _verdict_order(verdict: Verdict) -> tuple[ReleaseId, str]:
-    return verdict.release, verdict.path
+    return replace(decision, reason=reason if len(reason) <= REASON_CHARACTERS else f"{reason[:REASON_CHARACTERS]}…")
 
 
 def _finished(

@@ -69,7 +69,9 @@ def survey_around(
             apart = work_out(path, _complete(paths, path, found))
             words = frozenset().union(apart.words, *(known.words for known in apart.definitions.values()))
             environment = apart.environment
-            inline = InlineEnvironment(path, found.line, environment.uses, apart.definitions, environment.doubt())
+            doubt = environment.doubt()
+            why = doubt[1] if doubt else None
+            inline = InlineEnvironment(path, found.line, environment.uses, apart.definitions, why)
             gathered.add(inline, words)
     return gathered.surroundings(skipped)
 

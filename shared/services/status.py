@@ -143,7 +143,8 @@ class Status:
 
 def _why_unaffected(environment: Environment, release: ReleaseId) -> str:
     why = f"requires no {release.package} from the feed"
-    hurdle = environment.doubt() or obstacle(environment)
+    doubt = environment.doubt()
+    hurdle = doubt[1] if doubt else obstacle(environment)
     return f"{why}, as far as it can be read ({hurdle})" if hurdle else why
 
 

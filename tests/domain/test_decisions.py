@@ -8,6 +8,7 @@ from packaging.version import Version
 from shared.domain.decisions import Decision, Kind, held
 from shared.domain.definitions.conda import read_conda
 from shared.domain.feed_facts import FeedFile
+from shared.domain.holds import Hold
 from shared.domain.rules import PackageRule, Upto
 from shared.domain.text import SourceText
 from tests.domain.cases import ANY, decision, shown
@@ -243,7 +244,7 @@ def test_what_is_known_decides_in_the_order_of_the_table(known: dict[str, Any], 
 @pytest.mark.parametrize(
     ("found", "text", "acts"),
     [
-        (held("older: pins 2.0"), "held(older: pins 2.0)", False),
+        (held(Hold.OLDER, "older: pins 2.0"), "held(older: pins 2.0)", False),
         (Decision(Kind.BUMP, "1.0 → 1.1"), "bump", True),
         (Decision(Kind.REBUILD, "by hand"), "rebuild", True),
         (Decision(Kind.CURRENT, "pins 1.0 already"), "current", False),

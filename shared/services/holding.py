@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import product
 
+from shared.domain.holds import Passes
 from shared.domain.plan import Plan
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId, version_of
@@ -92,17 +93,19 @@ class Holding:
 
     def is_due(self, target: str, tip: str, now: datetime) -> bool:
         """Whether all that is held is to be planned again: the branch has moved, or it is long ago."""
-        look = self._ledger.read(look_key(target))
+        look = None
+        with self._ledger.passing_over_damage():
+            look = self._ledger.read(look_key(target))
         return look is None or look.commit != tip or now - look.at >= HELD_PERIOD
 
 
 def _until(plan: Plan, release: ReleaseId) -> Until | None:
-    decisions = plan.may_change(release)
-    if any(decision.waits_for_releases for decision in decisions):
+    passes = plan.holds(release)
+    if Passes.RELEASES in passes:
         return Until.RELEASES
-    if plan.unread or any(not decision.waits_for_commit for decision in decisions):
+    if plan.unread or Passes.REPOSITORY in passes:
         return Until.REPOSITORY
-    return Until.COMMIT if decisions else None
+    return Until.COMMIT if Passes.COMMIT in passes else None
 
 
 def _said(plan: Plan, release: ReleaseId) -> set[tuple[str, str]]:

@@ -147,9 +147,7 @@ class Repair:
         problems = []
         for target in self._targets:
             try:
-                held = False
-                with self._ledger.passing_over_damage():
-                    held = self._holding_is_due(target)
+                held = self._holding_is_due(target)
                 if held or self._stands_still(target):
                     self._rebuilds.send(messages.encode(messages.Turn(target.name, held=held)))
                     event("target_woken", target=target.name, held=held)

@@ -64,7 +64,8 @@ def undisturbed() -> tuple[dict[str, object], int]:
     platform = live()
     found = outcome(platform)
     assert found["commits"] == ["Bump our-package 1.1"]
-    assert [run["environments"] for run in found["runs"]] == [f"scoring/environment.yml,{TRAINING}", TRAINING]  # type: ignore[attr-defined]
+    ran = [run["environments"] for run in found["runs"]]  # type: ignore[attr-defined]
+    assert ran == [f"1:scoring/environment.yml,2:{TRAINING}", f"1:{TRAINING}"]
     return found, platform.stops
 
 

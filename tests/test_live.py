@@ -205,6 +205,20 @@ def test_who_had_to_ask_again_is_compared_by_the_last_answer() -> None:
     assert lines(side_by_side(live, [_exchange(status=201)])) == ["t: GET /x: status is 200, the stand's is 201"]
 
 
+def test_what_both_read_again_and_again_is_compared_by_the_last_answer() -> None:
+    live = [_exchange(answer={"running": 1}), _exchange(answer={"over": 1})]
+    stand = [_exchange(answer={"over": 1}), _exchange(answer={"over": 1})]
+
+    assert lines(side_by_side(live, stand)) == []
+
+
+def test_what_was_written_again_and_again_is_compared_one_by_one() -> None:
+    twice = [_exchange(request="POST /x", status=200), _exchange(request="POST /x", status=409)]
+    other = [_exchange(request="POST /x", status=409), _exchange(request="POST /x", status=409)]
+
+    assert lines(side_by_side(twice, other)) == ["t: POST /x: status is 200, the stand's is 409"]
+
+
 def test_what_one_side_was_not_asked_is_said() -> None:
     assert lines(side_by_side([_exchange()], [])) == ["t: GET /x: only the live service was asked this"]
     assert lines(side_by_side([], [_exchange()])) == ["t: GET /x: only the stand was asked this"]

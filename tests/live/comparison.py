@@ -58,15 +58,24 @@ def _part(exchange: Seen | None, names: Sequence[str]) -> dict[str, Any] | None:
 
 
 def _grouped(exchanges: Iterable[Seen]) -> dict[tuple[str, str], list[Seen]]:
+    """The exchanges by test and request; of what was read several times the last answer counts.
+
+    Tests read until something is there, or over: what they saw on the way depends on the moment.
+    """
     found: dict[tuple[str, str], list[Seen]] = {}
     for exchange in exchanges:
-        if not _NOT_COMPARED.search(exchange["request"]):
-            found.setdefault((exchange["test"], _ID.sub("<id>", exchange["request"])), []).append(exchange)
+        request = exchange["request"]
+        if _NOT_COMPARED.search(request):
+            continue
+        group = found.setdefault((exchange["test"], _ID.sub("<id>", request)), [])
+        if request.startswith("GET "):
+            group[:] = [other for other in group if (other["request"], other["query"]) != (request, exchange["query"])]
+        group.append(exchange)
     return found
 
 
 def _pairs(live: list[Seen], stand: list[Seen]) -> Iterator[tuple[Seen | None, Seen | None]]:
-    """One to one; where one side had to ask more often until something was there, the last answers count."""
+    """One to one; where one side had to ask more often, the last answers count."""
     if len(live) == len(stand):
         yield from zip(live, stand, strict=True)
         return

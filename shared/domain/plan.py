@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 
-from shared.domain.decisions import Decision
+from shared.domain.decisions import Decision, Kind
 from shared.domain.holds import Passes
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver
@@ -94,7 +94,9 @@ class Plan:
 
     def holds(self, release: ReleaseId) -> frozenset[Passes]:
         """What may let go on what is held of a release."""
-        return frozenset(verdict.decision.hold.passes for verdict in self.about(release) if verdict.decision.hold)
+        found = (verdict.decision for verdict in self.about(release) if verdict.decision.kind is Kind.HELD)
+        # Without a code it is a plan that was recorded before there were codes.
+        return frozenset(decision.hold.passes if decision.hold else Passes.REPOSITORY for decision in found)
 
     def about(self, release: ReleaseId) -> tuple[Verdict, ...]:
         """The verdicts about one release."""

@@ -40,3 +40,13 @@ def test_another_sentence_changes_nothing(hold: Hold) -> None:
     assert plan.verdicts
     (one,) = {verdict.release for verdict in plan.verdicts}
     assert plan.holds(one) == reworded(plan).holds(one) == {hold.passes}
+
+
+def test_a_plan_from_before_there_were_codes_is_looked_at_again() -> None:
+    plan = plan_of(
+        {"e/env.yml": "name: e\nimage: x\nconda_file: {dependencies: [{pip: [our-pkg==2.0]}]}\n"}, "our-pkg 1.1"
+    )
+    verdicts = (replace(verdict, decision=replace(verdict.decision, hold=None)) for verdict in plan.verdicts)
+
+    assert replace(plan, verdicts=tuple(verdicts)).holds(plan.releases[0].id) == {Passes.REPOSITORY}
+    assert plan.holds(plan.releases[0].id) == {Passes.NEVER}

@@ -23,6 +23,7 @@ from local.pythons import require_python
 from local.stand import Stand, StandSettings
 from local.story import Story
 from local.wheels import SAMPLE_NAME, build_sample, empty_wheel, public_wheels
+from shared.domain.holds import Hold
 from shared.domain.names import package_name
 from shared.domain.releases import version_of
 from shared.errors import InvalidInput
@@ -255,7 +256,7 @@ def _problem(found: dict[str, Any] | None, seen: dict[str, Any] | None, wish: Wi
             return (
                 f"{wish.repository} has no Azure ML environment (a YAML file with `name` and `build` or `conda_file`)"
             )
-        return next((row["reason"] for row in rows if row["reason"].startswith("rules: ")), None)
+        return next((row["reason"] for row in rows if row["hold"] == Hold.RULES), None)
     return f"the release is {found['state']}: {found['reason'] or f'no more happened within {_PATIENCE} s'}"
 
 

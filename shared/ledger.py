@@ -251,6 +251,12 @@ class Ledger:
         stored = self._store.read(key.path)
         return decoded(key.path, key.kind, stored.raw) if stored else None
 
+    def readable[E](self, key: Key[E]) -> E | None:
+        """Return an entry, or None if there is none or it is damaged, which is reported."""
+        with self.passing_over_damage():
+            return self.read(key)
+        return None
+
     def get[E](self, key: Key[E]) -> E:
         """Return an entry that has to be there.
 
@@ -361,13 +367,7 @@ class Ledger:
         return list(self._listed(_quarantined, lambda found: quarantined_key(*found)))
 
     def _listed[E](self, made: Callable[..., E], key: Callable[[E], Key[Any]], *prefix: str) -> Iterator[E]:
-        """Yield what the keys below a prefix stand for; one that is not the key of what it stands for is not ours.
-
-        Args:
-            made: gets the parts of a key behind the prefix, as many as there are.
-            key: the key of what was made.
-            prefix: the first parts.
-        """
+        """Yield what is `made` of the parts of each key below a prefix, if that is the `key` of what was made."""
         start = "".join(quote(part, safe="") + "/" for part in prefix)
         for path in self._store.keys(start):
             parts = [unquote(part) for part in path.removeprefix(start).removesuffix(".json").split("/")]

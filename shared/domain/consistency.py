@@ -140,8 +140,8 @@ def consistent(
     for name in sorted(acting.keys() - kept):
         found = [clash for clash in (*alone[name], *together) if name in clash.packages]
         own = next((clash for clash in found if clash.one == name), found[0] if found else None)
-        alone_no_more = Hold.CONFLICT, f"{_CONFLICT}it goes only together with releases that are held"
-        reasons[name] = own.reason(name) if own else alone_no_more
+        others = Hold.CONFLICT, f"{_CONFLICT}it goes only together with releases that are held"
+        reasons[name] = own.reason(name) if own else others
     return {name: acting[name] for name in sorted(kept)}, reasons
 
 

@@ -32,9 +32,7 @@ class Holding:
             besides: releases that are in hand already.
         """
         known = {release.id for release in besides}
-        look = None
-        with self._ledger.passing_over_damage():
-            look = self._ledger.read(look_key(target)) if tip else None
+        look = self._ledger.readable(look_key(target)) if tip else None
         moved = look is None or look.commit != tip
         found = []
         for held in self._ledger.held(target):
@@ -53,7 +51,7 @@ class Holding:
 
     def _commit(self, target: str, entry: ReleaseEntry) -> str | None:
         """The commit that a release was planned against last."""
-        plan = self._ledger.read(plan_key(target, entry.plan)) if entry.plan else None
+        plan = self._ledger.readable(plan_key(target, entry.plan)) if entry.plan else None
         return plan.commit if plan else None
 
     def mark(self, plan: Plan) -> None:
@@ -77,9 +75,7 @@ class Holding:
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
         """Whether a plan says something else of a release than its latest one."""
-        latest = None
-        with self._ledger.passing_over_damage():
-            latest = self._ledger.read(plan_key(plan.target, entry.plan)) if entry.plan else None
+        latest = self._ledger.readable(plan_key(plan.target, entry.plan)) if entry.plan else None
         if latest is None or _said(latest, entry.id) != _said(plan, entry.id):
             return True
         # What could not be carried out at a commit is not tried there again and again.
@@ -93,9 +89,7 @@ class Holding:
 
     def is_due(self, target: str, tip: str, now: datetime) -> bool:
         """Whether all that is held is to be planned again: the branch has moved, or it is long ago."""
-        look = None
-        with self._ledger.passing_over_damage():
-            look = self._ledger.read(look_key(target))
+        look = self._ledger.readable(look_key(target))
         return look is None or look.commit != tip or now - look.at >= HELD_PERIOD
 
 

@@ -115,9 +115,8 @@ class Gatherer:
         place = (target.name, release)
         if place in self._metadata:
             return self._metadata[place]
-        key, entry = metadata_key(target.name, release), None
-        with self._ledger.passing_over_damage():
-            entry = self._ledger.read(key)
+        key = metadata_key(target.name, release)
+        entry = self._ledger.readable(key)
         if entry is None:
             try:
                 found = self._services.feed(target, FeedName.parse(release.feed)).metadata(

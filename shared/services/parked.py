@@ -115,10 +115,7 @@ class Parked:
     def _things(self) -> Iterator[ParkedThing]:
         for target in self._targets:
             for found in self._ledger.parked(target):
-                entry = None
-                with self._ledger.passing_over_damage():
-                    entry = self._ledger.read(parked_key(target, found))
-                if entry:
+                if entry := self._ledger.readable(parked_key(target, found)):
                     yield ParkedThing(found, None if target == NO_TARGET else target, entry)
 
 

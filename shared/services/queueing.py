@@ -104,10 +104,9 @@ class Queueing:
         """What comes late leaves out what a later rebuild carries: it would register old content as the newest."""
         successors = {}
         for path in run.environments:
-            with self._ledger.passing_over_damage():
-                carried = self._ledger.read(carried_key(rebuild.target, path))
-                if carried and carried.rebuild != rebuild.id:
-                    successors[path] = carried.rebuild
+            carried = self._ledger.readable(carried_key(rebuild.target, path))
+            if carried and carried.rebuild != rebuild.id:
+                successors[path] = carried.rebuild
         if not successors:
             return rebuild
         return self._change(rebuild, lambda entry: entry.given_over(run, successors, self._clock.now()))

@@ -158,9 +158,7 @@ class Rebuild:
     def _parked(self, target: Target, entries: Iterable[ReleaseEntry]) -> Plan | None:
         """The plan of a parked rebuild whose commit is on the branch: it is resumed, since nothing is left to edit."""
         for entry in entries:
-            rebuild = None
-            with self._ledger.passing_over_damage():
-                rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
+            rebuild = self._ledger.readable(rebuild_key(target.name, entry.rebuild)) if entry.rebuild else None
             # One that is underway was resumed by a worker that died before it had taken the turn for it.
             if rebuild and (rebuild.state is RebuildState.PARKED or rebuild.is_underway):
                 rebuild = self._unparked(target, rebuild)

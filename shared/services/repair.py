@@ -165,9 +165,8 @@ class Repair:
     def _stands_still(self, target: Target) -> bool:
         turn = self._ledger.read(turn_key(target.name))
         if turn and turn.rebuild:
-            rebuild = None  # of a damaged one the turn is taken away
-            with self._ledger.passing_over_damage():
-                rebuild = self._ledger.read(rebuild_key(target.name, turn.rebuild))
+            # A damaged one loses its turn.
+            rebuild = self._ledger.readable(rebuild_key(target.name, turn.rebuild))
             return rebuild is None or self._is_old(rebuild.history, STANDSTILL)
         waiting = self._ledger.waiting(target.name)
         return bool(waiting) and self._clock.now() - waiting[0].since > STANDSTILL + self._settle_time

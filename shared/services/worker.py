@@ -178,9 +178,7 @@ class Worker:
                 self._parking.put(NO_TARGET, f"a look at run {signal.run}", why, [signal])
 
     def _park_release(self, target: str, release: ReleaseId, why: str, signal: ReleaseSignal) -> None:
-        entry = None
-        with self._ledger.passing_over_damage():
-            entry = self._ledger.read(release_key(target, release))
+        entry = self._ledger.readable(release_key(target, release))
         if entry and entry.state in (ReleaseState.SIGNALLED, ReleaseState.PARKED):
             self._parking.release(entry, why, signal)
         else:
@@ -244,7 +242,7 @@ class Worker:
         try:
             rebuild = self._ledger.read(rebuild_key(target, held))
         except DamagedEntry:
-            # It cannot be called parked, and nobody can carry it on: it is put aside until somebody repairs its entry.
+            # It can be neither parked nor continued until its entry is repaired.
             self._parking.put(target, f"rebuild {held}", why, [Turn(target, resume=held)], rebuild=held)
             return
         if rebuild and (rebuild.is_underway or rebuild.state is RebuildState.PARKED):

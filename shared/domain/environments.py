@@ -354,7 +354,7 @@ class Environment:
         """Say why it may require a package that nothing in it names, or None if it was read in full.
 
         Args:
-            opaque: what it installs unseen counts; a rule says that nobody wants to hear of it.
+            opaque: count what it installs unseen; a rule may silence that.
         """
         for problem in (*self.problems, *self.unseen):
             return Hold.CANNOT_READ, f"cannot read {problem}"

@@ -120,7 +120,7 @@ class Judge:
         return self._judged(environment, release, decision, edits, counted + along, opaque)
 
     def doubted(self, environment: Environment, release: Release) -> Candidate | None:
-        """Hold an environment that names nothing of a release and is not cleared; None where nobody would act on it."""
+        """Hold an environment that names nothing of a release and is not cleared of it; None if no rule applies."""
         if not self.includes(environment.path) or not self.rules.rule_for(release.id.package, environment.name):
             return None
         doubt = environment.doubt(opaque=not self.rules.silences(environment.path))

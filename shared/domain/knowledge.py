@@ -20,7 +20,7 @@ class Knowledge:
         metadata: what versions require, by package and version.
         arriving: releases of which more files may come than are there, with the names of these.
         carried: the versions that environments carry by our doing: path, package, version.
-        damaged: why nobody can read what an environment carries, by its path.
+        damaged: why the record of an environment cannot be read, by its path.
         gaps: what could not be asked, and so was not checked.
     """
 

@@ -212,7 +212,7 @@ class _Planner:
                 choices.add(candidates[0].environment, package, candidates)
 
     def _doubt(self, choices: Choices) -> None:
-        """Hold the environments that name nothing of a release, and that nobody can say to be unaffected by it."""
+        """Hold the environments that name nothing of a release and are not cleared of it."""
         for environment in self.catalog.doubtful:
             found: dict[PackageName, list[Candidate]] = {}
             for release in reversed(self.releases):

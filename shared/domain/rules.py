@@ -203,7 +203,7 @@ class Rules(_Strict):
         return any(matches(path, glob) for glob in self.environments.include) and not self.excludes(path)
 
     def excludes(self, path: str) -> bool:
-        """Tell whether nobody wants to hear of a file."""
+        """Tell whether the rules exclude a file."""
         return any(matches(path, glob) for glob in self.environments.exclude)
 
     def silences(self, path: str) -> bool:

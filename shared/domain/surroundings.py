@@ -151,7 +151,7 @@ class Surroundings:
             packages: the released packages.
             rebuilt: the environments that are rebuilt: name → the version that its YAML will state, if it states one.
             changing: what the plan raises, as (file, package).
-            excludes: tells whether nobody wants to hear of a file.
+            excludes: tells whether the rules exclude a file.
         """
         packages, changed = sorted(set(packages)), frozenset(changing)
         pins = sorted({pin for package in packages for pin in self._pins(package, changed) if not excludes(pin.path)})

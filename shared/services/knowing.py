@@ -157,7 +157,7 @@ class Gatherer:
         return found
 
     def _carried(self, target: Target, paths: Iterable[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-        """What environments carry, and for which of them nobody can read it."""
+        """Return what environments carry, and why that of some cannot be read."""
         carried, damaged = {}, {}
         for path in sorted(paths):
             try:

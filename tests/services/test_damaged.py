@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable
-from shared.ledger import TurnEntry, parked_key, turn_key
+from shared.ledger_entries import TurnEntry, parked_key, turn_key
 from shared.limits import HELD_PERIOD, STANDSTILL
 from shared.ports import Stored
 from tests.services.world import RULES, SAMPLE, World, environment

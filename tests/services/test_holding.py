@@ -6,9 +6,9 @@ import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import PipelineRejected
-from shared.ledger import HeldEntry, Until
+from shared.ledger_entries import HeldEntry, Until
 from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
-from shared.services.holding import Holding
+from shared.services.records.held import Holding
 from tests.services.world import RULES, SAMPLE, World, environment
 
 TRAINING = "training/environment.yml"

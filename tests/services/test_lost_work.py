@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, DamagedEntry, ServiceUnavailable
-from shared.ledger import TurnEntry, carried_key, plan_key, rebuild_key, turn_key
+from shared.ledger_entries import TurnEntry, carried_key, plan_key, rebuild_key, turn_key
 from shared.limits import COMMITS_SEARCHED, HELD_PER_PACKAGE, HELD_PERIOD, RETRY_PAUSE, STANDSTILL
 from shared.messages import Rerun, Turn, encode
 from tests.services.crashes import Crashes

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Source
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import AccessDenied, Busy, NotKnown, ServiceUnavailable
-from shared.ledger import parked_key, rebuild_key
+from shared.ledger_entries import parked_key, rebuild_key
 from shared.limits import STANDSTILL, TRIES
 from shared.messages import SIGNALS, Rerun, Turn, decode_signal, decode_turn, encode
-from shared.services.parked import ParkedThing
+from shared.services.operator.parked import ParkedThing
 from tests.services.crashes import Crash, Crashes
 from tests.services.world import FEED, HOPELESS, World
 

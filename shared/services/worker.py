@@ -12,7 +12,7 @@ from shared import messages
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import FeedSignal, ParkedSignal, ReleaseSignal, RunSignal, Signal
 from shared.domain.targets import Target
-from shared.errors import Conflict, DamagedEntry, InvalidInput, RebuilderError, Transient
+from shared.errors import Conflict, InvalidInput, RebuilderError, Transient
 from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, MAX_DEQUEUE_COUNT, SUSPENDED_PAUSE, TRIES
 from shared.log import alert, event
 from shared.messages import Turn
@@ -181,11 +181,7 @@ class Worker:
         """Park what the target was about to do. What an unknown target has due waits until it is configured again."""
         alert("turn_given_up", target=turn.target, why=why)
         if turn.target in {target.name for target in self._targets}:
-            try:
-                self._park.turn(turn.target, why)
-            except DamagedEntry as problem:
-                # The timer wakes the target when that is mended: all that was due is due still.
-                alert("turn_not_parked", target=turn.target, why=problem)
+            self._park.turn(turn.target, why)
 
 
 def _tried[M: (Signal, Turn)](message: M, tries: int) -> M:

@@ -17,6 +17,7 @@ from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import Signal
 from shared.domain.states import RebuildState, ReleaseState
+from shared.errors import DamagedEntry
 from shared.ledger import Ledger
 from shared.ledger_entries import ParkedEntry, parked_key, plan_key, rebuild_key, release_key
 from shared.limits import SHOWN_RELEASES
@@ -47,7 +48,10 @@ class Park:
 
     def turn(self, target: str, why: str) -> None:
         """Park what a target was about to do: the plan that has the lease, or else all that is due."""
-        lease = self._lease.present(target)
+        try:
+            lease = self._lease.present(target)
+        except DamagedEntry:
+            lease = None
         if lease and lease.plan:
             self.plan(target, lease.plan, why)
         else:

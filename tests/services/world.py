@@ -205,12 +205,16 @@ class World:
         """The ledger's entry of a release."""
         return self.app.ledger.read(release_key(target, ReleaseId.of(FEED, name, version)))
 
+    def give_up_the_turn(self) -> None:
+        """The message of the target's turn is handed out for the last time."""
+        self.app.worker.turn(encode(Turn("main")), HOPELESS)
+
     def park_the_rebuild(self) -> None:
         """Of the release that was published: its commit is on the branch, and no run can be queued."""
         self.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
         while not self.commits:
             assert self.step()
-        self.app.worker.turn(encode(Turn("main")), HOPELESS)
+        self.give_up_the_turn()
         self.rebuilds.waiting.clear()
         assert self.rebuild().state is RebuildState.PARKED
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.states import RebuildState, ReleaseState
+from shared.errors import ServiceUnavailable
 from shared.ledger_entries import HeldEntry, Until
 from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
 from shared.services.records.held import Held
@@ -259,6 +260,19 @@ class TestFilesThatArriveOneByOne:
         world.finish()
 
         assert b"our-package==1.1" in world.file("training/context/requirements.txt")
+
+    def test_a_rebuild_that_is_tried_again_and_again_makes_no_crowd_of_messages(self) -> None:
+        world = World({**self.HASHED, **environment("scoring", b"our-package==1.0\n"), "rebuilder.yml": RULES})
+        world.publish()
+        world.step()
+        world.clock.advance(world.app.settings.settle_time - timedelta(seconds=1))
+        world.feed.publish("our-package", "1.1", file="our_package-1.1-cp310-cp310-manylinux_2_17_x86_64.whl")
+        world.pipeline.fail("runs_since", "before", ServiceUnavailable("away"), times=10)
+
+        for _ in range(10):
+            world.step()
+
+        assert len(world.rebuilds.waiting) <= 2
 
     def test_a_later_file_opens_the_release_again(self) -> None:
         world = self.world()

@@ -231,8 +231,7 @@ class Rebuild:
                 )
 
     def _close(self, plan: Plan) -> None:
-        if self._has_lease(plan):
-            self._held.let_go(plan)
+        self._held.let_go(plan, lambda: self._has_lease(plan))
         self._due.close(plan, lambda: self._has_lease(plan))
 
     def _overtaken(self, plan: Plan, rebuild: RebuildEntry) -> None:

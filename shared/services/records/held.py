@@ -3,7 +3,7 @@
 Any hold may pass when the rules or the files of the repository change; a few also when another release comes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import product
 
@@ -59,11 +59,16 @@ class Held:
         for held in sorted(_after(plan, present) - present):
             self._ledger.create(held_key(plan.target, held), held)
 
-    def let_go(self, plan: Plan) -> None:
-        """Delete what a plan does not hold any more, once it is done: until then it may be superseded."""
+    def let_go(self, plan: Plan, allowed: Callable[[], bool]) -> None:
+        """Delete what a plan does not hold any more, once it is done: until then it may be superseded.
+
+        Args:
+            plan: the plan.
+            allowed: asked after each entry is read and before it is deleted.
+        """
         present = set(self._ledger.held(plan.target))
         for held in sorted(present - _after(plan, present)):
-            self._ledger.delete(held_key(plan.target, held))
+            self._ledger.discard(held_key(plan.target, held), lambda _: allowed())
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
         """Whether a plan says something else of a release than its latest one.

@@ -68,7 +68,8 @@ class Held:
         """
         present = set(self._ledger.held(plan.target))
         for held in sorted(present - _after(plan, present)):
-            self._ledger.discard(held_key(plan.target, held), lambda _: allowed())
+            with self._ledger.passing_over_damage():
+                self._ledger.discard(held_key(plan.target, held), lambda _: allowed())
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
         """Whether a plan says something else of a release than its latest one.

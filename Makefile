@@ -31,11 +31,11 @@ coverage: setup ## branches of the core and of the use cases that their own test
 bench: setup ## how the cost of an edit grows with the file
 	@PYTHONPATH=. $(PYTHON) benchmarks/reading.py
 
-check: setup ## style, types and the import rule
+check: setup ## style, types, the import rule, and whether the pages agree with the code
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m pytest -q tests/test_architecture.py
+	@$(PYTHON) -m pytest -q tests/test_architecture.py tests/test_docs.py
 
 lock: ## lock the packages of pyproject.toml again
 	uv pip compile -q pyproject.toml --universal --python-version 3.13 --generate-hashes --no-emit-index-url \

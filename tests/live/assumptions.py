@@ -241,7 +241,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "free-text parameters need *Edit queue build configuration* besides *Queue builds* (TF215106)",
-        "README.md",
+        "docs/deployment.md",
         reason="needs a second identity that lacks the right; ours has to have it for the other tests",
     ),
     Assumption(
@@ -357,7 +357,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "where keys of the workspace's storage are disabled, uploads need *Storage Blob Data Contributor*",
-        "README.md",
+        "docs/deployment.md",
         reason="needs a second workspace whose storage is set up so",
     ),
     Assumption(

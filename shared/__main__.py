@@ -48,9 +48,9 @@ def bump(
 ) -> None:
     """Raise the exact pins of one package in the named files, in place; no pin is lowered."""
     from shared.commandline.bump import bump as command
-    from shared.domain.orders import parse_wanted
+    from shared.domain.orders import parse_release
 
-    command(parse_wanted(wanted), files, check=check)
+    command(parse_release(wanted), files, check=check)
 
 
 @app.command(rich_help_panel=_DESK, epilog="Example: python -m shared init ../environments --private 'our-*'")

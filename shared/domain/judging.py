@@ -7,10 +7,11 @@ from packaging.version import Version
 
 from shared.domain.buildable import obstacle
 from shared.domain.catalog import Catalog
-from shared.domain.decisions import Case, Decision, Kind, decide, held
+from shared.domain.decision_table import Case, decide
+from shared.domain.decisions import Decision, Kind, held
 from shared.domain.definitions import Definition, Problem, Requirement
 from shared.domain.definitions.hashes import has_hashes, place_of, renewed
-from shared.domain.definitions.pins import Exact, can_apply, extras_of, pin_of
+from shared.domain.definitions.pins import Exact, can_apply, extras_of, pin_of, shared_variable
 from shared.domain.environments import Environment, Use
 from shared.domain.holds import Hold
 from shared.domain.jobs import is_safe_path
@@ -35,6 +36,7 @@ class Candidate:
         edits: what has to change for it.
         counted: the places of the pins, and of their hashes, that count for the environment.
         changes: its content changes, so an explicit version has to rise.
+        from_channels: conda takes a package of that name from its channels, which is not the feed's.
     """
 
     environment: Environment
@@ -43,6 +45,7 @@ class Candidate:
     edits: list[Edit] = field(default_factory=list)
     counted: frozenset[tuple[str, Span]] = frozenset()
     changes: bool = True
+    from_channels: bool = False
 
     def hold(self, why: Hold, reason: str) -> None:
         """Leave it as it is, with the reason's code and sentence."""
@@ -115,7 +118,7 @@ class Judge:
             (along if use.constraint or use.source else counted).append((use, requirement))
         opaque = self._unread(environment, package)
         if not counted and not opaque:
-            return Candidate(environment, release, self._unaffected(environment, package))
+            return self._unaffected(environment, release)
         decision, edits = self._together(environment, release, counted + along)
         return self._judged(environment, release, decision, edits, counted + along, opaque)
 
@@ -149,6 +152,20 @@ class Judge:
         places = frozenset(self._places(requirements))
         changes = decision.acts
         return Candidate(environment, release, whole, edits if whole.kind is Kind.BUMP else [], places, changes)
+
+    def case(self, environment: Environment, release: Release) -> Case:
+        """All that is known of a release for an environment, whatever requires it there."""
+        metadata = self.knowledge.metadata.get((release.id.package, release.version))
+        return Case(
+            release=release,
+            rule=self.rules.rule_for(release.id.package, environment.name),
+            python=self.python(environment),
+            files=self.knowledge.files.get(release.id),
+            requires_python=metadata.requires_python if metadata else None,
+            arriving=self.by_hand is None and release.id in self.knowledge.arriving,
+            carried=self.knowledge.carries(environment.path, release.id.package),
+            by_hand=self.by_hand is not None,
+        )
 
     def python(self, environment: Environment) -> str | None:
         """The Python of an environment, if it is known."""
@@ -227,16 +244,15 @@ class Judge:
             return Hold.NOT_BUILDABLE, "path not safe: only letters, digits and . _ / - can travel to the pipeline"
         return None
 
-    def _unaffected(self, environment: Environment, package: PackageName) -> Decision:
+    def _unaffected(self, environment: Environment, release: Release) -> Candidate:
+        package = release.id.package
         for use in environment.uses:
             definition = self.catalog.definitions.get(use.path)
             for name, line in definition.channel if definition else ():
                 if name == package:
-                    where = f"{use.path} line {line}"
-                    return Decision(
-                        Kind.UNAFFECTED, f"conda takes {package} from its channels ({where}): not the feed's"
-                    )
-        return Decision(Kind.UNAFFECTED, f"does not require {package}")
+                    why = f"conda takes {package} from its channels ({use.path} line {line}): not the feed's"
+                    return Candidate(environment, release, Decision(Kind.UNAFFECTED, why), from_channels=True)
+        return Candidate(environment, release, Decision(Kind.UNAFFECTED, f"does not require {package}"))
 
     def _places(self, requirements: Iterable[tuple[Use, Requirement]]) -> Iterator[tuple[str, Span]]:
         """Where the exact pins among some requirements stand, and their hashes."""
@@ -288,24 +304,16 @@ class Judge:
             pin = pin_of(requirement)
         except Unreadable as problem:
             return held(Hold.CANNOT_READ, f"cannot read {use.path} {problem}"), []
-        files = self.knowledge.files.get(release.id)
-        metadata = self.knowledge.metadata.get((release.id.package, release.version))
-        hashes = renewed(requirement, files, source.text) if files and has_hashes(requirement) else None
+        case = self.case(environment, release)
+        hashes = renewed(requirement, case.files, source.text) if case.files and has_hashes(requirement) else None
         decision = decide(
-            Case(
-                requirement,
-                pin,
-                release,
-                self.rules.rule_for(release.id.package, environment.name),
-                variable=_shared_variable(definition, requirement, pin),
-                python=self.python(environment),
-                files=files,
-                arriving=self.by_hand is None and release.id in self.knowledge.arriving,
-                requires_python=metadata.requires_python if metadata else None,
+            replace(
+                case,
+                requirement=requirement,
+                pin=pin,
+                variable=shared_variable(definition, requirement, pin),
                 hashes=hashes,
                 recompile=self._recompile(use.path, definition, requirement, release, environment),
-                carried=self.knowledge.carries(environment.path, release.id.package),
-                by_hand=self.by_hand is not None,
             )
         )
         if decision.kind is not Kind.BUMP or not isinstance(pin, Exact):
@@ -348,16 +356,6 @@ def exact_pins(definition: Definition, package: PackageName) -> list[Version]:
     """The versions that a file pins of a package."""
     pins = (_pin_or_none(requirement) for requirement in definition.naming(package).requirements)
     return [pin.version for pin in pins if isinstance(pin, Exact)]
-
-
-def _shared_variable(definition: Definition, requirement: Requirement, pin: object) -> str | None:
-    """The variable that gives a pin its version, if it serves something else too."""
-    if not definition.shared or not isinstance(pin, Exact):
-        return None
-    place = requirement.line.locate(requirement.offset + pin.start, requirement.offset + pin.end)
-    if place is None:
-        return None
-    return next((name for start, end, name in definition.shared if start <= place[0] < end), None)
 
 
 def _counts(requirement: Requirement, python: str | None) -> bool:

@@ -5,17 +5,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from packaging.version import Version
-
 from shared.domain.credentials import masked
+from shared.domain.decision_table import Case, decide
+from shared.domain.decisions import Kind
 from shared.domain.definitions import Definition, Requirement
 from shared.domain.definitions.conda import read_pip_lists
 from shared.domain.definitions.dockerfile import read_dockerfile
-from shared.domain.definitions.hashes import has_hashes
-from shared.domain.definitions.pins import Exact, Foreign, is_held, pin_of
+from shared.domain.definitions.pins import Exact, pin_of, shared_variable
 from shared.domain.definitions.requirements import read_requirements
-from shared.domain.names import PackageName, mention, package_name
-from shared.domain.releases import version_of
+from shared.domain.names import PackageName, mention
+from shared.domain.releases import Release, ReleaseId, version_of
 from shared.domain.text import Edit, SourceText
 from shared.errors import InvalidInput, InvalidName, InvalidVersion, Unreadable
 
@@ -36,23 +35,12 @@ _LONGEST_SHOWN = 80
 _OTHERS = (".py", ".ipynb", ".toml", ".cfg", ".json", ".md", ".rst", ".sh", ".ps1", ".lock", ".whl", ".zip")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A package and the version that somebody wants.
-
-    Attributes:
-        package: the package.
-        version: the version.
-        spelling: what is written into files: plain numbers as they were typed (2023.07.22), all else in canonical form.
-    """
-
-    package: PackageName
-    version: Version
-    spelling: str
+# The feed of a release that a person names: none was asked.
+_NO_FEED = "-"
 
 
-def parse_wanted(text: str) -> Wanted:
-    """Read `NAME==VERSION`.
+def parse_release(text: str) -> Release:
+    """Read `NAME==VERSION`. Plain numbers are written as they were typed (2023.07.22), all else in canonical form.
 
     Raises:
         InvalidInput: it is something else.
@@ -61,12 +49,11 @@ def parse_wanted(text: str) -> Wanted:
     if found is None:
         raise InvalidInput(f"{masked(text[:80])!r} is not NAME==VERSION, such as our-package==1.4.0")
     try:
-        version = version_of(found["version"])
-        package = package_name(found["name"])
+        identity = ReleaseId.of(_NO_FEED, found["name"], found["version"])
     except (InvalidName, InvalidVersion) as problem:
         raise InvalidInput(f"{masked(text[:80])!r} is not NAME==VERSION: {masked(str(problem))}") from None
-    spelling = found["version"] if _PLAIN.fullmatch(found["version"]) else str(version)
-    return Wanted(package, version, spelling)
+    written = found["version"]
+    return Release(identity, written if _PLAIN.fullmatch(written) else str(version_of(written)))
 
 
 def read_definition(path: str, raw: bytes) -> Definition:
@@ -102,51 +89,41 @@ class Left:
     why: str
 
 
-def raise_pins(path: str, definition: Definition, wanted: Wanted) -> tuple[list[Edit], list[Left]]:
+def raise_pins(path: str, definition: Definition, release: Release) -> tuple[list[Edit], list[Left]]:
     """The edits that raise the exact pins of a package in a file, and what is left as it is."""
     edits: list[Edit] = []
     left: list[Left] = []
-    found = definition.naming(wanted.package)
+    found = definition.naming(release.id.package)
     for requirement in found.requirements:
-        outcome = _raised(path, definition, requirement, wanted)
+        outcome = _raised(path, definition, requirement, release)
         if isinstance(outcome, Edit):
             edits.append(outcome)
         elif outcome:
             left.append(Left(requirement.line.number, outcome))
     left += (Left(line, why) for line, why in found.unreadable)
-    left += _from_channels(definition, wanted.package)
-    left += _elsewhere(definition, wanted, {place.line for place in left if place.line})
+    left += _from_channels(definition, release.id.package)
+    left += _elsewhere(definition, release, {place.line for place in left if place.line})
     return sorted(set(edits)), sorted(left, key=lambda place: place.line or 0)
 
 
-def _raised(path: str, definition: Definition, requirement: Requirement, wanted: Wanted) -> Edit | str | None:
+def _raised(path: str, definition: Definition, requirement: Requirement, release: Release) -> Edit | str | None:
     """The edit for one requirement, or why there is none; None if it is up to date."""
     try:
         pin = pin_of(requirement)
     except Unreadable as problem:
         return problem.why
-    if isinstance(pin, Foreign):
-        return f"not a feed version: {masked(requirement.text)}"
+    variable = shared_variable(definition, requirement, pin)
+    decision = decide(Case(release=release, explicit=True, requirement=requirement, pin=pin, variable=variable))
+    if decision.kind is Kind.CURRENT:
+        return None
+    if decision.kind is Kind.HELD:
+        return masked(decision.reason)
     if not isinstance(pin, Exact):
         return f"no exact pin: {pin}"
-    if pin.version == wanted.version:
-        return None
-    if pin.version.local and pin.version.local != wanted.version.local:
-        return f"local version: {wanted.spelling} would drop +{pin.version.local} of {pin.written}"
-    if pin.version > wanted.version:
-        return f"newer: pins {pin.written}"
-    if is_held(requirement):
-        return "the line carries `# rebuilder: hold`"
-    if has_hashes(requirement):
-        return "it carries hashes, which only the feed can tell"
     span = requirement.span(definition.source, pin.start, pin.end)
     if span is None:
-        return "the version does not stand there in one piece"
-    place = requirement.line.locate(requirement.offset + pin.start, requirement.offset + pin.end)
-    for start, end, name in definition.shared:
-        if place and start <= place[0] < end:
-            return f"shared variable {name}"
-    return Edit(path, span, pin.written, wanted.spelling, definition.source.encoding)
+        return "not editable: the line breaks the version"
+    return Edit(path, span, pin.written, release.spelling, definition.source.encoding)
 
 
 def _from_channels(definition: Definition, package: PackageName) -> Iterator[Left]:
@@ -155,45 +132,45 @@ def _from_channels(definition: Definition, package: PackageName) -> Iterator[Lef
             yield Left(line, "conda takes it from its channels: another package of that name")
 
 
-def _elsewhere(definition: Definition, wanted: Wanted, known: set[int]) -> Iterator[Left]:
+def _elsewhere(definition: Definition, release: Release, known: set[int]) -> Iterator[Left]:
     """The lines that name the package with a version and are nothing that is edited: `ENV`, `LABEL`, a command, a tag.
 
     Args:
         definition: the file.
-        wanted: the package and its version.
+        release: the package and its version.
         known: lines of which something is said already.
     """
     text = definition.source.text
     breaks = [-1, *(found.start() for found in re.finditer("\n", text)), len(text)]
     edited: dict[int, int] = {}  # where each piece of a requirement begins, and where it ends
     seen = set(known)
-    for requirement in definition.naming(wanted.package).requirements:
+    for requirement in definition.naming(release.id.package).requirements:
         line = requirement.line
         for (start, place), end in zip(line.pieces, [*(start for start, _ in line.pieces[1:]), None], strict=True):
             edited[place] = max(edited.get(place, 0), place + (len(line.text) if end is None else end) - start)
         if not line.pieces:  # a value in block style stands below the line that it begins on
             seen.add(line.number + 1)
     starts = sorted(edited)
-    for named in mention(wanted.package).finditer(text):
+    for named in mention(release.id.package).finditer(text):
         number = bisect_left(breaks, named.start())
         before = bisect_right(starts, named.start()) - 1
         if number in seen or (before >= 0 and named.start() < edited[starts[before]]):
             continue
         start = breaks[number - 1] + 1
         written = text[start : breaks[number]]
-        if _is_another_version(written, named.start() - start, named.end() - named.start(), wanted):
+        if _is_another_version(written, named.start() - start, named.end() - named.start(), release):
             seen.add(number)
             yield Left(number, f"not a requirement that pip reads: {_shown(written)}")
 
 
-def _is_another_version(line: str, start: int, length: int, wanted: Wanted) -> bool:
+def _is_another_version(line: str, start: int, length: int, release: Release) -> bool:
     """Tell whether a version that is not the wanted one stands behind a name in a line, outside of a comment."""
     comment = _COMMENT.search(line)
     versioned = _VERSIONED.match(line, start + length)
     if versioned is None or (comment and comment.start() < start) or line[max(0, start - 1) : start] in ("-", "_", "."):
         return False
     try:
-        return version_of(versioned["version"]) != wanted.version
+        return version_of(versioned["version"]) != release.version
     except InvalidVersion:
         return True
 

@@ -2,10 +2,12 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from packaging.version import Version
 
 from shared.domain.consistency import Choices
+from shared.domain.decision_table import decide
 from shared.domain.decisions import Decision, Kind, held
 from shared.domain.environments import Environment
 from shared.domain.feed_facts import Metadata
@@ -14,7 +16,7 @@ from shared.domain.judging import Candidate, Judge
 from shared.domain.names import PackageName
 from shared.domain.needs import Need, needs_of
 from shared.domain.releases import Release
-from shared.domain.rules import PackageRule, Transitive
+from shared.domain.rules import Transitive
 
 type Place = tuple[PackageName, Version]
 
@@ -54,34 +56,9 @@ def requirers(metadata: Mapping[Place, Metadata], release: Release) -> dict[Plac
 
 
 def _decision(judge: Judge, environment: Environment, release: Release, via: str) -> Decision:
-    rule = judge.rules.rule_for(release.id.package, environment.name)
-    if rule is None:
-        return held(Hold.RULE, f"{via}: rule: none names {release.id.package}")
-    if rule.transitive is not Transitive.REBUILD:
-        return held(Hold.RULE, f"{via}: rule transitive: {rule.transitive}")
-    if refused := _refused(judge, environment, release, rule):
-        hold, why = refused
-        return held(hold, f"{via}: {why}")
-    carried = judge.knowledge.carries(environment.path, release.id.package)
-    if carried is not None and carried >= release.version:
-        return Decision(Kind.CURRENT, f"{via}: a rebuild brought {carried}")
-    return Decision(Kind.REBUILD, via)
-
-
-def _refused(judge: Judge, environment: Environment, release: Release, rule: PackageRule) -> tuple[Hold, str] | None:
-    """Why a release may not come, whatever pins it: those rows of the decision table that ask for no pin."""
-    python = judge.python(environment)
-    files = judge.knowledge.files.get(release.id)
-    if not rule.allowed.contains(release.version, prereleases=True):
-        return Hold.RULE, f"rule allow {rule.allow}"
-    if release.version in rule.held_versions:
-        return Hold.RULE, f"rule hold {release.spelling}"
-    if rule.view and rule.view.casefold() not in (view.casefold() for view in release.views):
-        return Hold.NOT_IN_VIEW, f"not in view {rule.view}"
-    if release.version.is_prerelease and not rule.prereleases:
-        return Hold.PRE_RELEASE, "pre-release"
-    if release.version.local:
-        return Hold.LOCAL_VERSION, "local version"
-    if python and files and not any(file.installs_on(python) for file in files):
-        return Hold.NO_FILE, f"no file for Python {python} on Linux"
-    return None
+    """Decide by the same table as a requirement of the environment's own, which has a pin besides."""
+    case = judge.case(environment, release)
+    if case.rule and case.rule.transitive is not Transitive.REBUILD:
+        return held(Hold.RULE, f"{via}: rule transitive: {case.rule.transitive}")
+    decision = decide(case)
+    return replace(decision, reason=via if decision.kind is Kind.REBUILD else f"{via}: {decision.reason}")

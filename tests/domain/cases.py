@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from shared.domain.decisions import Case, Decision, decide
+from shared.domain.decision_table import Case, decide
+from shared.domain.decisions import Decision
 from shared.domain.definitions import Requirement
 from shared.domain.definitions.hashes import renewed
 from shared.domain.definitions.pins import pin_of
@@ -29,7 +30,8 @@ def decision(
     **known: Any,
 ) -> Decision:
     found = requirement(line) if isinstance(line, str) else line
-    return decide(Case(found, pin_of(found), release("our-pkg", version, views=views), rule, **known))
+    offered = release("our-pkg", version, views=views)
+    return decide(Case(release=offered, rule=rule, requirement=found, pin=pin_of(found), **known))
 
 
 def shown(line: str, version: str, rule: PackageRule | None = ANY, **known: Any) -> str:

@@ -12,20 +12,8 @@ from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.feed_facts import FeedFile
 from shared.domain.rules import PackageRule, Upto
 from tests.domain.cases import decision, requirement
-from tests.domain.strategies import version_texts
+from tests.domain.strategies import package_rules, version_texts
 
-_RULES = st.one_of(
-    st.none(),
-    st.builds(
-        PackageRule,
-        match=st.just("*"),
-        upto=st.sampled_from(Upto),
-        allow=st.sampled_from(("", "<3", ">=1,!=2.*")),
-        prereleases=st.booleans(),
-        view=st.sampled_from((None, "Release")),
-        hold=version_texts().map(lambda version: (version,)),
-    ),
-)
 _LINES = st.tuples(
     st.sampled_from(("==", "===", "~=1.", ">=", "<", "!=", "==1.")),
     version_texts(local=False, final=True),
@@ -46,7 +34,7 @@ _KNOWN = st.fixed_dictionaries(
 
 
 class TestLaws:
-    @given(_LINES, version_texts(), _RULES, _KNOWN, st.sampled_from(((), ("Release",))))
+    @given(_LINES, version_texts(), package_rules(), _KNOWN, st.sampled_from(((), ("Release",))))
     def test_every_case_has_a_row(
         self, line: str, version: str, rule: PackageRule | None, known: dict[str, Any], views: tuple[str, ...]
     ) -> None:
@@ -58,14 +46,14 @@ class TestLaws:
     ) -> None:
         assert not decision(line, version, None, **known).acts
 
-    @given(version_texts(), version_texts(), _RULES)
+    @given(version_texts(), version_texts(), package_rules())
     def test_a_pin_only_rises(self, pinned: str, version: str, rule: PackageRule | None) -> None:
         kind = decision(f"our-pkg=={pinned}", version, rule).kind
 
         assert kind is not Kind.BUMP or Version(version) > Version(pinned)
         assert (kind is Kind.CURRENT) is (Version(version) == Version(pinned))
 
-    @given(version_texts(), version_texts(), _RULES)
+    @given(version_texts(), version_texts(), package_rules())
     def test_a_pin_that_was_raised_is_current(self, pinned: str, version: str, rule: PackageRule | None) -> None:
         found = requirement(f"our-pkg=={pinned}")
         pin = pin_of(found)

@@ -1,12 +1,16 @@
 """Environments that take a release only through another private package."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
+from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.knowledge import Knowledge
+from shared.domain.names import package_name
 from shared.domain.plan import ByHand
-from tests.domain.repositories import DOCKERFILE, decisions, edited, environment, metadata, plan_of, verdicts
+from shared.domain.releases import ReleaseId, version_of
+from tests.domain.repositories import DOCKERFILE, FEED, decisions, edited, environment, metadata, plan_of, verdicts
 
 type Tree = dict[str, str | bytes]
 
@@ -115,6 +119,33 @@ def test_a_pre_release_is_held() -> None:
 
     assert decisions(plan_of(one() | REBUILD, "our-b 1.5rc1", knowledge=knowledge)) == {
         "e/env.yml": "held(via our-a 2.1: pre-release)"
+    }
+
+
+OUR_B = ReleaseId.of(FEED, "our-b", "1.5")
+NEEDS_NEWER = {(package_name("our-b"), version_of("1.5")): Metadata(requires_python=">=3.12")}
+
+
+@pytest.mark.parametrize(
+    ("files", "metadata", "reason"),
+    [
+        ((), {}, "no file: the feed offers none of our-b 1.5 yet"),
+        (("our_b-1.5-cp39-cp39-win32.whl",), {},
+         "no file for Python 3.10 on Linux: the feed has our_b-1.5-cp39-cp39-win32.whl"),
+        (None, NEEDS_NEWER, "no file for Python 3.10: our-b 1.5 needs Python >=3.12"),
+    ],
+    ids=["no file at all", "no file for Linux", "Requires-Python"],
+)  # fmt: skip
+def test_what_does_not_install_there_is_held_as_it_is_for_a_pin(
+    files: tuple[str, ...] | None, metadata: dict[Any, Metadata], reason: str
+) -> None:
+    facts = Knowledge(
+        files={} if files is None else {OUR_B: tuple(map(FeedFile, files))},
+        metadata={**A_NEEDS_B.metadata, **metadata},
+    )
+
+    assert decisions(plan_of(one() | REBUILD, "our-b 1.5", knowledge=facts)) == {
+        "e/env.yml": f"held(via our-a 2.1: {reason})"
     }
 
 

@@ -16,7 +16,6 @@ from shared.domain.needs import Need, needs_of
 # So many releases that have to do with one another are tried out in all combinations; of more, those with the most
 # clashes are given up first.
 _MOST_TOGETHER = 12
-_CONFLICT = "conflict: "
 
 
 @dataclass(slots=True)
@@ -71,7 +70,7 @@ class Choices:
 
 def _is_worth_a_word(candidate: Candidate) -> bool:
     # That conda has a package of the same name is said; that nothing names the package is not.
-    return candidate.decision.kind is not Kind.UNAFFECTED or candidate.decision.reason.startswith("conda ")
+    return candidate.decision.kind is not Kind.UNAFFECTED or candidate.from_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Clash:
         version: its version.
         other: the package that is asked for.
         hold: the code of what is wrong.
-        problem: what is wrong, behind the name of the asking package.
+        problem: what is wrong, without the word of the code.
         certain: both sides are exact, unconditional and installed in the same step.
     """
 
@@ -101,10 +100,13 @@ class Clash:
 
     def reason(self, held: PackageName) -> tuple[Hold, str]:
         """Why one of the two is held."""
-        return (self.hold, self.problem) if held == self.one else (Hold.CONFLICT, f"{_CONFLICT}{self}")
+        if held == self.one:
+            return self.hold, f"{self.hold}: {self.problem}"
+        return Hold.CONFLICT, f"{Hold.CONFLICT}: {self}"
 
     def __str__(self) -> str:
-        return f"{self.one} {self.version} {self.problem.removeprefix(_CONFLICT)}"
+        what = self.problem if self.hold is Hold.CONFLICT else f"{self.hold}: {self.problem}"
+        return f"{self.one} {self.version} {what}"
 
 
 def consistent(
@@ -140,7 +142,7 @@ def consistent(
     for name in sorted(acting.keys() - kept):
         found = [clash for clash in (*alone[name], *together) if name in clash.packages]
         own = next((clash for clash in found if clash.one == name), found[0] if found else None)
-        others = Hold.CONFLICT, f"{_CONFLICT}it goes only together with releases that are held"
+        others = Hold.CONFLICT, f"{Hold.CONFLICT}: it goes only together with releases that are held"
         reasons[name] = own.reason(name) if own else others
     return {name: acting[name] for name in sorted(kept)}, reasons
 
@@ -239,7 +241,7 @@ def _clashes_of(
                     place.version,
                     need.name,
                     Hold.CONFLICT,
-                    f"{_CONFLICT}needs {need}, pinned {other.version}",
+                    f"needs {need}, pinned {other.version}",
                     certain=unconditional
                     and not (place.conditional or other.conditional)
                     and _same_step(environment, place, other),
@@ -259,7 +261,7 @@ def _recompile(
     after = [candidate.release.version] if candidate and pins else pins
     if any(map(need.admits, after)):
         return None
-    return Clash(package, place.version, need.name, Hold.RECOMPILE, f"recompile needed: {need}", certain=True)
+    return Clash(package, place.version, need.name, Hold.RECOMPILE, str(need), certain=True)
 
 
 def _after(

@@ -6,8 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.consistency import Choices
+from shared.domain.decisions import Decision, Kind
+from shared.domain.judging import Candidate
 from shared.domain.knowledge import Knowledge
-from tests.domain.repositories import DOCKERFILE, decisions, edited, environment, metadata, plan_of, verdicts
+from shared.domain.names import package_name
+from tests.domain.repositories import (
+    DOCKERFILE,
+    decisions,
+    edited,
+    environment,
+    metadata,
+    plan_of,
+    release,
+    sole,
+    verdicts,
+)
 
 type Tree = dict[str, str | bytes]
 
@@ -29,6 +43,16 @@ def knows(*spelled: str, **requires: Iterable[str]) -> Knowledge:
 
 
 NEEDS = knows("our-pkg 1.1", our_pkg=["azure-identity>=1.16"])
+
+
+@pytest.mark.parametrize("from_channels", [True, False])
+@pytest.mark.parametrize("sentence", ["conda takes it", "does not require it"])
+def test_what_conda_takes_is_said_whatever_the_sentence(sentence: str, from_channels: bool) -> None:
+    environment, choices = sole(one("")), Choices()
+    found = Candidate(environment, release("x", "1"), Decision(Kind.UNAFFECTED, sentence), from_channels=from_channels)
+    choices.add(environment, package_name("x"), [found])
+
+    assert choices.taken() == ([found] if from_channels else [])
 
 
 def test_a_pin_beside_it_that_does_not_satisfy_the_version_holds_it() -> None:

@@ -47,9 +47,15 @@ def parked(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route(route="parked", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
-def release_parked(req: func.HttpRequest) -> func.HttpResponse:
-    """A person has something that was given up taken up again."""
-    return triggers.release_parked(req)
+def requeue_parked(req: func.HttpRequest) -> func.HttpResponse:
+    """A person has something done after all that was given up."""
+    return triggers.requeue_parked(req)
+
+
+@app.route(route="parked/dismiss", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+def dismiss_parked(req: func.HttpRequest) -> func.HttpResponse:
+    """A person says that nothing shall be done about something that was given up."""
+    return triggers.dismiss_parked(req)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="signals", connection=STORAGE)

@@ -13,23 +13,26 @@ from shared.domain.targets import Target
 from shared.ledger import Ledger
 from shared.messages import REBUILDS, SIGNALS
 from shared.ports import AzureML, Hooks, Queue, Services
-from shared.services.intake import Intake
+from shared.services.intake.hook import Intake
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
     from shared.adapters.azure_devops import AzureDevOps
-    from shared.services.confirm import Confirm
-    from shared.services.follow import Follow
-    from shared.services.parked import Parked
-    from shared.services.parking import Parking
-    from shared.services.quarantine import Quarantine
-    from shared.services.reading import Reader
-    from shared.services.rebuild import Rebuild
+    from shared.services.confirm.confirm import Confirm
+    from shared.services.follow.follow import Follow
+    from shared.services.intake.quarantine import Quarantine
+    from shared.services.operator.parked import Parked
+    from shared.services.operator.requeue import Requeue
+    from shared.services.operator.rerun import Reruns
+    from shared.services.operator.status import Status
+    from shared.services.planning.snapshots import Reader
+    from shared.services.rebuild.rebuild import Rebuild
+    from shared.services.records.due import DueMarks
+    from shared.services.records.lease import Lease
+    from shared.services.records.park import Park
     from shared.services.repair import Repair
-    from shared.services.rerun import Reruns
-    from shared.services.status import Status
     from shared.services.worker import Worker
 
 
@@ -64,28 +67,60 @@ class App:
     @cached_property
     def quarantine(self) -> "Quarantine":
         """Keeps what cannot be read."""
-        from shared.services.quarantine import Quarantine
+        from shared.services.intake.quarantine import Quarantine
 
         return Quarantine(entries=self.quarantined, clock=self.clock)
 
     @cached_property
-    def parking(self) -> "Parking":
-        """Parks what cannot be done."""
-        from shared.services.parking import Parking
+    def due(self) -> "DueMarks":
+        """The due marks."""
+        from shared.services.records.due import DueMarks
 
-        return Parking(ledger=self.ledger, clock=self.clock)
+        return DueMarks(
+            ledger=self.ledger, rebuilds=self.rebuilds, clock=self.clock, settle_time=self.settings.settle_time
+        )
+
+    @cached_property
+    def lease(self) -> "Lease":
+        """The leases of targets."""
+        from shared.services.records.lease import Lease
+
+        return Lease(ledger=self.ledger, clock=self.clock)
+
+    @cached_property
+    def park(self) -> "Park":
+        """Parks."""
+        from shared.services.records.park import Park
+
+        return Park(ledger=self.ledger, due=self.due, lease=self.lease, clock=self.clock)
 
     @cached_property
     def parked(self) -> "Parked":
         """What is parked."""
-        from shared.services.parked import Parked
+        from shared.services.operator.parked import Parked
 
         return Parked(
             ledger=self.ledger,
-            queues={SIGNALS: self.signals, REBUILDS: self.rebuilds},
+            signals=self.signals,
+            due=self.due,
             targets=self.targets,
             clock=self.clock,
             suspended=self.settings.suspended,
+        )
+
+    @cached_property
+    def requeue(self) -> "Requeue":
+        """Has parked things done after all."""
+        from shared.services.operator.requeue import Requeue
+
+        return Requeue(
+            ledger=self.ledger,
+            signals=self.signals,
+            due=self.due,
+            services=self.services,
+            targets=self.targets,
+            reader=self.reader,
+            clock=self.clock,
         )
 
     @cached_property
@@ -112,7 +147,7 @@ class App:
     @cached_property
     def reader(self) -> "Reader":
         """Reads repositories, and remembers."""
-        from shared.services.reading import Reader
+        from shared.services.planning.snapshots import Reader
 
         return Reader(self.services)
 
@@ -131,40 +166,42 @@ class App:
     @cached_property
     def reruns(self) -> "Reruns":
         """Reruns by hand."""
-        from shared.services.rerun import Reruns
+        from shared.services.operator.rerun import Reruns
 
         return Reruns(ledger=self.ledger, signals=self.signals, targets=self.targets, suspended=self.settings.suspended)
 
     @cached_property
     def status(self) -> "Status":
         """What the ledger knows."""
-        from shared.services.status import Status
+        from shared.services.operator.status import Status
 
         return Status(ledger=self.ledger, targets=self.targets, reader=self.reader)
 
     @cached_property
     def confirm(self) -> "Confirm":
         """Confirms releases."""
-        from shared.services.confirm import Confirm
+        from shared.services.confirm.confirm import Confirm
 
         return Confirm(
             ledger=self.ledger,
-            rebuilds=self.rebuilds,
+            due=self.due,
+            park=self.park,
+            requeue=self.requeue,
             services=self.services,
             targets=self.targets,
-            parking=self.parking,
             clock=self.clock,
-            settle_time=self.settings.settle_time,
         )
 
     @cached_property
     def rebuild(self) -> "Rebuild":
         """Plans and carries out."""
-        from shared.services.rebuild import Rebuild
+        from shared.services.rebuild.rebuild import Rebuild
 
         return Rebuild(
             ledger=self.ledger,
-            rebuilds=self.rebuilds,
+            due=self.due,
+            lease=self.lease,
+            park=self.park,
             services=self.services,
             targets=self.targets,
             reader=self.reader,
@@ -182,16 +219,15 @@ class App:
     @cached_property
     def follow(self) -> "Follow":
         """Follows runs."""
-        from shared.services.follow import Follow
+        from shared.services.follow.follow import Follow
 
         return Follow(
             ledger=self.ledger,
-            rebuilds=self.rebuilds,
+            due=self.due,
             services=self.services,
             azure_ml=self.azure_ml,
             targets=self.targets,
             clock=self.clock,
-            settle_time=self.settings.settle_time,
             attempts=self.settings.attempts,
         )
 
@@ -209,7 +245,8 @@ class App:
         return Repair(
             ledger=self.ledger,
             signals=self.signals,
-            rebuilds=self.rebuilds,
+            due=self.due,
+            lease=self.lease,
             services=self.services,
             targets=self.targets,
             hooks=self.hooks,
@@ -217,7 +254,6 @@ class App:
             quarantine=self.quarantine,
             follow=lambda: self.follow,
             clock=self.clock,
-            settle_time=self.settings.settle_time,
             replay=self.settings.replay_feeds,
             suspended=self.settings.suspended,
         )
@@ -228,17 +264,16 @@ class App:
         from shared.services.worker import Worker
 
         return Worker(
-            ledger=self.ledger,
             signals=self.signals,
             rebuilds=self.rebuilds,
             confirm=lambda: self.confirm,
             rebuild=lambda: self.rebuild,
             repair=lambda: self.repair,
             follow=lambda: self.follow,
+            requeue=lambda: self.requeue,
             targets=self.targets,
-            parking=self.parking,
+            park=self.park,
             quarantine=self.quarantine,
-            clock=self.clock,
             suspended=self.settings.suspended,
         )
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.complaints import explain
 from shared.errors import DamagedEntry
 
-SCHEMA = 1
+SCHEMA = 2
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 

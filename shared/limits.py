@@ -138,8 +138,13 @@ SUSPENDED_PAUSE = timedelta(minutes=1)
 # The list of a feed's own packages changes when a package is new, which no environment can depend on yet.
 PACKAGES_LIFETIME = timedelta(minutes=15)
 
-# Commits between the planned tip and the branch's tip that are searched for our own.
-COMMITS_SEARCHED = 200
+# Commits that one page of a branch's history lists.
+COMMITS_PER_REQUEST = 500
+# Pages of it: whoever is so far behind a branch sees not all of it, and says so.
+COMMIT_PAGES = 200
+
+# Who dismisses something, and why: a line for a person each.
+DISMISSAL_CHARACTERS = 200
 
 # Pages of 5,000 blobs each: far more than a target's ledger gathers in years.
 LEDGER_PAGES = 200

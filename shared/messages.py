@@ -11,54 +11,31 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.domain.complaints import explain
 from shared.domain.releases import ReleaseId
-from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, Source
+from shared.domain.signals import FeedSignal, ParkedSignal, ReleaseSignal, RunSignal, Signal, Source
 from shared.errors import InvalidInput, InvalidMessage
 from shared.limits import MESSAGE_BYTES
 
-SCHEMA = 1
+SCHEMA = 2
 SIGNALS = "signals"
 REBUILDS = "rebuilds"
 
 
 @dataclass(frozen=True, slots=True)
-class Rerun:
-    """A person's wish to rebuild what a release concerns.
-
-    Attributes:
-        release: the release.
-        attempt: number of the rerun of this release, from 1.
-        environments: paths of the only environments that are meant; empty for all.
-    """
-
-    release: ReleaseId
-    attempt: int
-    environments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
-    """A target has something to do: what waits, a rebuild that stands still, a retry, or what a person asks for.
+    """A target has something due; what it is lies in the ledger. Messages of a target are interchangeable.
 
     Attributes:
         target: the target's name.
-        rerun: set for a person's rerun, which is planned by itself.
-        held: what is held is planned again, whether anything else waits or not.
-        retry: a rebuild whose next attempts are to be queued.
-        resume: a parked rebuild that a person has released.
         tries: how often a service was in the way.
     """
 
     target: str
-    rerun: Rerun | None = None
-    held: bool = False
-    retry: str | None = None
-    resume: str | None = None
     tries: int = 0
     kind: Literal["turn"] = "turn"
 
 
 _SIGNAL: TypeAdapter[Signal] = TypeAdapter(
-    Annotated[ReleaseSignal | FeedSignal | RunSignal, Field(discriminator="kind")]
+    Annotated[ReleaseSignal | FeedSignal | RunSignal | ParkedSignal, Field(discriminator="kind")]
 )
 _TURN: TypeAdapter[Turn] = TypeAdapter(Turn)
 
@@ -129,17 +106,9 @@ def _contradiction(message: Signal | Turn) -> str | None:
     match message:
         case ReleaseSignal():
             ReleaseId.of(message.feed, message.name, message.version)
-            by_hand = message.attempt > 0 and message.source is Source.PERSON and message.target is not None
-            if message.attempt < 0 or ((message.attempt or message.environments) and not by_hand):
-                return "a rerun has an attempt from 1, a target, and a person as its source"
+            by_hand = message.rerun > 0 and message.source is Source.PERSON and message.target is not None
+            if message.rerun < 0 or ((message.rerun or message.environments) and not by_hand):
+                return "a rerun has a number from 1, a target, and a person as its source"
         case RunSignal() if message.run < 1:
             return f"run {message.run}"
-        case Turn() if sum(map(bool, (message.rerun, message.held, message.retry, message.resume))) > 1:
-            return "a turn is a rerun, a retry, a resumption or a look at what is held, not several of them"
-        case Turn(rerun=Rerun() as rerun):
-            named = rerun.release
-            if ReleaseId.of(named.feed, named.package, named.version) != named:
-                return f"{named} is not written as a release's identity is"
-            if rerun.attempt < 1:
-                return f"attempt {rerun.attempt}"
     return None

@@ -222,7 +222,11 @@ class Repository(Protocol):
         ...
 
     def commits_since(self, base: str) -> Sequence[Commit]:
-        """The branch's commits that are not in `base`'s history, newest first."""
+        """The branch's commits down to `base`, newest first: all of them, or an error.
+
+        Raises:
+            Permanent: not all of them can be seen.
+        """
         ...
 
 

@@ -26,7 +26,7 @@ from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
 from shared.errors import InvalidConfiguration, InvalidInput
 from shared.identities import doubts, mistakes
-from shared.services.notifications import PACKAGE_EVENTS
+from shared.services.intake.notifications import PACKAGE_EVENTS
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

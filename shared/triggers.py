@@ -102,7 +102,7 @@ def rerun(request: func.HttpRequest) -> func.HttpResponse:
                 "feed": one.release.feed,
                 "package": one.release.package,
                 "version": one.release.version,
-                "attempt": one.attempt,
+                "number": one.number,
             }
             for one in accepted
         ]
@@ -136,18 +136,32 @@ def parked(request: func.HttpRequest, product: Callable[[], App] = app) -> func.
     return _for_person(lambda: _answer(200, {"parked": [thing.shown() for thing in product().parked.all()]}))
 
 
-def release_parked(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
-    """Take up again what is parked: `{"id": …}` or `{"all": true}`."""
+def requeue_parked(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
+    """Have done after all what is parked: `{"id": …}` or `{"all": true}`."""
 
     def answer() -> func.HttpResponse:
         wanted = _json_object(request)
         if wanted.keys() == {"id"}:
-            released = product().parked.release(_field(wanted, "id"))
+            requeued = product().parked.requeue(_field(wanted, "id"))
         elif wanted.keys() == {"all"} and wanted["all"] is True:
-            released = product().parked.release()
+            requeued = product().parked.requeue()
         else:
             raise InvalidInput('say what: {"id": "…"}, or {"all": true}')
-        return _answer(202, {"outcome": "released", "released": [thing.shown() for thing in released]})
+        return _answer(202, {"outcome": "accepted", "requeued": [thing.shown() for thing in requeued]})
+
+    return _for_person(answer)
+
+
+def dismiss_parked(request: func.HttpRequest, product: Callable[[], App] = app) -> func.HttpResponse:
+    """Dismiss something that is parked: `{"id": …, "by": …, "why": …}`."""
+
+    def answer() -> func.HttpResponse:
+        wanted = _json_object(request)
+        if wanted.keys() != {"id", "by", "why"}:
+            raise InvalidInput('say what, who and why: {"id": "…", "by": "…", "why": "…"}')
+        what, who, why = (_field(wanted, key) or "" for key in ("id", "by", "why"))
+        dismissed = product().parked.dismiss(what, who, why)
+        return _answer(200, {"outcome": "dismissed", "dismissed": [thing.shown() for thing in dismissed]})
 
     return _for_person(answer)
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.releases import ReleaseId
-from shared.ledger import Ledger, WaitingEntry, waiting_key
+from shared.ledger import Ledger
+from shared.ledger_entries import WaitingEntry, waiting_key
 from tests.fakes.storage import MemoryLedgerStore
 
 _ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

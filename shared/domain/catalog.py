@@ -40,6 +40,24 @@ class Listing:
     links: Mapping[str, Link] = field(default_factory=dict)
 
 
+def content_of(environment: Environment, listing: Listing, *others: str) -> Mapping[str, str]:
+    """Which blob, or which kind of link, lies at each path that may decide an environment's content.
+
+    Args:
+        environment: the environment.
+        listing: the files of a commit.
+        others: files that count besides its own and those of its build context.
+    """
+    named = {environment.path, environment.version_path, environment.dockerfile, *others}
+    named.update(use.path for use in environment.uses)
+    folder = None if environment.context is None else f"{environment.context}/" if environment.context else ""
+    return {
+        path: str(blob)
+        for path, blob in {**listing.files, **listing.links}.items()
+        if path in named or (folder is not None and path.startswith(folder))
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """Blobs whose bytes a survey needs and does not have."""
@@ -87,6 +105,10 @@ class Catalog:
     def reading(self, path: str) -> list[Environment]:
         """The environments that read a file."""
         return [self.environments[at] for at in self.readers.get(path, ())]
+
+    def at(self, path: str) -> Environment | None:
+        """The environment whose YAML file lies at a path."""
+        return next((environment for environment in self.reading(path) if environment.path == path), None)
 
     def unread(self, environment: Environment) -> Problem | None:
         """What of an environment's files cannot be read, the first of it; pip and conda would refuse it too."""

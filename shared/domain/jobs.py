@@ -24,7 +24,7 @@ SUPERSEDED = "superseded by run "
 DUPLICATE = "duplicate of run "
 
 # The parameters of a run that say which work it is: two runs that have them in common do the same.
-_WORK = ("rebuild", "batch", "attempt")
+_WORK = ("rebuild", "batch")
 _OLDER = re.compile(rf"{DUPLICATE}([1-9][0-9]{{0,17}})\b")
 
 # What a path may hold to travel as a pipeline parameter, numbered and in a list separated by commas.
@@ -36,17 +36,21 @@ def is_safe_path(path: str) -> bool:
     return bool(_SAFE_PATH.fullmatch(path)) and ".." not in path.split("/")
 
 
-def numbered(paths: Iterable[str]) -> str:
-    """The environments of a run as the pipeline takes them: `1:first/environment.yml,2:second/environment.yml`.
+def numbered(environments: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """The environments of a run as the pipeline takes them: `1:first/environment.yml:,2:second/environment.yml:3f2a`.
 
     The template names each job by its number, since a name has at most 100 characters and ignores case. The job's
-    display name is the path itself.
+    display name is the path itself. Behind the path stand the earlier rebuilds of the same files, if there are some:
+    what they have registered is not registered again.
+
+    Args:
+        environments: path and earlier rebuilds of each.
     """
-    return ",".join(f"{number}:{path}" for number, path in enumerate(paths, start=1))
+    return ",".join(f"{number}:{path}:{'+'.join(earlier)}" for number, (path, earlier) in enumerate(environments, 1))
 
 
 def work_of(parameters: Mapping[str, str]) -> tuple[str | None, ...]:
-    """Which work a run does, by the parameters it was queued with: rebuild, batch and attempt."""
+    """Which work a run does, by the parameters it was queued with: rebuild and batch."""
     return tuple(parameters.get(name) for name in _WORK)
 
 

@@ -1,6 +1,6 @@
 """Judges one environment and one release by what stands in the environment's own files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
@@ -12,17 +12,19 @@ from shared.domain.decisions import Decision, Kind, held
 from shared.domain.definitions import Definition, Problem, Requirement
 from shared.domain.definitions.hashes import has_hashes, place_of, renewed
 from shared.domain.definitions.pins import Exact, can_apply, extras_of, pin_of, shared_variable
+from shared.domain.due import Forced
 from shared.domain.environments import Environment, Use
 from shared.domain.holds import Hold
 from shared.domain.jobs import is_safe_path
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
 from shared.domain.needs import needs_of
-from shared.domain.plan import ByHand
-from shared.domain.releases import Release
+from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Rules
 from shared.domain.text import Edit, Span
 from shared.errors import Unreadable
+
+_EXCLUDED = "excluded: rebuilder.yml leaves this environment out"
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ class Judge:
         rules: what may be done.
         knowledge: what is known beyond the repository.
         releases: everything in hand.
-        by_hand: what a person asked for.
+        forced: what persons ask to be rebuilt even if it is current, by release.
         pipeline: whether what the rebuild pipeline could not build is held.
         unique_names: whether environments of one name are held.
     """
@@ -93,14 +95,14 @@ class Judge:
         rules: Rules,
         knowledge: Knowledge,
         releases: Sequence[Release],
-        by_hand: ByHand | None,
+        forced: Mapping[ReleaseId, Forced],
         pipeline: bool,
         unique_names: bool,
     ) -> None:
         self.catalog = catalog
         self.rules = rules
         self.knowledge = knowledge
-        self.by_hand = by_hand
+        self.forced = forced
         self.pipeline = pipeline
         self.unique_names = unique_names
         self.in_hand: dict[PackageName, list[Version]] = {}
@@ -127,7 +129,7 @@ class Judge:
         if not self.includes(environment.path) or not self.rules.rule_for(release.id.package, environment.name):
             return None
         doubt = environment.doubt(opaque=not self.rules.silences(environment.path))
-        return Candidate(environment, release, self.as_a_whole(environment, held(*doubt))) if doubt else None
+        return Candidate(environment, release, self.as_a_whole(environment, release, held(*doubt))) if doubt else None
 
     def through(self, environment: Environment, release: Release, decision: Decision) -> Candidate:
         """Decide about an environment that takes a release through another package: a constraint is edited along."""
@@ -148,7 +150,7 @@ class Judge:
         requirements: list[tuple[Use, Requirement]],
         opaque: str | None,
     ) -> Candidate:
-        whole = self.as_a_whole(environment, decision, opaque)
+        whole = self.as_a_whole(environment, release, decision, opaque)
         places = frozenset(self._places(requirements))
         changes = decision.acts
         return Candidate(environment, release, whole, edits if whole.kind is Kind.BUMP else [], places, changes)
@@ -156,15 +158,16 @@ class Judge:
     def case(self, environment: Environment, release: Release) -> Case:
         """All that is known of a release for an environment, whatever requires it there."""
         metadata = self.knowledge.metadata.get((release.id.package, release.version))
+        forced = self.forces(release, environment)
         return Case(
             release=release,
             rule=self.rules.rule_for(release.id.package, environment.name),
             python=self.python(environment),
             files=self.knowledge.files.get(release.id),
             requires_python=metadata.requires_python if metadata else None,
-            arriving=self.by_hand is None and release.id in self.knowledge.arriving,
+            arriving=release.id in self.knowledge.arriving and not forced,
             carried=self.knowledge.carries(environment.path, release.id.package),
-            by_hand=self.by_hand is not None,
+            by_hand=forced,
         )
 
     def python(self, environment: Environment) -> str | None:
@@ -203,28 +206,47 @@ class Judge:
             self._included[path] = self.rules.includes(path)
         return self._included[path]
 
-    def as_a_whole(self, environment: Environment, decision: Decision, opaque: str | None = None) -> Decision:
+    def as_a_whole(
+        self, environment: Environment, release: Release, decision: Decision, opaque: str | None = None
+    ) -> Decision:
         """What the environment itself adds to the decision about its requirements."""
+        forced = self.forced.get(release.id)
         if not self.includes(environment.path):
-            return held(Hold.EXCLUDED, "excluded: rebuilder.yml leaves this environment out")
-        if self.by_hand and not self.by_hand.means(environment.path, environment.name):
+            return held(Hold.EXCLUDED, _EXCLUDED)
+        if forced and forced.leaves_out(environment.path, environment.name):
             return held(Hold.NOT_ASKED_FOR, "not asked for: the rerun names other environments")
         if opaque:
             return held(Hold.CANNOT_READ, opaque)
         changes = decision.acts
-        if self.by_hand and decision.kind is Kind.CURRENT:
+        if decision.kind is Kind.CURRENT and self.forces(release, environment):
             decision = Decision(Kind.REBUILD, f"rerun by hand, {decision.reason}")
         if not decision.acts:
             return decision
-        if why := self.knowledge.damaged.get(environment.path):
-            return held(Hold.DAMAGED_RECORD, why)
-        if self.unique_names and (other := self.namesake(environment)):
-            return held(Hold.DUPLICATE_NAME, f"duplicate name: {other} is {environment.name!r} too")
-        if self.pipeline and (hurdle := self.hurdle(environment)):
-            return held(*hurdle)
+        if blocker := self.blocker(environment):
+            return held(*blocker)
         if changes and environment.version and environment.version.risen() is None:
             return held(Hold.VERSION_NOT_A_NUMBER, f"version not a number: {environment.version}")
         return decision
+
+    def forces(self, release: Release, environment: Environment) -> bool:
+        """Whether a person asks for an environment to be rebuilt for a release even if it is current."""
+        forced = self.forced.get(release.id)
+        return forced is not None and forced.means(environment.path, environment.name)
+
+    def owed(self, environment: Environment) -> str | None:
+        """Why an environment that is owed a rebuild cannot have one, or None if it can."""
+        if not self.includes(environment.path):
+            return _EXCLUDED
+        blocker = self.blocker(environment)
+        return blocker[1] if blocker else None
+
+    def blocker(self, environment: Environment) -> tuple[Hold, str] | None:
+        """Why an environment is not rebuilt, whatever for, or None if it can be."""
+        if why := self.knowledge.damaged.get(environment.path):
+            return Hold.DAMAGED_RECORD, why
+        if self.unique_names and (other := self.namesake(environment)):
+            return Hold.DUPLICATE_NAME, f"duplicate name: {other} is {environment.name!r} too"
+        return self.hurdle(environment) if self.pipeline else None
 
     def namesake(self, environment: Environment) -> str | None:
         """Another environment of the same name that takes part, by its path."""

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 
 from shared.domain.decisions import Decision, Kind
+from shared.domain.due import Due
 from shared.domain.holds import Passes
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver
@@ -44,6 +45,25 @@ class PlannedEnvironment:
 
 
 @dataclass(frozen=True, slots=True)
+class OwedEnvironment:
+    """An environment that is rebuilt for an earlier rebuild that did not register it, as the branch's tip has it.
+
+    Attributes:
+        path: its YAML file.
+        name: its name.
+        attempt: which attempt it is, from 1.
+        earlier: rebuilds before it of the same files, byte for byte: what they have registered counts.
+        blocker: why it cannot be rebuilt, if it cannot: then it fails with this reason.
+    """
+
+    path: str
+    name: str
+    attempt: int = 1
+    earlier: tuple[str, ...] = ()
+    blocker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A plan, complete and ready to be carried out or shown.
 
@@ -58,8 +78,10 @@ class Plan:
         edits: what changes in which file.
         environments: those that are rebuilt.
         warnings: what a person should know.
-        attempt: 0 for automatic plans; a person's reruns of the same releases count up.
-        asked_for: the only environments that a person's rerun means, as they were asked for; empty for all.
+        owed: those that are rebuilt for an earlier rebuild, and for no release of this plan.
+        partial: releases that are decided for the environments that a person named, and for no other.
+        marks: what it is made for; each is removed when it is done.
+        arriving: releases whose files may not all be there yet: they are due again a settle time after the newest.
         unread: files of the repository could not be read: environments may be missing.
         elsewhere: what it leaves as it is: inline environments, and references to what is rebuilt.
     """
@@ -74,8 +96,10 @@ class Plan:
     edits: tuple[Edit, ...] = ()
     environments: tuple[PlannedEnvironment, ...] = ()
     warnings: tuple[str, ...] = ()
-    attempt: int = 0
-    asked_for: tuple[str, ...] = ()
+    owed: tuple[OwedEnvironment, ...] = ()
+    partial: tuple[ReleaseId, ...] = ()
+    marks: tuple[Due, ...] = ()
+    arriving: tuple[ReleaseId, ...] = ()
     unread: bool = False
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
@@ -84,9 +108,18 @@ class Plan:
         return replace(self, id=hashlib.sha256(f"{self.id} again".encode()).hexdigest()[: len(self.id)])
 
     @property
+    def delivers(self) -> bool:
+        """Whether what it decides is carried out: a report never is."""
+        return self.deliver is not Deliver.REPORT
+
+    @property
     def writes(self) -> bool:
-        """Whether carrying it out does anything: a report never does."""
-        return self.deliver is not Deliver.REPORT and bool(self.environments)
+        """Whether it leads to a rebuild."""
+        return bool(self.owed) or (self.delivers and bool(self.environments))
+
+    def names(self, release: ReleaseId) -> bool:
+        """Whether one of its marks is about a release."""
+        return any(getattr(mark, "release", None) == release for mark in self.marks)
 
     def acts_on(self, release: ReleaseId) -> bool:
         """Whether some environment is rebuilt for a release."""
@@ -101,20 +134,3 @@ class Plan:
     def about(self, release: ReleaseId) -> tuple[Verdict, ...]:
         """The verdicts about one release."""
         return tuple(verdict for verdict in self.verdicts if verdict.release == release)
-
-
-@dataclass(frozen=True, slots=True)
-class ByHand:
-    """What a person asked for beyond what an automatic plan does.
-
-    Attributes:
-        attempt: number of the rerun, from 1.
-        environments: the only environments that are meant, by path or name; empty for all.
-    """
-
-    attempt: int
-    environments: tuple[str, ...] = ()
-
-    def means(self, path: str, name: str) -> bool:
-        """Whether an environment was asked for."""
-        return not self.environments or path in self.environments or name in self.environments

@@ -5,19 +5,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from shared.domain.buildable import outside
 from shared.domain.catalog import Catalog
-from shared.domain.complaints import listed
-from shared.domain.consistency import Choices, clashes, consistent
+from shared.domain.consistency import Choices, consistent
 from shared.domain.credentials import masked
 from shared.domain.decisions import Decision, Kind, held
 from shared.domain.definitions import Problem
+from shared.domain.due import Forced
 from shared.domain.environments import Environment, is_template
 from shared.domain.holds import Hold
 from shared.domain.judging import Candidate, Judge
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
-from shared.domain.plan import ByHand, Plan, PlannedEnvironment, Verdict
+from shared.domain.plan import OwedEnvironment, Plan, PlannedEnvironment, Verdict
+from shared.domain.plan_warnings import warnings_of
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules import Deliver, Rules
 from shared.domain.text import Edit
@@ -31,7 +31,8 @@ def make_plan(
     catalog: Catalog,
     rules: Rules,
     releases: Iterable[Release],
-    by_hand: ByHand | None = None,
+    forced: Mapping[ReleaseId, Forced] | None = None,
+    owed: Iterable[OwedEnvironment] = (),
     knowledge: Knowledge | None = None,
     pipeline: bool = True,
     unique_names: bool = True,
@@ -43,7 +44,8 @@ def make_plan(
         catalog: the environments.
         rules: what may be done.
         releases: what is in hand.
-        by_hand: what a person asked for.
+        forced: what persons ask to be rebuilt even if it is current, by release.
+        owed: what is rebuilt for an earlier rebuild, if it can be.
         knowledge: what is known beyond the repository.
         pipeline: what the rebuild pipeline could not build is held; otherwise it is a warning.
         unique_names: environments that share a name are held; otherwise it is a warning.
@@ -54,15 +56,25 @@ def make_plan(
         rules=rules,
         knowledge=knowledge or Knowledge(),
         releases=ordered,
-        by_hand=by_hand,
+        forced=forced or {},
         pipeline=pipeline,
         unique_names=unique_names,
     )
-    return _Planner(target, judge, ordered).plan()
+    return _Planner(target, judge, ordered).plan(owed)
 
 
-def hold_everything(*, target: str, catalog: Catalog, releases: Iterable[Release], reason: str) -> Plan:
-    """The plan while the rules cannot be followed: every environment that may require a released package is held."""
+def hold_everything(
+    *,
+    target: str,
+    catalog: Catalog,
+    releases: Iterable[Release],
+    reason: str,
+    owed: Iterable[OwedEnvironment] = (),
+) -> Plan:
+    """The plan while the rules cannot be followed: every environment that may require a released package is held.
+
+    What is owed a rebuild fails.
+    """
     ordered = tuple(sorted(releases, key=lambda release: (release.id.package, release.version, release.id.feed)))
     verdicts = tuple(
         Verdict(environment.path, environment.name, release.id, held(Hold.RULES, reason))
@@ -70,7 +82,13 @@ def hold_everything(*, target: str, catalog: Catalog, releases: Iterable[Release
         for environment in {e.path: e for e in (*catalog.naming(release.id.package), *catalog.doubtful)}.values()
     )
     return _finished(
-        target=target, catalog=catalog, deliver=Deliver.REPORT, releases=ordered, verdicts=verdicts, warnings=(reason,)
+        target=target,
+        catalog=catalog,
+        deliver=Deliver.REPORT,
+        releases=ordered,
+        verdicts=verdicts,
+        owed=tuple(replace(environment, blocker=reason) for environment in owed),
+        warnings=(reason,),
     )
 
 
@@ -92,11 +110,10 @@ class _Planner:
         self.judge = judge
         self.catalog = judge.catalog
         self.rules = judge.rules
-        self.by_hand = judge.by_hand
+        self.forced = judge.forced
         self.releases = releases
-        self.warnings: list[str] = list(judge.knowledge.gaps)
 
-    def plan(self) -> Plan:
+    def plan(self, owed: Iterable[OwedEnvironment]) -> Plan:
         choices = self._choices()
         while self._hold_what_cannot_go_along(choices) or self._hold_what_clashes(choices):
             pass
@@ -111,13 +128,6 @@ class _Planner:
             if candidate.changes and (edit := self._version_edit(candidate.environment)):
                 edits.add(edit)
                 versions[candidate.environment.path] = edit.new
-        for environment in environments.values():
-            self._warn_of(environment, choices)
-        self._warn_of_compiled_alone(environments, edits)
-        self._warn_of_excluded_readers(edits)
-        self._warn_of_namesakes(choices)
-        self._warn_of_unknown_wishes()
-        self._warn_of_what_nobody_looks_for(choices)
         return _finished(
             target=self.target,
             catalog=self.catalog,
@@ -129,10 +139,31 @@ class _Planner:
             environments=tuple(
                 PlannedEnvironment(e.path, e.name, versions[e.path]) for _, e in sorted(environments.items())
             ),
-            warnings=tuple(dict.fromkeys(self.warnings)),
-            attempt=self.by_hand.attempt if self.by_hand else 0,
-            asked_for=self.by_hand.environments if self.by_hand else (),
+            owed=tuple(
+                self._owed(environment) for environment in owed if not self._goes(environment.path, environments)
+            ),
+            partial=tuple(release.id for release in self.releases if self._is_partial(release)),
+            warnings=tuple(dict.fromkeys(warnings_of(self.judge, self.releases, choices, environments, edits))),
         )
+
+    def _goes(self, path: str, environments: Mapping[str, Environment]) -> bool:
+        """Whether an environment is rebuilt for a release in any case."""
+        return self.rules.deliver is not Deliver.REPORT and path in environments
+
+    def _owed(self, owed: OwedEnvironment) -> OwedEnvironment:
+        """What is owed a rebuild, with the reason if it cannot have one at this commit."""
+        environment = self.catalog.at(owed.path)
+        if self.rules.deliver is Deliver.REPORT:
+            blocker: str | None = "rebuilder.yml only reports (deliver: report)"
+        elif environment is None:
+            blocker = f"gone: no such environment at {self.catalog.commit[:8]}"
+        else:
+            blocker = self.judge.owed(environment)
+        return replace(owed, name=environment.name if environment else owed.name, blocker=blocker)
+
+    def _is_partial(self, release: Release) -> bool:
+        forced = self.forced.get(release.id)
+        return forced is not None and forced.only and bool(forced.environments)
 
     def _choices(self) -> Choices:
         by_package: dict[PackageName, list[Release]] = {}
@@ -224,82 +255,6 @@ class _Planner:
             for package, candidates in found.items():
                 choices.add(environment, package, candidates)
 
-    def _warn_of(self, environment: Environment, choices: Choices) -> None:
-        self.warnings.extend(str(warning) for warning in environment.warnings)
-        if not self.judge.pipeline and (hurdle := self.judge.hurdle(environment)):
-            self.warnings.append(f"{environment.path}: the app would hold it: {hurdle[1]}")
-        else:
-            self._warn_of_what_is_not_seen(environment)
-        if self.judge.pipeline and (
-            why := outside(environment, *(use.path for use in environment.uses if not use.source))
-        ):
-            self.warnings.append(f"{environment.path}: {why}")
-        if not self.judge.python(environment):
-            self.warnings.append(
-                f"{environment.path}: its Python is not known, so nothing that depends on it was checked, and the "
-                f'pipeline will ask for it; state it in rebuilder.yml, python: {{"{environment.path}": "3.10"}}'
-            )
-        acting = {p: c for p, c in choices.of(environment.path).items() if c.decision.acts}
-        self.warnings += [f"{environment.path}: {clash}" for clash in clashes(self.judge, acting)]
-
-    def _warn_of_what_is_not_seen(self, environment: Environment) -> None:
-        opaque = () if self.rules.silences(environment.path) else environment.opaque
-        said = [*(f"cannot read {problem}" for problem in environment.unseen), *(f"opaque: {what}" for what in opaque)]
-        if said:
-            more = f" (and {len(said) - 1} more)" if said[1:] else ""
-            self.warnings.append(f"{environment.path}: it may install more than is seen: {said[0]}{more}")
-
-    def _warn_of_compiled_alone(self, environments: Mapping[str, Environment], edits: Iterable[Edit]) -> None:
-        changed = {edit.path for edit in edits}
-        for environment in environments.values():
-            if any(use.source for use in environment.uses):
-                continue
-            for path in sorted(changed & {use.path for use in environment.uses}):
-                definition = self.catalog.definitions.get(path)
-                if definition and definition.compiled:
-                    self.warnings.append(f"{path} is compiled, and its source is not found: raise the pin there too")
-
-    def _warn_of_excluded_readers(self, edits: Iterable[Edit]) -> None:
-        for path in sorted({edit.path for edit in edits}):
-            for reader in self.catalog.reading(path):
-                if not self.judge.includes(reader.path):
-                    self.warnings.append(f"{reader.path} is excluded and reads {path}, which changes")
-
-    def _warn_of_namesakes(self, choices: Choices) -> None:
-        """Say once for all environments of a name what that means."""
-        for candidate in choices.taken():
-            kind, paths = candidate.decision.kind, self.judge.namesakes(candidate.environment)
-            if candidate.environment.path in paths and paths[1:] and (candidate.decision.acts or kind is Kind.HELD):
-                self.warnings.append(
-                    f"{listed(paths)} are {'both' if len(paths) == 2 else 'all'} named {candidate.environment.name!r}: "
-                    "Azure ML would take them for versions of one environment, so the app "
-                    f"{'holds' if self.judge.unique_names else 'would hold'} them until all but one are renamed or "
-                    "excluded"
-                )
-
-    def _warn_of_unknown_wishes(self) -> None:
-        known = {text for environment in self.catalog.environments for text in (environment.path, environment.name)}
-        for asked in self.by_hand.environments if self.by_hand else ():
-            if asked not in known:
-                self.warnings.append(f"the rerun asks for {asked!r}, which is neither an environment's path nor a name")
-
-    def _warn_of_what_nobody_looks_for(self, choices: Choices) -> None:
-        """Say that `unaffected` is not said of what was read alone, for packages that no rule names."""
-        for package in sorted({release.id.package for release in self.releases}):
-            count = sum(
-                1
-                for environment in self.catalog.doubtful
-                if self.judge.includes(environment.path)
-                and not self.rules.rule_for(package, environment.name)
-                and choices.get(environment.path, package) is None
-            )
-            if count:
-                some = "1 environment" if count == 1 else f"{count} environments"
-                self.warnings.append(
-                    f"no rule names {package}: {some} not read in full, or installing what is not seen, counted as "
-                    "unaffected"
-                )
-
     def _verdicts(self, choices: Choices) -> Iterable[Verdict]:
         for taken, candidates, chosen in choices.all():
             for at, candidate in enumerate(candidates):
@@ -330,9 +285,9 @@ def _finished(
     verdicts: tuple[Verdict, ...],
     edits: tuple[Edit, ...] = (),
     environments: tuple[PlannedEnvironment, ...] = (),
+    owed: tuple[OwedEnvironment, ...] = (),
+    partial: tuple[ReleaseId, ...] = (),
     warnings: tuple[str, ...] = (),
-    attempt: int = 0,
-    asked_for: tuple[str, ...] = (),
 ) -> Plan:
     content = [
         target,
@@ -342,8 +297,7 @@ def _finished(
         [[edit.path, edit.span.start, edit.span.end, edit.new] for edit in edits],
         [environment.path for environment in environments],
         [[verdict.path, str(verdict.release), str(verdict.decision)] for verdict in verdicts],
-        attempt,
-        list(asked_for),
+        [[environment.path, environment.attempt, environment.blocker] for environment in owed],
     ]
     digest = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
     listed = {verdict.path for verdict in verdicts}
@@ -359,8 +313,8 @@ def _finished(
         edits=edits,
         environments=environments,
         warnings=tuple(masked(str(what)) for what in (*warnings, *unread, *_findings(catalog, rules))),
-        attempt=attempt,
-        asked_for=asked_for,
+        owed=owed,
+        partial=partial,
         unread=bool(unread),
         elsewhere=catalog.surroundings.concerned(
             (release.id.package for release in releases),

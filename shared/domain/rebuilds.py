@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.domain.history import Happened, HistoryLine
 from shared.domain.plan import Plan
-from shared.domain.release_entry import Step
 from shared.domain.releases import ReleaseId
 from shared.domain.states import (
     ENVIRONMENT_MOVES,
     REBUILD_MOVES,
     SETTLED_ENVIRONMENT,
     EnvironmentState,
+    IllegalMove,
     RebuildState,
     moved,
 )
-from shared.errors import Conflict
 from shared.limits import ENVIRONMENTS_PER_RUN
 
 
@@ -51,6 +51,8 @@ class RebuiltEnvironment:
         state: how far it has come.
         reason: why it failed or waits.
         run: the id of the pipeline run that rebuilds it.
+        attempt: which attempt this rebuild is for it, from 1; what a release or a person causes begins anew.
+        earlier: rebuilds before this one of the same files: a version that they have registered counts.
         workspaces: where Azure ML holds it, seen there.
     """
 
@@ -59,6 +61,8 @@ class RebuiltEnvironment:
     state: EnvironmentState = EnvironmentState.PLANNED
     reason: str | None = None
     run: int | None = None
+    attempt: int = 1
+    earlier: tuple[str, ...] = ()
     workspaces: tuple[Registration, ...] = ()
 
     @property
@@ -77,7 +81,6 @@ class Run:
 
     Attributes:
         batch: which of the rebuild's batches of environments it rebuilds, from 1.
-        attempt: how often that batch was tried with it, from 1; a later attempt has only what failed before.
         environments: the paths it rebuilds.
         claimed: when a worker claimed the right to queue it.
         id: the run's id in Azure DevOps (the build's id too), once it is queued.
@@ -85,19 +88,10 @@ class Run:
     """
 
     batch: int
-    attempt: int
     environments: tuple[str, ...]
     claimed: datetime | None = None
     id: int | None = None
     url: str | None = None
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """What tells it apart within its rebuild."""
-        return self.batch, self.attempt
-
-    def __str__(self) -> str:
-        return f"batch {self.batch}, attempt {self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +107,8 @@ class RebuildEntry:
         environments: what it rebuilds.
         runs: its pipeline runs.
         commit: the commit that its runs build, once there is one.
-        reason: why it failed or is parked.
-        created: when it was planned.
-        was_parked: others may have gone on while it was parked.
+        reason: why it is parked or superseded.
+        created: when its target's lease was taken for it: later than for any rebuild of the target before it.
         history: what happened to it.
     """
 
@@ -129,32 +122,40 @@ class RebuildEntry:
     created: datetime
     commit: str | None = None
     reason: str | None = None
-    was_parked: bool = False
-    history: tuple[Step, ...] = ()
+    history: tuple[HistoryLine, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, at: datetime) -> "RebuildEntry":
-        """The rebuild that a plan leads to."""
-        paths = [environment.path for environment in plan.environments]
+        """The rebuild that a plan leads to. An environment with a blocker has failed before it begins."""
+        planned = plan.environments if plan.delivers else ()
+        environments = [RebuiltEnvironment(e.path, e.name) for e in planned]
+        for owed in plan.owed:
+            fresh = RebuiltEnvironment(owed.path, owed.name, attempt=owed.attempt, earlier=owed.earlier)
+            environments.append(fresh.to(EnvironmentState.FAILED, reason=owed.blocker) if owed.blocker else fresh)
+        environments.sort(key=lambda environment: environment.path)
+        paths = [environment.path for environment in environments if not environment.is_settled]
         chunks = [paths[start : start + ENVIRONMENTS_PER_RUN] for start in range(0, len(paths), ENVIRONMENTS_PER_RUN)]
         return cls(
             id=plan.id,
             target=plan.target,
             state=RebuildState.PLANNED,
             base=plan.commit,
-            releases=tuple(release.id for release in plan.releases if plan.acts_on(release.id)),
-            environments=tuple(RebuiltEnvironment(e.path, e.name) for e in plan.environments),
-            runs=tuple(Run(batch, 1, tuple(chunk)) for batch, chunk in enumerate(chunks, start=1)),
+            releases=tuple(release.id for release in plan.releases if plan.delivers and plan.acts_on(release.id)),
+            environments=tuple(environments),
+            runs=tuple(Run(batch, tuple(chunk)) for batch, chunk in enumerate(chunks, start=1)),
             created=at,
-            history=(Step(at, f"planned against {plan.commit[:8]}"),),
+            history=(HistoryLine(at, Happened.PLANNED, f"planned against {plan.commit[:8]}"),),
         )
 
     @property
     def is_underway(self) -> bool:
-        """Whether it holds its target's turn, or needs it again: a turn ends when all runs are queued."""
-        if self.state is RebuildState.QUEUED:
-            return any(run.id is None for run in self.runs)
+        """Whether it needs its target's lease, which ends when all of its runs are queued."""
         return self.state in (RebuildState.PLANNED, RebuildState.PROPOSED, RebuildState.COMMITTED)
+
+    @property
+    def parked_at(self) -> datetime | None:
+        """When it was parked, if it was."""
+        return next((line.at for line in self.history if line.kind is Happened.PARKED), None)
 
     def committed(self, commit: str, what: str, at: datetime) -> "RebuildEntry":
         """Its edits are on the branch. Said twice, by two workers or after a lost answer, it is the same."""
@@ -162,89 +163,42 @@ class RebuildEntry:
             return self
         return self._to(
             RebuildState.COMMITTED,
+            Happened.COMMITTED,
             at,
             what,
             commit=commit,
-            environments=tuple(e.to(EnvironmentState.COMMITTED) for e in self.environments),
+            environments=tuple(e if e.is_settled else e.to(EnvironmentState.COMMITTED) for e in self.environments),
         )
 
-    def claimed(self, run: Run, at: datetime | None) -> "RebuildEntry":
+    def claimed(self, batch: int, at: datetime | None) -> "RebuildEntry":
         """A worker is about to queue a run, or (None) it is not any more."""
-        return replace(self, runs=self._runs(run.key, claimed=at))
+        return replace(self, runs=self._runs(batch, claimed=at))
 
-    def run_of(self, key: tuple[int, int]) -> Run:
-        """The run of a batch and attempt.
+    def run_of(self, batch: int) -> Run:
+        """The run of a batch."""
+        return next(run for run in self.runs if run.batch == batch)
 
-        Raises:
-            Conflict: there is none any more.
-        """
-        for run in self.runs:
-            if run.key == key:
-                return run
-        raise Conflict(f"rebuild {self.id} has no run {key} any more: look again")
-
-    def run_queued(self, run: Run, number: int, url: str | None, what: str, at: datetime) -> "RebuildEntry":
-        """A run is in the pipeline's queue; the rebuild is queued when all of them are. Said twice it is the same."""
-        if self.run_of(run.key).id is not None:
+    def run_queued(self, batch: int, number: int, url: str | None, what: str, at: datetime) -> "RebuildEntry":
+        """A run is in the pipeline's queue. Said twice it is the same."""
+        if self.run_of(batch).id is not None:
             return self
-        runs = self._runs(run.key, id=number, url=url)
-        mine = self.run_of(run.key).environments
-        changed = replace(
+        if self.state not in (RebuildState.COMMITTED, RebuildState.PARKED):
+            raise IllegalMove(f"a rebuild that is {self.state} queues no run")
+        mine = self.run_of(batch).environments
+        return replace(
             self,
-            runs=runs,
+            runs=self._runs(batch, id=number, url=url),
             environments=tuple(
                 e.to(EnvironmentState.QUEUED, run=number) if e.path in mine else e for e in self.environments
             ),
-            history=(*self.history, Step(at, what)),
+            history=(*self.history, HistoryLine(at, Happened.RUN_QUEUED, what, number)),
         )
-        if changed.state is not RebuildState.QUEUED and all(r.id is not None for r in runs):
-            return replace(changed, state=moved(REBUILD_MOVES, changed.state, RebuildState.QUEUED))
-        return changed
 
-    def retried(self, failed: Run, reasons: Mapping[str, str], at: datetime) -> "RebuildEntry":
-        """The next attempt of a batch is due, with the environments that failed. Said twice it is the same.
-
-        Args:
-            failed: the run that is over.
-            reasons: why each of them failed, by path.
-            at: when that was seen.
-        """
-        following = Run(failed.batch, failed.attempt + 1, tuple(sorted(reasons)))
-        if any(run.key == following.key for run in self.runs):
+    def queued(self, at: datetime) -> "RebuildEntry":
+        """All of its runs are queued; it is finished at once where there is nothing to run."""
+        if self.state is not RebuildState.COMMITTED or any(run.id is None for run in self.runs):
             return self
-        return replace(
-            self,
-            runs=(*self.runs, following),
-            environments=tuple(
-                e.to(EnvironmentState.COMMITTED, run=None, reason=f"attempt {failed.attempt} failed: {reasons[e.path]}")
-                if e.path in reasons
-                else e
-                for e in self.environments
-            ),
-            history=(*self.history, Step(at, f"{failed} failed for {len(reasons)} of its environments: tried again")),
-        )
-
-    def given_over(self, run: Run, successors: Mapping[str, str], at: datetime) -> "RebuildEntry":
-        """Later rebuilds have taken environments over before a run was queued: it goes without them.
-
-        Args:
-            run: the run, not queued yet.
-            successors: the later rebuild, by path.
-            at: when that was seen.
-        """
-        left = tuple(path for path in run.environments if path not in successors)
-        runs = tuple(replace(r, environments=left) if r.key == run.key else r for r in self.runs)
-        changed = replace(self, runs=tuple(r for r in runs if r.environments))
-        if self.state is RebuildState.COMMITTED and all(r.id is not None for r in changed.runs):
-            changed = replace(changed, state=moved(REBUILD_MOVES, self.state, RebuildState.QUEUED))
-        return changed.seen(
-            {
-                e.path: e.to(EnvironmentState.SUPERSEDED, reason=f"rebuild {successors[e.path]} carries it now")
-                for e in self.environments
-                if e.path in successors
-            },
-            at,
-        )
+        return replace(self, state=moved(REBUILD_MOVES, self.state, RebuildState.QUEUED)).seen({}, at)
 
     def seen(self, environments: Mapping[str, RebuiltEnvironment], at: datetime) -> "RebuildEntry":
         """What was seen of environments; the rebuild is finished when all of them are settled."""
@@ -253,67 +207,42 @@ class RebuildEntry:
         for present in self.environments:
             following = environments.get(present.path, present)
             if following != present:
-                history.append(Step(at, _told(following)))
+                history.append(HistoryLine(at, Happened.ENVIRONMENT, _told(following), following.run))
             now.append(following)
         changed = replace(self, environments=tuple(now), history=tuple(history))
         if self.state is RebuildState.QUEUED and all(e.is_settled for e in now):
-            return changed._to(RebuildState.FINISHED, at, "finished")
+            return changed._to(RebuildState.FINISHED, Happened.FINISHED, at, "finished")
         return changed
 
     def superseded(self, why: str, at: datetime) -> "RebuildEntry":
-        """Somebody moved the branch before it changed anything."""
+        """Another rebuild takes its place; what runs already stays with it, and is followed."""
         if self.state is RebuildState.SUPERSEDED:
             return self
-        return self._ended(RebuildState.SUPERSEDED, EnvironmentState.SUPERSEDED, why, at)
-
-    def failed(self, reason: str, at: datetime) -> "RebuildEntry":
-        """It cannot be carried out any further; what runs already goes on, and is followed."""
-        if self.state is RebuildState.FAILED:
-            return self
-        if all(run.id is None for run in self.runs):
-            return self._ended(RebuildState.FAILED, EnvironmentState.FAILED, reason, at)
-        is_queued = self.state is RebuildState.QUEUED  # and a later attempt cannot be
-        return replace(
-            self,
-            state=self.state if is_queued else moved(REBUILD_MOVES, self.state, RebuildState.QUEUED),
-            runs=tuple(run for run in self.runs if run.id is not None),
-            environments=tuple(
-                e.to(EnvironmentState.FAILED, reason=reason) if e.run is None and not e.is_settled else e
-                for e in self.environments
-            ),
-            history=(*self.history, Step(at, f"queued in part: {reason}")),
+        environments = tuple(
+            e if e.is_settled or e.run else e.to(EnvironmentState.SUPERSEDED, reason=why) for e in self.environments
         )
+        what = f"superseded: {why}"
+        return self._to(RebuildState.SUPERSEDED, Happened.SUPERSEDED, at, what, reason=why, environments=environments)
 
     def parked(self, reason: str, at: datetime) -> "RebuildEntry":
         """Beyond what we can do by ourselves; nothing is known to be wrong with its environments."""
         if self.state is RebuildState.PARKED:
             return self
-        return self._to(RebuildState.PARKED, at, f"parked: {reason}", reason=reason, was_parked=True)
+        return self._to(RebuildState.PARKED, Happened.PARKED, at, f"parked: {reason}", reason=reason)
 
-    def resumed(self, at: datetime) -> "RebuildEntry":
-        """It was parked, and somebody asks for it again."""
-        state = RebuildState.COMMITTED if self.commit else RebuildState.PLANNED
-        return self._to(state, at, "resumed", reason=None)
+    def dismissed(self, who: str, why: str, at: datetime) -> "RebuildEntry":
+        """A person says that nothing shall be done about it; it stays parked."""
+        line = HistoryLine(at, Happened.DISMISSED, f"dismissed by {who}: {why}")
+        return replace(self, history=(*self.history, line))
 
-    def _ended(self, state: RebuildState, each: EnvironmentState, reason: str, at: datetime) -> "RebuildEntry":
-        return self._to(
-            state,
-            at,
-            f"{state}: {reason}",
-            reason=reason,
-            environments=tuple(
-                e.to(each, reason=reason) if each in ENVIRONMENT_MOVES[e.state] else e for e in self.environments
-            ),
-        )
+    def _runs(self, batch: int, **changes: object) -> tuple[Run, ...]:
+        return tuple(replace(r, **changes) if r.batch == batch else r for r in self.runs)  # type: ignore[arg-type]
 
-    def _runs(self, key: tuple[int, int], **changes: object) -> tuple[Run, ...]:
-        return tuple(replace(r, **changes) if r.key == key else r for r in self.runs)  # type: ignore[arg-type]
-
-    def _to(self, state: RebuildState, at: datetime, what: str, **changes: object) -> "RebuildEntry":
+    def _to(self, state: RebuildState, kind: Happened, at: datetime, what: str, **changes: object) -> "RebuildEntry":
         return replace(
             self,
             state=moved(REBUILD_MOVES, self.state, state),
-            history=(*self.history, Step(at, what)),
+            history=(*self.history, HistoryLine(at, kind, what)),
             **changes,  # type: ignore[arg-type]
         )
 

@@ -6,18 +6,14 @@ The values are immutable; every change goes through the state table and leaves a
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.domain.due import Due, DueRelease, DueRerun
+from shared.domain.history import Happened, HistoryLine
 from shared.domain.plan import Plan
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.signals import Source
 from shared.domain.states import RELEASE_MOVES, ReleaseState, moved
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of history: when, and what was seen or done."""
-
-    at: datetime
-    what: str
+_PLANNABLE = frozenset({ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +28,11 @@ class ReleaseEntry:
         signalled: when that was.
         reason: why it is refused or parked.
         release: what the feed said, once it is confirmed.
-        waiting_since: when it began to wait for a plan, the last time that it did.
+        told_of: somebody told of it; otherwise persons have asked for reruns of it and nothing else.
+        due_since: the moment from which it waits for its decision; None while it does not.
         plan: the latest plan that dealt with it.
-        rebuild: the rebuild that carries it out, if the plan led to one.
-        reruns: the rebuilds that persons asked for, in order.
-        whole: what was heard of it has been planned for all environments, and not only for those that a person named.
-        news: something that may change its plan came while it was being rebuilt: it is planned again afterwards.
+        rebuild: the rebuild that carries it out, if a plan led to one.
+        reruns: the reruns that were done.
         history: what happened to it.
     """
 
@@ -48,32 +43,40 @@ class ReleaseEntry:
     signalled: datetime
     reason: str | None = None
     release: Release | None = None
-    waiting_since: datetime | None = None
+    told_of: bool = False
+    due_since: datetime | None = None
     plan: str | None = None
     rebuild: str | None = None
-    reruns: tuple[str, ...] = ()
-    whole: bool = False
-    news: bool = False
-    history: tuple[Step, ...] = ()
+    reruns: tuple[DueRerun, ...] = ()
+    history: tuple[HistoryLine, ...] = ()
 
     @classmethod
     def new(cls, target: str, release: ReleaseId, source: Source, at: datetime) -> "ReleaseEntry":
         """The entry of a release that was just heard of."""
-        return cls(target, release, ReleaseState.SIGNALLED, source, at, history=(Step(at, f"signalled by {source}"),))
+        first = HistoryLine(at, Happened.SIGNALLED, f"signalled by {source}")
+        return cls(target, release, ReleaseState.SIGNALLED, source, at, history=(first,))
+
+    @property
+    def next_rerun(self) -> int:
+        """The number of the next rerun."""
+        return max((rerun.number for rerun in self.reruns), default=0) + 1
+
+    def is_open(self, mark: DueRelease | DueRerun) -> bool:
+        """Whether what a mark says is still to be done."""
+        return self.due_since == mark.since if isinstance(mark, DueRelease) else mark not in self.reruns
 
     def confirmed(self, release: Release, at: datetime, *, by_hand: bool = False) -> "ReleaseEntry":
-        """The feed has it; somebody told of it, or (`by_hand`) a person asked for it."""
+        """The feed has it; somebody told of it, so that it is due, or (`by_hand`) a person asked for a rerun."""
         release = self._dated(release, at)
-        whole = self.whole and by_hand
-        return self._to(
-            ReleaseState.CONFIRMED, at, "confirmed on the feed", release=release, waiting_since=at, whole=whole
-        )
+        due = {} if by_hand else {"told_of": True, "due_since": at}
+        return self._to(ReleaseState.CONFIRMED, Happened.CONFIRMED, at, "confirmed on the feed", release=release, **due)
 
-    def reread(self, release: Release, at: datetime) -> "ReleaseEntry":
-        """The feed says something else of it than before: another view, or another file."""
+    def reread(self, release: Release, at: datetime, *, due: bool = False) -> "ReleaseEntry":
+        """The feed says something else of it than before: another view, or another file. Perhaps it is due anew."""
         what = f"read again on the feed: {len(release.files)} files, in {', '.join(release.views) or 'no view'}"
-        news = self.news or self.state is ReleaseState.PLANNED
-        return replace(self, release=self._dated(release, at), news=news, history=(*self.history, Step(at, what)))
+        since = at if due and self.due_since is None else self.due_since
+        changed = replace(self, release=self._dated(release, at), told_of=self.told_of or due, due_since=since)
+        return changed._noted(Happened.READ_AGAIN, at, what)
 
     def has(self, files: tuple[str, ...], at: datetime) -> "ReleaseEntry":
         """Its files as an installer is offered them; as long as they change, no hashes of them are written."""
@@ -81,71 +84,84 @@ class ReleaseEntry:
             return self
         what = f"{len(files)} files are offered to installers, and not {len(self.release.files)}"
         release = replace(self.release, files=files, files_since=at)
-        return replace(self, release=release, history=(*self.history, Step(at, what)))
+        return replace(self, release=release)._noted(Happened.READ_AGAIN, at, what)
 
     def signalled_again(self, source: Source, at: datetime) -> "ReleaseEntry":
         """Somebody asks for it anew: it is looked up on the feed again."""
-        return self._to(ReleaseState.SIGNALLED, at, f"signalled by {source}")
+        return self._to(ReleaseState.SIGNALLED, Happened.SIGNALLED, at, f"signalled by {source}")
 
     def refused(self, reason: str, at: datetime) -> "ReleaseEntry":
         """It is not one of ours, or not there any more."""
-        return self._to(ReleaseState.REFUSED, at, f"refused: {reason}", reason=reason)
+        what = f"refused: {reason}"
+        return self._to(ReleaseState.REFUSED, Happened.REFUSED, at, what, reason=reason, due_since=None)
 
     def parked(self, reason: str, at: datetime) -> "ReleaseEntry":
-        """Beyond what we can do by ourselves."""
-        return self._to(ReleaseState.PARKED, at, f"parked: {reason}", reason=reason)
+        """Beyond what we can do by ourselves. Whether it is due is kept for the person who requeues it."""
+        return self._to(ReleaseState.PARKED, Happened.PARKED, at, f"parked: {reason}", reason=reason)
+
+    def requeued(self, at: datetime) -> "ReleaseEntry":
+        """A person asks for what was parked; where nothing of it is due any more, it is settled."""
+        state = ReleaseState.CONFIRMED if self.due_since or not self.plan else ReleaseState.SETTLED
+        return self._to(state, Happened.REQUEUED, at, "requeued by a person")
 
     def planned(self, plan: Plan, at: datetime) -> "ReleaseEntry":
-        """A plan takes it up: it leads to a rebuild, or there is nothing to do and it is settled."""
-        acts = plan.writes and plan.acts_on(self.id)
-        state = ReleaseState.PLANNED if acts else ReleaseState.SETTLED
-        what = f"planned at {plan.commit[:8]} as rebuild {plan.id}" if acts else f"settled by plan {plan.id}"
-        if self.rebuild and not acts and not plan.attempt:
-            # It goes on showing by which rebuild it was rebuilt, until there is another one.
-            return self._to(state, at, f"nothing new to do by plan {plan.id}", whole=True, news=False)
-        reruns = (*self.reruns, plan.id) if plan.attempt == len(self.reruns) + 1 else self.reruns
-        return self._to(
-            state,
-            at,
-            what,
-            plan=plan.id,
-            rebuild=plan.id if acts else None,
-            reruns=reruns,
-            whole=self.whole or not plan.asked_for,
-            news=False,
-        )
+        """A plan deals with it: it leads to a rebuild, or there is nothing (more) to do.
 
-    def unplanned(self, why: str, since: datetime, at: datetime) -> "ReleaseEntry":
-        """Its plan was overtaken before it changed anything: it waits as if since then to be planned again."""
-        reruns = self.reruns[:-1] if self.plan and self.reruns[-1:] == (self.plan,) else self.reruns
-        rebuild = None if self.rebuild == self.plan else self.rebuild
-        changes = {"waiting_since": since, "rebuild": rebuild, "reruns": reruns, "whole": False}
-        return self._to(ReleaseState.CONFIRMED, at, why, **changes)
+        A rebuild of it that goes on is not forgotten for a plan that has nothing to add.
+        """
+        if self.state not in _PLANNABLE:
+            return self
+        acts = plan.delivers and plan.acts_on(self.id)
+        if acts:
+            what = f"planned at {plan.commit[:8]} as rebuild {plan.id}"
+            return self._to(ReleaseState.PLANNED, Happened.PLANNED, at, what, plan=plan.id, rebuild=plan.id)
+        going = self.state is ReleaseState.PLANNED and self.rebuild is not None
+        what = f"nothing new to do by plan {plan.id}" if self.rebuild else f"settled by plan {plan.id}"
+        state = ReleaseState.PLANNED if going else ReleaseState.SETTLED
+        return self._to(state, Happened.SETTLED, at, what, plan=plan.id)
 
-    def again(self) -> "ReleaseEntry":
-        """It is to be planned anew when its rebuild is over."""
-        return replace(self, news=True) if self.state is ReleaseState.PLANNED else self
+    def overtaken(self, rebuild: str, why: str, at: datetime) -> "ReleaseEntry":
+        """Its rebuild was superseded before it changed anything; it is still due."""
+        if self.rebuild != rebuild:
+            return self
+        return replace(self, rebuild=None)._noted(Happened.SUPERSEDED, at, f"rebuild {rebuild} superseded: {why}")
+
+    def done(self, mark: Due, plan: Plan) -> "ReleaseEntry":
+        """What a mark says was done by a plan. What the feed has said since the plan is still to be decided."""
+        match mark:
+            case DueRelease() if mark.since == self.due_since and self.release in plan.releases:
+                return replace(self, due_since=None)
+            case DueRerun() if mark not in self.reruns:
+                return replace(self, reruns=(*self.reruns, mark))
+        return self
+
+    def due_again(self, since: datetime) -> "ReleaseEntry":
+        """It waits from a moment on, unless it waits already."""
+        return self if self.due_since else replace(self, due_since=since)
 
     def settled(self, why: str, at: datetime) -> "ReleaseEntry":
-        """Nothing is left to do, unless the feed has said something new meanwhile."""
-        if self.news:
-            what = f"{why}; planned again, since there was news of it meanwhile"
-            return self._to(ReleaseState.CONFIRMED, at, what, waiting_since=at, news=False, whole=False)
-        return self._to(ReleaseState.SETTLED, at, why)
+        """Its rebuild is over."""
+        return self._to(ReleaseState.SETTLED, Happened.SETTLED, at, why)
 
     def noted(self, what: str, at: datetime) -> "ReleaseEntry":
         """Something happened that does not change its state."""
-        return replace(self, history=(*self.history, Step(at, what)))
+        return self._noted(Happened.NOTE, at, what)
+
+    def dismissed(self, who: str, why: str, at: datetime) -> "ReleaseEntry":
+        """A person says that nothing shall be done about it. It stays parked, and due no more."""
+        return replace(self, due_since=None)._noted(Happened.DISMISSED, at, f"dismissed by {who}: {why}")
 
     def _dated(self, release: Release, at: datetime) -> Release:
         """A release with the time since which it has had these files."""
         same = self.release and self.release.files == release.files
         return replace(release, files_since=(self.release.files_since if self.release and same else None) or at)
 
-    def _to(self, state: ReleaseState, at: datetime, what: str, **changes: object) -> "ReleaseEntry":
+    def _noted(self, kind: Happened, at: datetime, what: str) -> "ReleaseEntry":
+        return replace(self, history=(*self.history, HistoryLine(at, kind, what)))
+
+    def _to(self, state: ReleaseState, kind: Happened, at: datetime, what: str, **changes: object) -> "ReleaseEntry":
         return replace(
             self,
             state=moved(RELEASE_MOVES, self.state, state),
-            history=(*self.history, Step(at, what)),
             **{"reason": None, **changes},  # type: ignore[arg-type]
-        )
+        )._noted(kind, at, what)

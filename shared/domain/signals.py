@@ -26,7 +26,7 @@ class ReleaseSignal:
         version: likewise.
         source: who says so.
         target: the only target that is meant, or None for all that watch the feed.
-        attempt: number of a person's rerun; 0 for everything automatic.
+        rerun: number of a person's rerun; 0 for everything automatic.
         environments: for a rerun the paths of the only environments that are meant.
         tries: how often the feed has been asked in vain.
     """
@@ -36,7 +36,7 @@ class ReleaseSignal:
     version: str
     source: Source
     target: str | None = None
-    attempt: int = 0
+    rerun: int = 0
     environments: tuple[str, ...] = ()
     tries: int = 0
     kind: Literal["release"] = "release"
@@ -69,4 +69,20 @@ class RunSignal:
     kind: Literal["run"] = "run"
 
 
-type Signal = ReleaseSignal | FeedSignal | RunSignal
+@dataclass(frozen=True, slots=True)
+class ParkedSignal:
+    """A person requeues something that is parked.
+
+    Attributes:
+        target: the target that it is parked for.
+        parked: its id.
+        tries: how often that was tried in vain.
+    """
+
+    target: str
+    parked: str
+    tries: int = 0
+    kind: Literal["parked"] = "parked"
+
+
+type Signal = ReleaseSignal | FeedSignal | RunSignal | ParkedSignal

@@ -29,7 +29,6 @@ class RebuildState(StrEnum):
     QUEUED = "queued"
     FINISHED = "finished"
     SUPERSEDED = "superseded"
-    FAILED = "failed"
     PARKED = "parked"
 
 
@@ -59,25 +58,26 @@ class IllegalMove(Conflict):
 
 _R, _B, _E = ReleaseState, RebuildState, EnvironmentState
 
-# A release that was parked, refused or settled starts anew when somebody asks for it, and is confirmed again first.
+# A release that was parked or refused starts anew when somebody tells of it, and is confirmed again first. What a
+# person requeues waits again, or is settled where its rebuild had committed: then its environments are owed one.
 RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     _R.SIGNALLED: frozenset({_R.CONFIRMED, _R.REFUSED, _R.PARKED}),
     _R.CONFIRMED: frozenset({_R.PLANNED, _R.SETTLED, _R.REFUSED, _R.PARKED}),
-    _R.PLANNED: frozenset({_R.PLANNED, _R.CONFIRMED, _R.SETTLED, _R.PARKED}),
-    _R.SETTLED: frozenset({_R.SIGNALLED, _R.CONFIRMED, _R.PLANNED, _R.SETTLED}),
+    _R.PLANNED: frozenset({_R.PLANNED, _R.SETTLED, _R.PARKED}),
+    _R.SETTLED: frozenset({_R.CONFIRMED, _R.PLANNED, _R.SETTLED, _R.PARKED}),
     _R.REFUSED: frozenset({_R.SIGNALLED}),
-    _R.PARKED: frozenset({_R.SIGNALLED}),
+    _R.PARKED: frozenset({_R.SIGNALLED, _R.CONFIRMED, _R.SETTLED}),
 }
 
+# Forward only: what is parked is superseded by the rebuild that its environments are owed.
 REBUILD_MOVES: Mapping[RebuildState, frozenset[RebuildState]] = {
-    _B.PLANNED: frozenset({_B.PROPOSED, _B.COMMITTED, _B.SUPERSEDED, _B.FAILED, _B.PARKED}),
-    _B.PROPOSED: frozenset({_B.COMMITTED, _B.SUPERSEDED, _B.FAILED, _B.PARKED}),
-    _B.COMMITTED: frozenset({_B.QUEUED, _B.FAILED, _B.PARKED}),
-    _B.QUEUED: frozenset({_B.FINISHED, _B.FAILED, _B.PARKED}),
+    _B.PLANNED: frozenset({_B.PROPOSED, _B.COMMITTED, _B.SUPERSEDED, _B.PARKED}),
+    _B.PROPOSED: frozenset({_B.COMMITTED, _B.SUPERSEDED, _B.PARKED}),
+    _B.COMMITTED: frozenset({_B.QUEUED, _B.PARKED}),
+    _B.QUEUED: frozenset({_B.FINISHED}),
     _B.FINISHED: frozenset(),
     _B.SUPERSEDED: frozenset(),
-    _B.FAILED: frozenset(),
-    _B.PARKED: frozenset({_B.PLANNED, _B.PROPOSED, _B.COMMITTED, _B.QUEUED, _B.SUPERSEDED}),
+    _B.PARKED: frozenset({_B.SUPERSEDED}),
 }
 
 _ENDS = frozenset({_E.FAILED, _E.CANCELLED, _E.SUPERSEDED, _E.DUPLICATE})
@@ -85,13 +85,11 @@ _WAY = (_E.PLANNED, _E.COMMITTED, _E.QUEUED, _E.PACKAGED, _E.VERIFIED, _E.REGIST
 
 # An observer may miss steps on the way, so an environment may skip forward but never go back.
 ENVIRONMENT_MOVES: Mapping[EnvironmentState, frozenset[EnvironmentState]] = {
-    **{state: frozenset(_WAY[at + 1 :]) | _ENDS | {_E.WAITING} for at, state in enumerate(_WAY[:2])},
-    # A run that failed is tried again by the next attempt, from the commit on.
-    **{state: frozenset(_WAY[at + 3 :]) | _ENDS | {_E.WAITING, _E.COMMITTED} for at, state in enumerate(_WAY[2:5])},
+    **{state: frozenset(_WAY[at + 1 :]) | _ENDS | {_E.WAITING} for at, state in enumerate(_WAY[:5])},
     _E.REGISTERED: frozenset({_E.IMAGE_BUILT}),
     _E.IMAGE_BUILT: frozenset(),
     # It waits in the queue: for one thing, for another behind it, and is then queued as before.
-    _E.WAITING: frozenset(_WAY[1:]) | _ENDS | {_E.WAITING},
+    _E.WAITING: frozenset(_WAY[2:]) | _ENDS | {_E.WAITING},
     # Somebody may run the failed jobs of a run again, and Azure ML shows what came of it.
     _E.FAILED: frozenset({_E.REGISTERED}),
     _E.CANCELLED: frozenset({_E.REGISTERED}),

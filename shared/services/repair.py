@@ -3,25 +3,26 @@
 Also the answer to hooks that tell nothing but "something was published".
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from shared import messages
-from shared.domain.release_entry import Step
 from shared.domain.releases import FeedName
 from shared.domain.signals import ReleaseSignal, Source
 from shared.domain.targets import Target
 from shared.errors import Permanent, RebuilderError, Transient
-from shared.ledger import FeedEntry, Ledger, feed_key, rebuild_key, turn_key
+from shared.ledger import Ledger
+from shared.ledger_entries import FeedEntry, feed_key, rebuild_key
 from shared.limits import CHANGE_PAGES, STANDSTILL
 from shared.log import alert, event
 from shared.ports import Clock, Hooks, Queue, Services
-from shared.services.follow import Follow
-from shared.services.holding import Holding
-from shared.services.parked import Parked
-from shared.services.quarantine import Quarantine
-from shared.services.sources import alert_foreign, is_ours
+from shared.services.confirm.provenance import alert_foreign, is_ours
+from shared.services.follow.follow import Follow
+from shared.services.intake.quarantine import Quarantine
+from shared.services.operator.parked import Parked
+from shared.services.records.due import DueMarks
+from shared.services.records.held import Held
+from shared.services.records.lease import Lease
 
 # Where function_app.py takes notifications in: subscriptions that send elsewhere are none of ours.
 HOOKS_PATH = "/api/hooks"
@@ -35,7 +36,8 @@ class Repair:
         *,
         ledger: Ledger,
         signals: Queue,
-        rebuilds: Queue,
+        due: DueMarks,
+        lease: Lease,
         services: Services,
         targets: Iterable[Target],
         hooks: Iterable[Hooks],
@@ -43,20 +45,19 @@ class Repair:
         quarantine: Quarantine,
         follow: Callable[[], Follow],
         clock: Clock,
-        settle_time: timedelta,
         replay: bool = False,
         suspended: bool = False,
     ) -> None:
         self._ledger = ledger
         self._signals = signals
-        self._rebuilds = rebuilds
+        self._due = due
+        self._lease = lease
         self._clock = clock
-        self._settle_time = settle_time
         self._services = services
         self._targets = tuple(targets)
         self._hooks = tuple(hooks)
         self._follow = follow
-        self._holding = Holding(ledger)
+        self._held = Held(ledger)
         self._parked = parked
         self._quarantine = quarantine
         self._replay = replay
@@ -73,12 +74,12 @@ class Repair:
         problems = []
         steps = (
             self._read_change_logs,
-            self._resume,
+            self._wake,
             self._follow_runs,
             self._report_hooks,
             self._parked.clear,
             self._quarantine.expire,
-            self._report_parked,
+            self._count_parked,
         )
         for work in steps:
             try:
@@ -138,7 +139,7 @@ class Repair:
             if entry is None or not page.more or page.token <= token:
                 return
 
-    def _resume(self) -> None:
+    def _wake(self) -> None:
         """Wake targets whose work stands still: a message was lost, or its target was not configured for a while.
 
         Raises:
@@ -147,32 +148,33 @@ class Repair:
         problems = []
         for target in self._targets:
             try:
-                held = self._holding_is_due(target)
-                if held or self._stands_still(target):
-                    self._rebuilds.send(messages.encode(messages.Turn(target.name, held=held)))
-                    event("target_woken", target=target.name, held=held)
+                self._look(target)
+                if self._stands_still(target):
+                    self._due.wake(target.name)
+                    event("target_woken", target=target.name)
             except RebuilderError as problem:
                 problems.append(problem)
         if problems:
             raise problems[0]
 
-    def _holding_is_due(self, target: Target) -> bool:
-        """Whether what is held may come out otherwise now: the rules, the files or something untold has changed."""
+    def _look(self, target: Target) -> None:
+        """Have what is held looked at again, if it may come out otherwise now."""
         if not self._ledger.held(target.name):
-            return False
-        return self._holding.is_due(target.name, self._services.repository(target).tip(), self._clock.now())
+            return
+        if look := self._held.look(target.name, self._services.repository(target).tip(), self._clock.now()):
+            self._due.mark(target.name, look)
 
     def _stands_still(self, target: Target) -> bool:
-        turn = self._ledger.read(turn_key(target.name))
-        if turn and turn.rebuild:
-            # A damaged one loses its turn.
-            rebuild = self._ledger.readable(rebuild_key(target.name, turn.rebuild))
-            return rebuild is None or self._is_old(rebuild.history, STANDSTILL)
-        waiting = self._ledger.waiting(target.name)
-        return bool(waiting) and self._clock.now() - waiting[0].since > STANDSTILL + self._settle_time
-
-    def _is_old(self, history: Sequence[Step], age: timedelta) -> bool:
-        return bool(history) and self._clock.now() - history[-1].at > age
+        """Whether something has been due, or has had the lease, for longer than any pause."""
+        lease = self._lease.present(target.name)
+        if lease and lease.plan:
+            rebuild = self._ledger.readable(rebuild_key(target.name, lease.plan))
+            since = rebuild.history[-1].at if rebuild and rebuild.history else lease.since
+        elif (oldest := self._due.oldest(target.name)) is not None:
+            since = oldest
+        else:
+            return False
+        return self._clock.now() - since > STANDSTILL
 
     def _follow_runs(self) -> None:
         """Look at runs whose end no hook told; Azure ML's SDK is loaded only if there are some."""
@@ -192,7 +194,8 @@ class Repair:
             except Permanent as problem:
                 event("hooks_not_readable", why=problem)
 
-    def _report_parked(self) -> None:
+    def _count_parked(self) -> None:
+        """Say how much is parked. Each thing was an alert of its own when it was parked, and is none again."""
         parked, quarantined = self._parked.count(), self._quarantine.count()
         if parked or quarantined:
-            alert("parked_count", parked=parked, quarantined=quarantined)
+            event("parked_count", parked=parked, quarantined=quarantined)

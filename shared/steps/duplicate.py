@@ -20,7 +20,7 @@ _NAMES = ("SYSTEM_COLLECTIONURI", "SYSTEM_TEAMPROJECT", "SYSTEM_DEFINITIONID", "
 
 
 def duplicate(job: Job, variables: Mapping[str, str] = os.environ) -> None:
-    """End the job if an older run does its work: same rebuild, batch and attempt, a lower id, and not cancelled.
+    """End the job if an older run does its work: same rebuild and batch, a lower id, and not cancelled.
 
     If Azure DevOps cannot be asked the job goes on, with a warning: nothing is registered twice even then, since
     registering looks for a version with the rebuild's tag first.
@@ -35,9 +35,9 @@ def duplicate(job: Job, variables: Mapping[str, str] = os.environ) -> None:
         return
     if older is not None:
         raise StepFailed(
-            f"{DUPLICATE}{older.id}: it was queued before for the same rebuild, batch and attempt, and does the work"
+            f"{DUPLICATE}{older.id}: it was queued before for the same rebuild and batch, and does the work"
         )
-    say(f"no older run for rebuild {job.rebuild}, batch {job.batch}, attempt {job.attempt}")
+    say(f"no older run for rebuild {job.rebuild}, batch {job.batch}")
 
 
 def _runs(variables: Mapping[str, str]) -> list[PipelineRun]:
@@ -62,6 +62,6 @@ def _runs(variables: Mapping[str, str]) -> list[PipelineRun]:
 
 def _older(job: Job, runs: list[PipelineRun]) -> PipelineRun | None:
     """The first run that was queued for the job's work, if it is another one than the job's own."""
-    mine = work_of({"rebuild": job.rebuild, "batch": job.batch, "attempt": job.attempt})
+    mine = work_of({"rebuild": job.rebuild, "batch": job.batch})
     same = [run for run in runs if work_of(run.parameters) == mine and run.id < int(job.run) and not run.cancelled]
     return min(same, key=lambda run: run.id, default=None)

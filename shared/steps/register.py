@@ -93,7 +93,7 @@ def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -
 
 
 def registered_before(client: "MLClient", job: Job, name: str, workspace: Workspace) -> str | None:
-    """The version that an earlier try of this rebuild registered, or None if there is none.
+    """The version that an earlier try of the same files registered, or None if there is none.
 
     Raises:
         StepFailed: a later run has registered a version; this one's, older, must not become the newest.
@@ -109,8 +109,8 @@ def registered_before(client: "MLClient", job: Job, name: str, workspace: Worksp
     later = 0
     for version in known:
         tags = version.tags or {}
-        if tags.get(REBUILD_TAG) == job.rebuild:
-            say(f"{name} {version.version} in {workspace} was registered by an earlier try of this rebuild")
+        if tags.get(REBUILD_TAG) in (job.rebuild, *job.earlier):
+            say(f"{name} {version.version} in {workspace} was registered by an earlier try of the same files")
             return str(version.version)
         if str(tags.get(RUN_TAG, "")).isdigit():
             later = max(later, int(tags[RUN_TAG]))

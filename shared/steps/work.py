@@ -18,7 +18,6 @@ from shared.errors import InvalidConfiguration, Permanent
 _FORMS = {
     "REBUILDER_REBUILD": r"[0-9a-f]{4,64}",
     "REBUILDER_BATCH": r"[1-9][0-9]{0,5}",
-    "REBUILDER_ATTEMPT": r"[1-9][0-9]{0,5}",
     "REBUILDER_COMMIT": r"[0-9a-f]{40}",
 }
 
@@ -35,7 +34,7 @@ class Job:
         environment: path of the environment's YAML, from the repository's root.
         rebuild: the rebuild's identity.
         batch: which of the rebuild's batches the run is about.
-        attempt: which try at this batch it is.
+        earlier: rebuilds of the same files before this one.
         run: the pipeline run's id.
         commit: the commit that is built.
         workspaces: where the environment is registered.
@@ -46,7 +45,7 @@ class Job:
     environment: str
     rebuild: str
     batch: str
-    attempt: str
+    earlier: tuple[str, ...]
     run: str
     commit: str
     workspaces: tuple[Workspace, ...]
@@ -76,13 +75,16 @@ class Job:
         for name, form in _FORMS.items():
             if variables.get(name) and not re.fullmatch(form, variables[name]):
                 problems.append(f"`{name}` is not what the app sends")
+        earlier = tuple(filter(None, variables.get("REBUILDER_EARLIER", "").split("+")))
+        if not all(re.fullmatch(_FORMS["REBUILDER_REBUILD"], rebuild) for rebuild in earlier):
+            problems.append("`REBUILDER_EARLIER` is not what the app sends")
         if problems:
             raise InvalidConfiguration("the pipeline's variables", problems)
         return cls(
             environment=variables["REBUILDER_ENVIRONMENT"],
             rebuild=variables["REBUILDER_REBUILD"],
             batch=variables["REBUILDER_BATCH"],
-            attempt=variables["REBUILDER_ATTEMPT"],
+            earlier=earlier,
             run=variables["BUILD_BUILDID"],
             commit=variables["REBUILDER_COMMIT"],
             workspaces=tuple(workspaces),

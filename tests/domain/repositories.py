@@ -7,11 +7,12 @@ from itertools import groupby
 from packaging.version import Version
 
 from shared.domain.catalog import Catalog, Link, Listing, Missing, Shelf
+from shared.domain.due import Forced
 from shared.domain.environments import Environment
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName, package_name
-from shared.domain.plan import ByHand, Plan
+from shared.domain.plan import OwedEnvironment, Plan
 from shared.domain.planner import make_plan
 from shared.domain.releases import Release, ReleaseId, version_of
 from shared.domain.rules import RULES_FILE, Rules, read_rules
@@ -112,17 +113,20 @@ def rules_of(files: Files) -> Rules:
 def plan_of(
     files: Files,
     *spelled: str,
-    by_hand: ByHand | None = None,
+    forced: Forced | None = None,
+    owed: Iterable[OwedEnvironment] = (),
     knowledge: Knowledge | None = None,
     pipeline: bool = True,
 ) -> Plan:
-    """The plan for releases such as `our-pkg 1.4.0`."""
+    """The plan for releases such as `our-pkg 1.4.0`, all of which a person may have asked for."""
+    given = releases(*spelled)
     return make_plan(
         target="ours",
         catalog=catalog_of(files),
         rules=rules_of(files),
-        releases=releases(*spelled),
-        by_hand=by_hand,
+        releases=given,
+        forced={one.id: forced for one in given} if forced else {},
+        owed=owed,
         knowledge=knowledge,
         pipeline=pipeline,
     )

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.buildable import name_obstacle
+from shared.domain.due import Forced
 from shared.domain.jobs import is_safe_path
-from shared.domain.plan import ByHand
 from tests.domain.repositories import DOCKERFILE, decisions, environment, plan_of
 
 BUILDABLE: dict[str, str | bytes] = {
@@ -92,14 +92,14 @@ def test_what_the_pipeline_will_ask_for_is_said_when_it_is_planned() -> None:
 
 @pytest.mark.parametrize("asked", ["e/env.yml", "e"])
 def test_a_rerun_means_environments_by_path_or_name(asked: str) -> None:
-    plan = plan_of(BUILDABLE, "our-pkg 1.0", by_hand=ByHand(1, (asked,)))
+    plan = plan_of(BUILDABLE, "our-pkg 1.0", forced=Forced((asked,), only=True))
 
     assert [environment.path for environment in plan.environments] == ["e/env.yml"]
     assert plan.warnings == ()
 
 
 def test_a_rerun_that_asks_for_what_is_not_there_is_told() -> None:
-    plan = plan_of(BUILDABLE, "our-pkg 1.0", by_hand=ByHand(1, ("nope",)))
+    plan = plan_of(BUILDABLE, "our-pkg 1.0", forced=Forced(("nope",), only=True))
 
     assert plan.environments == ()
     assert plan.warnings == ("the rerun asks for 'nope', which is neither an environment's path nor a name",)

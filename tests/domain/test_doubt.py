@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from shared.domain.due import Forced
 from shared.domain.knowledge import Knowledge
-from shared.domain.plan import ByHand, Plan
+from shared.domain.plan import Plan
 from shared.domain.planner import hold_everything
 from tests.domain.repositories import (
     ANYTHING_GOES,
@@ -78,7 +79,7 @@ class TestWhatNamesNothingOfARelease:
         assert "e/conda.yml line 4" in plan.verdicts[0].decision.reason
 
     def test_is_held_as_not_asked_for_when_a_person_asks_for_others(self, lines: str, reason: str) -> None:
-        plan = plan_of(files(lines), "our-pkg 1.1", by_hand=ByHand(1, ("another",)))
+        plan = plan_of(files(lines), "our-pkg 1.1", forced=Forced(("another",), only=True))
 
         assert decisions(plan)["e/env.yml"].startswith("held(not asked for")
 

@@ -10,12 +10,17 @@ from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState
 _PATHS = st.text("ab_/.-u", min_size=1, max_size=12).filter(is_safe_path)
 
 
-@given(st.lists(_PATHS, min_size=1, max_size=5))
-def test_paths_that_can_travel_arrive_as_they_are_each_with_a_number_of_its_own(paths: list[str]) -> None:
-    items = [item.split(":") for item in numbered(paths).split(",")]
+_EARLIER = st.lists(st.text("0123456789abcdef", min_size=4, max_size=16), max_size=3)
 
-    assert [path for _, path in items] == paths
-    assert [number for number, _ in items] == [str(at) for at in range(1, len(paths) + 1)]
+
+@given(st.lists(st.tuples(_PATHS, _EARLIER), min_size=1, max_size=5))
+def test_paths_that_can_travel_arrive_as_they_are_with_a_number_and_earlier_rebuilds(
+    environments: list[tuple[str, list[str]]],
+) -> None:
+    items = [item.split(":") for item in numbered(environments).split(",")]
+
+    assert [(path, [*filter(None, earlier.split("+"))]) for _, path, earlier in items] == environments
+    assert [number for number, _, _ in items] == [str(at) for at in range(1, len(environments) + 1)]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.decisions import Kind
-from shared.domain.plan import ByHand, PlannedEnvironment
+from shared.domain.due import Forced
+from shared.domain.plan import OwedEnvironment, PlannedEnvironment
 from shared.domain.planner import hold_everything, make_plan, unaffected_environments
 from shared.domain.releases import ReleaseId
 from shared.domain.rules import NO_RULES, Deliver
@@ -37,9 +38,9 @@ def rules(text: str) -> dict[str, str | bytes]:
     return {"rebuilder.yml": f"deliver: push\n{text}"}
 
 
-def shown(files: dict[str, str | bytes], *spelled: str, by_hand: ByHand | None = None) -> str:
+def shown(files: dict[str, str | bytes], *spelled: str, forced: Forced | None = None) -> str:
     """What a plan decides about the only environment and release."""
-    (decision,) = decisions(plan_of(files, *(spelled or ("our-pkg 1.1",)), by_hand=by_hand)).values()
+    (decision,) = decisions(plan_of(files, *(spelled or ("our-pkg 1.1",)), forced=forced)).values()
     return decision
 
 
@@ -241,24 +242,24 @@ class TestTheEnvironmentAsAWhole:
 
 class TestByHand:
     def test_a_current_environment_is_rebuilt_by_hand(self) -> None:
-        plan = plan_of(one("our-pkg==1.1\n", head="version: 3\n"), "our-pkg 1.1", by_hand=ByHand(1))
+        plan = plan_of(one("our-pkg==1.1\n", head="version: 3\n"), "our-pkg 1.1", forced=Forced(only=True))
 
         assert decisions(plan) == {"e/env.yml": "rebuild"}
-        assert (plan.edits, plan.environments, plan.attempt) == ((), (PlannedEnvironment("e/env.yml", "e", "3"),), 1)
+        assert (plan.edits, plan.environments) == ((), (PlannedEnvironment("e/env.yml", "e", "3"),))
         assert plan.writes
 
     def test_a_rerun_raises_what_is_not_raised_yet(self) -> None:
-        assert shown(one(), by_hand=ByHand(1)) == "bump"
+        assert shown(one(), forced=Forced(only=True)) == "bump"
 
     @pytest.mark.parametrize("line", ["our-pkg==1.2", "our-pkg==1.0 # rebuilder: hold", "our-pkg==0.1"])
     def test_what_is_held_stays_held_by_hand(self, line: str) -> None:
         files = {**one(f"{line}\n"), **rules("packages: [{match: our-pkg}]\n")}
 
-        assert shown(files, by_hand=ByHand(1)).startswith("held(")
+        assert shown(files, forced=Forced(only=True)).startswith("held(")
 
     def test_only_the_environments_that_were_asked_for_are_rebuilt(self) -> None:
         files = {**one("our-pkg==1.1\n"), **one("our-pkg==1.1\n", folder="f"), **one(folder="g")}
-        plan = plan_of(files, "our-pkg 1.1", by_hand=ByHand(1, ("f/env.yml",)))
+        plan = plan_of(files, "our-pkg 1.1", forced=Forced(("f/env.yml",), only=True))
 
         assert decisions(plan) == {
             "e/env.yml": "held(not asked for: the rerun names other environments)",
@@ -266,13 +267,56 @@ class TestByHand:
             "g/env.yml": "held(not asked for: the rerun names other environments)",
         }
 
-    def test_every_rerun_is_a_plan_of_its_own(self) -> None:
-        ids = {
-            plan_of(one(), "our-pkg 1.1", by_hand=by_hand).id
-            for by_hand in (None, ByHand(1), ByHand(2), ByHand(1, ("e/env.yml",)), ByHand(1, ("x",)))
-        }
+    def test_what_is_due_of_a_release_besides_is_decided_for_the_others(self) -> None:
+        files = {**one("our-pkg==1.1\n"), **one(folder="g")}
+        plan = plan_of(files, "our-pkg 1.1", forced=Forced(("e/env.yml",)))
 
-        assert len(ids) == 5
+        assert decisions(plan) == {"e/env.yml": "rebuild", "g/env.yml": "bump"}
+        assert plan.partial == ()
+
+    def test_a_release_that_is_decided_for_some_alone_is_named(self) -> None:
+        named, unnamed = Forced(("e/env.yml",), only=True), Forced(only=True)
+
+        assert plan_of(one(), "our-pkg 1.1", forced=named).partial == (release("our-pkg", "1.1").id,)
+        assert plan_of(one(), "our-pkg 1.1", forced=unnamed).partial == ()
+
+
+class TestOwed:
+    OWED = OwedEnvironment("e/env.yml", "e", 2, ("0a1b",))
+
+    def test_what_is_owed_is_rebuilt_for_no_release(self) -> None:
+        plan = plan_of(one(), owed=[self.OWED])
+
+        assert (plan.owed, plan.environments, plan.edits, plan.verdicts) == ((self.OWED,), (), (), ())
+        assert plan.writes
+
+    def test_a_release_that_is_held_does_not_stop_it(self) -> None:
+        plan = plan_of({**one("our-pkg==1.0 # rebuilder: hold\n")}, "our-pkg 1.1", owed=[self.OWED])
+
+        assert decisions(plan)["e/env.yml"].startswith("held(")
+        assert plan.owed == (self.OWED,)
+
+    def test_with_a_release_that_is_written_it_is_rebuilt_once_and_begins_anew(self) -> None:
+        plan = plan_of(one(), "our-pkg 1.1", owed=[self.OWED])
+
+        assert [environment.path for environment in plan.environments] == ["e/env.yml"]
+        assert plan.owed == ()
+
+    @pytest.mark.parametrize(
+        ("files", "why"),
+        [
+            (rules("packages: []\n"), "gone: no such environment at"),
+            ({**one(), **rules("environments: {exclude: ['e/*']}\n")}, "excluded: "),
+            ({"e/env.yml": "name: e\nbuild:\n  path: nowhere\n"}, "cannot be rebuilt: "),
+            ({**one(), "rebuilder.yml": "deliver: report\n"}, "rebuilder.yml only reports"),
+        ],
+        ids=["gone", "excluded", "unbuildable", "report"],
+    )
+    def test_what_cannot_be_rebuilt_says_why(self, files: dict[str, str | bytes], why: str) -> None:
+        (owed,) = plan_of(files, owed=[self.OWED]).owed
+
+        assert owed.blocker
+        assert owed.blocker.startswith(why)
 
 
 class TestDelivery:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.domain.due import Forced
 from shared.domain.knowledge import Knowledge
-from shared.domain.plan import ByHand
 from tests.domain.repositories import DOCKERFILE, decisions, edited, environment, feed_files, metadata, plan_of
 
 type Tree = dict[str, str | bytes]
@@ -32,8 +32,8 @@ def one(requirements: str = "our-pkg==1.0\n", *, head: str = "", folder: str = "
     }
 
 
-def shown(files: Tree, knowledge: Knowledge | None = None, *, by_hand: ByHand | None = None) -> str:
-    (decision,) = decisions(plan_of(files, "our-pkg 1.1", knowledge=knowledge, by_hand=by_hand)).values()
+def shown(files: Tree, knowledge: Knowledge | None = None, *, forced: Forced | None = None) -> str:
+    (decision,) = decisions(plan_of(files, "our-pkg 1.1", knowledge=knowledge, forced=forced)).values()
     return decision
 
 
@@ -157,7 +157,7 @@ class TestRanges:
         assert shown(one("our-pkg\n", head="version: stable\n")) == "held(version not a number: stable)"
 
     def test_a_rerun_by_hand_needs_no_new_version(self) -> None:
-        assert shown(one("our-pkg==1.1\n", head="version: stable\n"), by_hand=ByHand(1)) == "rebuild"
+        assert shown(one("our-pkg==1.1\n", head="version: stable\n"), forced=Forced(only=True)) == "rebuild"
 
     @pytest.mark.parametrize("limit", ["our-pkg<2", "our-pkg>=1.0", "our-pkg"])
     def test_a_constraint_that_leaves_a_choice_rebuilds_nothing(self, limit: str) -> None:

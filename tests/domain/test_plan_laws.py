@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.domain.decisions import Kind
 from shared.domain.definitions.pins import Exact, can_apply, pin_of
-from shared.domain.plan import ByHand
+from shared.domain.due import Forced
 from shared.domain.releases import version_of
 from tests.domain.repositories import carried_after, catalog_of, edited, environment, plan_of, raw, rules_of
 
@@ -168,7 +168,7 @@ def test_each_environment_acts_on_one_version_of_a_package_at_most(
 def test_by_hand_at_least_as_much_is_rebuilt_and_exactly_as_much_written(
     files: dict[str, str], given_releases: list[str]
 ) -> None:
-    automatic, by_hand = plan_of(files, *given_releases), plan_of(files, *given_releases, by_hand=ByHand(1))
+    automatic, by_hand = plan_of(files, *given_releases), plan_of(files, *given_releases, forced=Forced(only=True))
 
     assert {found.path for found in automatic.environments} <= {found.path for found in by_hand.environments}
     assert automatic.edits == by_hand.edits

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.carried import CarriedEntry, versions_of
+from shared.domain.due import DueRelease, DueRerun
+from shared.domain.history import Happened, HistoryLine
 from shared.domain.names import package_name
-from shared.domain.plan import ByHand, Plan, PlannedEnvironment
-from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration, Run
-from shared.domain.release_entry import ReleaseEntry, Step
+from shared.domain.plan import OwedEnvironment, Plan, PlannedEnvironment
+from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import Source
 from shared.domain.states import EnvironmentState, IllegalMove, RebuildState, ReleaseState
@@ -19,8 +21,6 @@ from tests.domain.repositories import DOCKERFILE, Files, environment, plan_of, r
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RELEASE = release("our-pkg", "1.1")
-# The first attempts of the batches 1 and 2.
-RUN = {batch: Run(batch, 1, ()) for batch in (1, 2)}
 ONE: Files = {"env.yml": environment("training"), "Dockerfile": DOCKERFILE, "requirements.txt": "our-pkg==1.0\n"}
 
 
@@ -56,30 +56,40 @@ class TestReleases:
             ReleaseState.SIGNALLED,
             "timer",
         )
-        assert entry.history == (Step(NOON, "signalled by timer"),)
+        assert entry.history == (HistoryLine(NOON, Happened.SIGNALLED, "signalled by timer"),)
 
-    def test_a_release_is_dealt_with_as_a_whole_once_it_was_planned_for_all_since_it_was_told_of(self) -> None:
+    def test_a_release_is_due_from_when_it_was_told_of(self) -> None:
+        asked_for = heard().confirmed(RELEASE, at(1), by_hand=True)
+
+        assert (confirmed().told_of, confirmed().due_since) == (True, at(1))
+        assert (asked_for.told_of, asked_for.due_since) == (False, None)
+        assert asked_for.reread(RELEASE, at(2), due=True).due_since == at(2)
+        assert confirmed().reread(RELEASE, at(2), due=True).due_since == at(1), "what follows makes no wait longer"
+
+    def test_what_is_done_is_not_due_unless_the_feed_has_said_something_new(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
-        part = replace(plan, id="part", attempt=1, asked_for=("training",))
-        done = confirmed().planned(plan, at(2)).settled("finished", at(3))
+        entry = replace(confirmed(), release=RELEASE).planned(plan, at(2))
+        mark = DueRelease(RELEASE.id, at(1))
+        news = entry.reread(replace(RELEASE, views=("Release",)), at(3), due=True)
 
-        assert not confirmed().whole
-        assert not confirmed().planned(part, at(2)).whole
-        assert done.whole
-        asked_for = done.confirmed(RELEASE, at(4), by_hand=True)
-        assert asked_for.planned(part, at(5)).whole, "what a person asks for is no news of the release"
-        told_of = done.confirmed(RELEASE, at(4))
-        assert not told_of.planned(part, at(5)).whole
-        assert not confirmed().planned(plan, at(2)).unplanned("overtaken", at(3), at(3)).whole
-        assert not confirmed().planned(plan, at(2)).again().settled("finished", at(3)).whole
+        assert entry.is_open(mark)
+        assert not entry.done(mark, plan).is_open(mark)
+        assert news.done(mark, plan).is_open(mark)
 
-    def test_a_plan_that_is_overtaken_takes_no_earlier_rebuild_out_of_sight(self) -> None:
+    def test_a_plan_that_is_overtaken_leaves_the_release_due_and_shows_no_rebuild(self) -> None:
         first = plan_of(ONE, "our-pkg 1.1")
-        done = confirmed().planned(first, at(2)).settled("finished", at(3)).confirmed(RELEASE, at(4))
-        held = replace(done, state=ReleaseState.SETTLED, plan="a later plan, which held it")
+        entry = confirmed().planned(first, at(2)).overtaken(first.id, "the branch moved", at(3))
 
-        assert held.unplanned("overtaken", at(5), at(5)).rebuild == first.id
-        assert done.planned(first.again(), at(5)).unplanned("overtaken", at(6), at(6)).rebuild is None
+        assert (entry.state, entry.rebuild, entry.due_since) == (ReleaseState.PLANNED, None, at(1))
+        assert entry.planned(replace(first, environments=(), verdicts=()), at(4)).state is ReleaseState.SETTLED
+
+    def test_a_plan_with_nothing_to_add_takes_no_rebuild_that_goes_on_out_of_sight(self) -> None:
+        first = plan_of(ONE, "our-pkg 1.1")
+        entry = confirmed().planned(first, at(2))
+        second = plan_of({**ONE, "requirements.txt": "our-pkg==1.1\n"}, "our-pkg 1.1")
+        later = entry.planned(second, at(3))
+
+        assert (later.state, later.plan, later.rebuild) == (ReleaseState.PLANNED, second.id, first.id)
 
     def test_the_way_of_a_release_leaves_its_history(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
@@ -138,12 +148,11 @@ class TestReleases:
         assert (refused.state, refused.reason) == (ReleaseState.REFUSED, "not there any more")
         assert again.state is ReleaseState.SIGNALLED
         assert again.source is Source.TIMER
-        assert again.history[-1] == Step(at(2), "signalled by person")
+        assert again.history[-1] == HistoryLine(at(2), Happened.SIGNALLED, "signalled by person")
 
     @pytest.mark.parametrize(
         "move",
         [
-            lambda: heard().planned(plan_of(ONE, "our-pkg 1.1"), NOON),
             lambda: heard().settled("why", NOON),
             lambda: confirmed().confirmed(RELEASE, NOON),
             lambda: confirmed().signalled_again(Source.TIMER, NOON),
@@ -155,39 +164,37 @@ class TestReleases:
         with pytest.raises(IllegalMove):
             move()
 
-    def test_a_release_whose_rebuild_was_overtaken_waits_again(self) -> None:
-        entry = confirmed().planned(plan_of(ONE, "our-pkg 1.1"), at(2)).unplanned("superseded", at(3), at(3))
+    @pytest.mark.parametrize("entry", [heard(), heard().parked("no", NOON), heard().refused("no", NOON)])
+    def test_nothing_is_planned_that_the_feed_has_not_confirmed(self, entry: ReleaseEntry) -> None:
+        assert entry.planned(plan_of(ONE, "our-pkg 1.1"), NOON) == entry
 
-        assert (entry.state, entry.rebuild, entry.release) == (ReleaseState.CONFIRMED, None, RELEASE)
+    def test_reruns_are_remembered_with_what_they_were_asked_for(self) -> None:
+        plan = plan_of(ONE, "our-pkg 1.1")
+        all_of_it, some = DueRerun(RELEASE.id, 1), DueRerun(RELEASE.id, 1, ("training",))
+        entry = confirmed().done(all_of_it, plan).done(all_of_it, plan)
 
-    def test_reruns_are_remembered_in_their_order(self) -> None:
-        first, second = (plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(attempt)) for attempt in (1, 2))
-        entry = confirmed().planned(first, at(2)).settled("done", at(3)).planned(second, at(4))
-
-        assert entry.reruns == (first.id, second.id)
+        assert (entry.reruns, entry.next_rerun) == ((all_of_it,), 2)
+        assert not entry.is_open(all_of_it)
+        assert entry.is_open(some), "two that were asked for at the same time have one number"
 
     def test_an_automatic_plan_is_no_rerun(self) -> None:
-        assert confirmed().planned(plan_of(ONE, "our-pkg 1.1"), at(2)).reruns == ()
+        entry = confirmed()
 
-    def test_a_rerun_that_was_overtaken_is_made_again_under_its_number(self) -> None:
-        lost = plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(1))
-        again = plan_of({**ONE, "README.md": "new"}, "our-pkg 1.1", by_hand=ByHand(1))
-        overtaken = confirmed().planned(lost, at(2)).unplanned("superseded", at(3), at(3))
+        assert entry.done(DueRelease(RELEASE.id, at(1)), plan_of(ONE, "our-pkg 1.1")).reruns == ()
 
-        assert overtaken.reruns == ()
-        assert overtaken.planned(again, at(4)).reruns == (again.id,)
+    def test_what_a_person_requeues_is_due_as_before_or_settled(self) -> None:
+        plan = plan_of(ONE, "our-pkg 1.1")
+        due = confirmed().planned(plan, at(2)).parked("no permission", at(3)).requeued(at(4))
+        done = confirmed().planned(plan, at(2)).done(DueRelease(RELEASE.id, at(1)), plan).parked("no", at(3))
 
-    def test_a_rerun_that_was_overtaken_leaves_earlier_ones_in_place(self) -> None:
-        first, second = (plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(attempt)) for attempt in (1, 2))
-        entry = confirmed().planned(first, at(2)).settled("done", at(3)).planned(second, at(4))
+        assert (due.state, due.due_since) == (ReleaseState.CONFIRMED, at(1))
+        assert done.requeued(at(4)).state is ReleaseState.SETTLED
 
-        assert entry.unplanned("superseded", at(5), at(5)).reruns == (first.id,)
+    def test_what_a_person_dismisses_stays_parked_and_says_so(self) -> None:
+        entry = confirmed().parked("no permission", at(3)).dismissed("Ada", "a typing error", at(4))
 
-    def test_an_automatic_rebuild_that_was_overtaken_takes_no_rerun_along(self) -> None:
-        rerun = plan_of(ONE, "our-pkg 1.1", by_hand=ByHand(1))
-        entry = confirmed().planned(rerun, at(2)).settled("done", at(3)).planned(plan_of(ONE, "our-pkg 1.1"), at(4))
-
-        assert entry.unplanned("superseded", at(5), at(5)).reruns == (rerun.id,)
+        assert (entry.state, entry.due_since) == (ReleaseState.PARKED, None)
+        assert entry.history[-1] == HistoryLine(at(4), Happened.DISMISSED, "dismissed by Ada: a typing error")
 
 
 class TestRebuilds:
@@ -201,7 +208,7 @@ class TestRebuilds:
         assert entry.releases == (RELEASE.id,)
         assert entry.environments == (RebuiltEnvironment("env.yml", "training", EnvironmentState.PLANNED),)
         assert [run.environments for run in entry.runs] == [("env.yml",)]
-        assert entry.history == (Step(NOON, f"planned against {plan.commit[:8]}"),)
+        assert entry.history == (HistoryLine(NOON, Happened.PLANNED, f"planned against {plan.commit[:8]}"),)
 
     @given(st.integers(1, 3 * ENVIRONMENTS_PER_RUN + 1))
     def test_every_environment_is_in_one_run_and_no_run_has_too_many(self, count: int) -> None:
@@ -214,8 +221,8 @@ class TestRebuilds:
         assert 1 <= sizes[-1] <= ENVIRONMENTS_PER_RUN
 
     def test_the_way_of_a_rebuild_leaves_its_history(self) -> None:
-        entry = rebuild().committed("c" * 40, "pushed", at(1)).claimed(RUN[1], at(2))
-        entry = entry.run_queued(RUN[1], 17, "https://host.test/17", "queued run 17", at(3))
+        entry = rebuild().committed("c" * 40, "pushed", at(1)).claimed(1, at(2))
+        entry = entry.run_queued(1, 17, "https://host.test/17", "queued run 17", at(3)).queued(at(3))
 
         assert (entry.state, entry.commit) == (RebuildState.QUEUED, "c" * 40)
         assert [step.what for step in entry.history[1:]] == ["pushed", "queued run 17"]
@@ -224,15 +231,15 @@ class TestRebuilds:
 
     def test_environments_go_along_with_their_rebuild(self) -> None:
         committed = rebuild(2).committed("c", "pushed", at(1))
-        queued = committed.run_queued(RUN[1], 17, None, "queued", at(2))
+        queued = committed.run_queued(1, 17, None, "queued", at(2))
 
         assert {e.state for e in committed.environments} == {EnvironmentState.COMMITTED}
         assert {(e.state, e.run) for e in queued.environments} == {(EnvironmentState.QUEUED, 17)}
 
     def test_a_rebuild_is_queued_when_all_its_runs_are(self) -> None:
         committed = rebuild(ENVIRONMENTS_PER_RUN + 1).committed("c", "pushed", at(1))
-        half = committed.run_queued(RUN[2], 18, None, "queued run 18", at(2))
-        whole = half.run_queued(RUN[1], 17, None, "queued run 17", at(3))
+        half = committed.run_queued(2, 18, None, "queued run 18", at(2))
+        whole = half.queued(at(2)).run_queued(1, 17, None, "queued run 17", at(3)).queued(at(3))
 
         assert half.state is RebuildState.COMMITTED
         assert [e.run for e in half.environments if e.state is EnvironmentState.QUEUED] == [18]
@@ -240,22 +247,22 @@ class TestRebuilds:
         assert {e.run for e in whole.environments} == {17, 18}
 
     def test_a_claim_is_of_one_run_and_can_be_given_back(self) -> None:
-        entry = rebuild(ENVIRONMENTS_PER_RUN + 1).claimed(RUN[2], NOON)
+        entry = rebuild(ENVIRONMENTS_PER_RUN + 1).claimed(2, NOON)
 
         assert [run.claimed for run in entry.runs] == [None, NOON]
-        assert [run.claimed for run in entry.claimed(RUN[2], None).runs] == [None, None]
+        assert [run.claimed for run in entry.claimed(2, None).runs] == [None, None]
 
     def test_what_is_seen_of_environments_is_told_once(self) -> None:
-        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(RUN[1], 17, None, "queued", at(2))
+        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(1, 17, None, "queued", at(2)).queued(at(2))
         first = queued.environments[0].to(EnvironmentState.FAILED, reason="no wheel")
         seen = queued.seen({first.path: first}, at(3))
 
         assert (seen.state, seen.environments) == (RebuildState.QUEUED, (first, queued.environments[1]))
-        assert seen.history == (*queued.history, Step(at(3), "e0: failed: no wheel"))
+        assert seen.history == (*queued.history, HistoryLine(at(3), Happened.ENVIRONMENT, "e0: failed: no wheel", 17))
         assert seen.seen({first.path: first, "nobody.yml": first}, at(4)) == seen
 
     def test_a_rebuild_is_finished_when_every_environment_is_settled_whatever_the_mix(self) -> None:
-        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(RUN[1], 17, None, "queued", at(2))
+        queued = rebuild(2).committed("c", "pushed", at(1)).run_queued(1, 17, None, "queued", at(2)).queued(at(2))
         first, second = queued.environments
         held = Registration("group/space", "4", {})
         registered = first.to(EnvironmentState.REGISTERED, workspaces=(held,))
@@ -276,15 +283,15 @@ class TestRebuilds:
 
         assert committed.seen({failed.path: failed}, at(2)).state is RebuildState.COMMITTED
 
-    def test_a_rebuild_holds_the_turn_until_its_runs_are_queued(self) -> None:
+    def test_a_rebuild_needs_the_lease_until_its_runs_are_queued(self) -> None:
         planned = rebuild()
         committed = planned.committed("c", "pushed", at(1))
 
         assert planned.is_underway
         assert committed.is_underway
-        assert not committed.run_queued(RUN[1], 17, None, "queued", at(2)).is_underway
+        assert committed.queued(at(2)).is_underway
+        assert not committed.run_queued(1, 17, None, "queued", at(2)).queued(at(2)).is_underway
         assert not planned.superseded("moved", at(1)).is_underway
-        assert not planned.failed("refused", at(1)).is_underway
         assert not planned.parked("odd", at(1)).is_underway
 
     def test_a_superseded_rebuild_takes_its_environments_along(self) -> None:
@@ -292,19 +299,31 @@ class TestRebuilds:
 
         assert (entry.state, entry.reason) == (RebuildState.SUPERSEDED, "the branch moved")
         assert {(e.state, e.reason) for e in entry.environments} == {(EnvironmentState.SUPERSEDED, "the branch moved")}
-        assert entry.history[-1] == Step(at(1), "superseded: the branch moved")
+        assert entry.history[-1] == HistoryLine(at(1), Happened.SUPERSEDED, "superseded: the branch moved")
 
-    def test_a_failed_rebuild_takes_along_the_environments_that_can_still_fail(self) -> None:
-        committed = rebuild(2).committed("c", "pushed", at(1))
-        first, second = committed.environments
-        registered = second.to(EnvironmentState.REGISTERED)
-        entry = replace(committed, environments=(first, registered)).failed("no such pipeline", at(2))
+    def test_what_runs_stays_with_a_rebuild_that_is_superseded_after_it_was_parked(self) -> None:
+        committed = rebuild(ENVIRONMENTS_PER_RUN + 1).committed("c", "pushed", at(1))
+        parked = committed.run_queued(2, 18, None, "queued run 18", at(2)).parked("refused", at(3))
+        entry = parked.superseded("requeued", at(4))
 
-        assert entry.state is RebuildState.FAILED
-        assert entry.environments == (
-            replace(first, state=EnvironmentState.FAILED, reason="no such pipeline"),
-            registered,
-        )
+        assert {e.state for e in entry.environments if e.run} == {EnvironmentState.QUEUED}
+        assert {e.state for e in entry.environments if not e.run} == {EnvironmentState.SUPERSEDED}
+
+    def test_what_is_owed_and_cannot_be_rebuilt_has_failed_before_it_begins(self) -> None:
+        owed = (OwedEnvironment("a.yml", "a", 2, ("0a",)), OwedEnvironment("b.yml", "b", 2, blocker="gone"))
+        entry = RebuildEntry.of(replace(a_plan(0), owed=owed), NOON)
+
+        assert [(e.state, e.reason, e.attempt, e.earlier) for e in entry.environments] == [
+            (EnvironmentState.PLANNED, None, 2, ("0a",)),
+            (EnvironmentState.FAILED, "gone", 2, ()),
+        ]
+        assert [run.environments for run in entry.runs] == [("a.yml",)]
+
+    def test_a_rebuild_with_nothing_to_run_is_finished_when_it_is_committed(self) -> None:
+        owed = (OwedEnvironment("b.yml", "b", 2, blocker="gone"),)
+        entry = RebuildEntry.of(replace(a_plan(0), owed=owed), NOON).committed("c", "nothing to write", at(1))
+
+        assert entry.queued(at(2)).state is RebuildState.FINISHED
 
     def test_a_parked_rebuild_says_nothing_of_its_environments(self) -> None:
         entry = rebuild().parked("beyond us", at(1))
@@ -315,11 +334,11 @@ class TestRebuilds:
     @pytest.mark.parametrize(
         "move",
         [
-            lambda: rebuild().run_queued(RUN[1], 17, None, "queued", NOON),
+            lambda: rebuild().run_queued(1, 17, None, "queued", NOON),
             lambda: rebuild().committed("c", "x", NOON).committed("d", "x", NOON),
             lambda: rebuild().committed("c", "x", NOON).superseded("moved", NOON),
             lambda: rebuild().superseded("moved", NOON).committed("c", "x", NOON),
-            lambda: rebuild().failed("no", NOON).parked("no", NOON),
+            lambda: rebuild().superseded("no", NOON).parked("no", NOON),
         ],
     )
     def test_a_rebuild_makes_no_move_that_its_table_does_not_have(self, move: Callable[[], RebuildEntry]) -> None:
@@ -343,17 +362,23 @@ class TestWhatEnvironmentsCarry:
 
     def test_what_was_carried_before_is_kept(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
-        before = CarriedEntry("env.yml", "training", {"other": "3.0", "our-pkg": "1.0"}, "old", "c0")
+        before = CarriedEntry("env.yml", "training", {"other": "3.0", "our-pkg": "1.0"}, "old", at(-1), "c0")
         after = before.with_rebuild(plan, RebuildEntry.of(plan, NOON).committed("c1", "pushed", NOON))
 
-        assert after == CarriedEntry("env.yml", "training", {"other": "3.0", "our-pkg": "1.1"}, plan.id, "c1")
+        assert after == CarriedEntry("env.yml", "training", {"other": "3.0", "our-pkg": "1.1"}, plan.id, NOON, "c1")
         assert before.versions == {"other": "3.0", "our-pkg": "1.0"}
+
+    def test_what_a_later_rebuild_carries_is_not_taken_back(self) -> None:
+        plan = plan_of(ONE, "our-pkg 1.1")
+        later = CarriedEntry("env.yml", "training", {"our-pkg": "1.2"}, "later", at(1), "c2")
+
+        assert later.with_rebuild(plan, RebuildEntry.of(plan, NOON)) == later
 
     def test_a_rebuild_without_a_commit_of_its_own_carries_the_planned_one(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
-        after = CarriedEntry("env.yml", "training", {}, "old", "c0").with_rebuild(plan, RebuildEntry.of(plan, NOON))
+        rebuild = RebuildEntry.of(plan, NOON)
 
-        assert after.commit == plan.commit
+        assert CarriedEntry.of(rebuild, rebuild.environments[0]).with_rebuild(plan, rebuild).commit == plan.commit
 
 
 @pytest.mark.parametrize("state", EnvironmentState)

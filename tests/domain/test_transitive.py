@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from shared.domain.due import Forced
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.knowledge import Knowledge
 from shared.domain.names import package_name
-from shared.domain.plan import ByHand
 from shared.domain.releases import ReleaseId, version_of
 from tests.domain.repositories import DOCKERFILE, FEED, decisions, edited, environment, metadata, plan_of, verdicts
 
@@ -159,7 +159,7 @@ def test_what_a_rebuild_carried_already_is_current(carried: str, decision: str) 
 def test_what_is_current_is_rebuilt_by_hand_without_a_new_version() -> None:
     knowledge = knows("our-a 2.1", our_a=["our-b"], carried={"e/env.yml": {"our-b": "1.5"}})
     files = one(head="version: 3\n") | REBUILD
-    plan = plan_of(files, "our-b 1.5", knowledge=knowledge, by_hand=ByHand(1))
+    plan = plan_of(files, "our-b 1.5", knowledge=knowledge, forced=Forced(only=True))
 
     assert (decisions(plan), plan.edits) == ({"e/env.yml": "rebuild"}, ())
 

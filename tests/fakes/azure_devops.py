@@ -15,7 +15,7 @@ from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from shared.domain.upstreams import Upstream
 from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
-from shared.limits import CHANGES_PER_REQUEST, COMMITS_SEARCHED, RUNS_PER_LOOKUP
+from shared.limits import CHANGES_PER_REQUEST, RUNS_PER_LOOKUP
 from shared.ports import Change, Changes, Clock, Commit, FeedVersion, JobOutcome, PipelineRun, RunOutcome
 from tests.fakes.faults import Faulty
 
@@ -115,7 +115,7 @@ class FakeRepository(Faulty):
             if not self.exists:
                 raise NotThere("the repository has no such branch")
             found = []
-            for commit in self.history()[:COMMITS_SEARCHED]:
+            for commit in self.history():
                 if commit.id == base:
                     break
                 found.append(commit)
@@ -326,7 +326,7 @@ class FakeRun:
     @property
     def paths(self) -> list[str]:
         """The environments that it rebuilds."""
-        return [item.partition(":")[2] for item in self.parameters["environments"].split(",")]
+        return [item.split(":")[1] for item in self.parameters["environments"].split(",")]
 
     @property
     def url(self) -> str:
@@ -350,9 +350,9 @@ class FakePipeline(Faulty):
         super().__init__()
         self.runs: list[FakeRun] = []
         self.exists = True
-        self.required = ["schema", "rebuild", "batch", "attempt", "commit", "environments"]
+        self.required = ["schema", "rebuild", "batch", "commit", "environments"]
         self.optional = ["feed", "serviceConnection", "workspaces", "tools", "pool"]
-        self.values: dict[str, list[str]] = {"schema": ["3"]}
+        self.values: dict[str, list[str]] = {"schema": ["4"]}
         self.unlisted = 0
         self._waits: str | None = None
         self._clock = clock

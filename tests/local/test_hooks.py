@@ -13,7 +13,7 @@ from local.azure_devops.hooks import BUILD_COMPLETED, PACKAGE_CHANGED, RUN_STATE
 from local.azure_devops.names import Names
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
-from shared.services.notifications import Ignored, read_notification
+from shared.services.intake.notifications import Ignored, read_notification
 from tests.waiting import wait_for
 
 

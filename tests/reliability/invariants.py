@@ -1,7 +1,7 @@
 """What always holds, whatever happens: the promises as functions of what can be seen from outside.
 
 The numbers are those of the list of invariants that the promises stand on: I1 pins never go down, I2 one commit per
-rebuild, I3 one effective run per environment and attempt, I4 only versions change, I5 no commit of anybody is undone,
+rebuild, I3 one effective run per environment and rebuild, I4 only versions change, I5 no commit of anybody is undone,
 I6 legal moves only, I7 every signal has an outcome, I8 the outcome is that of an undisturbed world.
 """
 
@@ -55,7 +55,8 @@ class Watch:
         world = self._world
         assert not world.signals.waiting, "I7: a signal waits"
         assert not world.rebuilds.waiting, "I7: a turn waits"
-        assert world.app.ledger.waiting("main") == [], "I7: a release waits for a plan"
+        assert world.app.ledger.due("main") == [], "I7: something is due"
+        assert world.app.lease.present("main") is None, "I7: a plan has the lease"
         assert world.app.ledger.following("main") == [], "a run is not followed to its end"
         for name, version in heard_of or {}:
             entry = world.release(name, version)
@@ -97,7 +98,7 @@ class Watch:
     # I3
 
     def _check_runs(self) -> None:
-        """A second run of the same three is ended by the pipeline's first step, and registers nothing."""
+        """A second run of the same rebuild and batch is ended by the pipeline's first step, and registers nothing."""
         effective: Counter[tuple[str, str]] = Counter()
         keys = set()
         order = {commit.id: at for at, commit in enumerate(reversed(self._world.repository.all()))}
@@ -106,7 +107,7 @@ class Watch:
             key = work_of(run.parameters)
             if key not in keys:
                 for path in run.paths:
-                    effective[run.parameters["rebuild"], f"{path} attempt {run.parameters['attempt']}"] += 1
+                    effective[run.parameters["rebuild"], path] += 1
                     at = order[run.commit]
                     assert at >= newest.get(path, 0), f"run {run.id} registers older content of {path} over newer"
                     newest[path] = at
@@ -116,7 +117,7 @@ class Watch:
 
     @property
     def doubled_runs(self) -> int:
-        """How many runs are there that an older one of the same three makes superfluous."""
+        """How many runs are there that an older one of the same rebuild and batch makes superfluous."""
         keys = [work_of(run.parameters) for run in self._world.pipeline.runs]
         return len(keys) - len(set(keys))
 

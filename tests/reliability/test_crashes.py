@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable
-from shared.ledger import carried_key, rebuild_key
+from shared.ledger_entries import carried_key, rebuild_key
 from tests.reliability.invariants import Watch
 from tests.reliability.platform import Platform
 from tests.services.world import RULES, SAMPLE, World
@@ -47,14 +47,17 @@ def live(crashes: Iterable[int] = ()) -> Platform:
 def outcome(platform: Platform) -> dict[str, object]:
     """What counts in the end, and does not depend on how often somebody had to try."""
     world = platform.world
-    rebuild = world.rebuild()
     return {
         "commits": world.commits,
         "files": dict(world.repository.files()),
         "runs": [run.parameters for run in world.pipeline.runs],
         "release": world.known().state,
-        "rebuild": rebuild.state,
-        "environments": {e.path: (e.state, e.run, [r.version for r in e.workspaces]) for e in rebuild.environments},
+        "rebuilds": {rebuild.id: rebuild.state for rebuild in world.rebuilds_made()},
+        "environments": {
+            (rebuild.id, e.path): (e.state, e.run, e.attempt, [r.version for r in e.workspaces])
+            for rebuild in world.rebuilds_made()
+            for e in rebuild.environments
+        },
         "ledger": sorted(key for key in world.store.blobs if "/feeds/" not in key),
     }
 
@@ -65,7 +68,8 @@ def undisturbed() -> tuple[dict[str, object], int]:
     found = outcome(platform)
     assert found["commits"] == ["Bump our-package 1.1"]
     ran = [run["environments"] for run in found["runs"]]  # type: ignore[attr-defined]
-    assert ran == [f"1:scoring/environment.yml,2:{TRAINING}", f"1:{TRAINING}"]
+    earlier = platform.world.rebuild().id
+    assert ran == [f"1:scoring/environment.yml:,2:{TRAINING}:", f"1:{TRAINING}:{earlier}"]
     return found, platform.stops
 
 
@@ -122,7 +126,7 @@ def test_what_is_held_when_somebody_dies_is_not_forgotten() -> None:
 
 
 def parked(crashes: Iterable[int] = ()) -> tuple[Platform, int]:
-    """A rebuild that is parked after its commit, and goes on when its release is told of again."""
+    """A rebuild that is parked after its commit; its environments are owed one when its release is told of again."""
     world = World()
     platform = Platform(world)
     watch = Watch(world)
@@ -144,14 +148,15 @@ def parked(crashes: Iterable[int] = ()) -> tuple[Platform, int]:
     return platform, stops
 
 
-def test_a_parked_rebuild_goes_on_whenever_somebody_dies() -> None:
+def test_what_a_parked_rebuild_owes_is_rebuilt_once_whenever_somebody_dies() -> None:
     undisturbed, stops = parked()
-    assert undisturbed.world.rebuild().state is RebuildState.FINISHED
+    assert [r.state for r in undisturbed.world.rebuilds_made()] == [RebuildState.SUPERSEDED, RebuildState.FINISHED]
 
     for stop in range(1, stops + 1):
         world = parked((stop,))[0].world
-        rebuild = world.app.ledger.get(rebuild_key("main", undisturbed.world.rebuild().id))
-        states = [e.state for e in rebuild.environments]
+        assert len(world.commits) == 1, f"stop {stop}"
+        assert len(world.pipeline.runs) == 1, f"stop {stop}"
+        states = [e.state for e in world.rebuilds_made()[-1].environments]
         assert states == [EnvironmentState.REGISTERED] * 2, f"stop {stop}"
 
 

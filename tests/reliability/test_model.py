@@ -203,7 +203,7 @@ class Promises(RuleBasedStateMachine):
     def a_person_releases_what_is_parked(self) -> None:
         """All of it is taken up again."""
         try:
-            self.world.app.parked.release()
+            self.world.app.parked.requeue()
         except RebuilderError:
             return
 
@@ -285,7 +285,7 @@ class Promises(RuleBasedStateMachine):
             self.world.announce(name, version)
             self.accepted[name, version] = self.accepted.get((name, version), 0) + 1
         self.platform.recover()
-        if self.world.app.parked.release():
+        if self.world.app.parked.requeue():
             self.platform.recover()
         self.watch.check_end(heard_of=self.accepted)
         self._check_pins()
@@ -311,7 +311,7 @@ class Promises(RuleBasedStateMachine):
         world = self.world
         for key in [key for key in world.store.blobs if key.startswith("main/rebuilds/")]:
             status = world.app.status.rebuild(key.removeprefix("main/rebuilds/").removesuffix(".json"))
-            over = status["state"] in ("finished", "failed", "superseded")
+            over = status["state"] in ("finished", "superseded")
             assert over, f"I7: rebuild {status['id']} is {status['state']}"
             for found in status["environments"]:
                 if found["state"] == EnvironmentState.REGISTERED:

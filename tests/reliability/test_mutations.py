@@ -15,7 +15,7 @@ from shared.errors import ServiceUnavailable
 from shared.messages import Turn, encode
 from shared.ports import FeedVersion, PipelineRun
 from shared.services import worker as worker_module
-from shared.services.queueing import Queueing
+from shared.services.rebuild.queue_runs import QueueRuns
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository
 from tests.fakes.storage import MemoryLedgerStore
 from tests.reliability.invariants import Watch, pins
@@ -167,7 +167,7 @@ class WithoutConfirmation(World):
 
 def no_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever wants to queue a run may do so."""
-    monkeypatch.setattr(Queueing, "_claim", lambda _, rebuild, __: rebuild)
+    monkeypatch.setattr(QueueRuns, "_claim", lambda _, rebuild, __: rebuild)
 
 
 def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:

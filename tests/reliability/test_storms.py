@@ -71,7 +71,7 @@ def test_a_release_is_planned_a_settle_time_after_the_first_one_whatever_follows
 
     world.work()
 
-    first = world.app.ledger.waiting("main")
+    first = world.app.ledger.due("main")
     plans = Counter(
         commit.message.splitlines()[0] for commit in world.repository.all() if "Rebuild-Id" in commit.message
     )

@@ -7,7 +7,7 @@ import pytest
 from shared.domain.jobs import SUPERSEDED
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.ledger import carried_key
+from shared.ledger_entries import carried_key
 from shared.limits import REGISTRATION_PATIENCE
 from shared.ports import JobOutcome
 from tests.fakes.azure_devops import FakeRun

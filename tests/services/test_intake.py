@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import NotAuthentic, ServiceUnavailable
-from shared.ledger import QuarantinedEntry, quarantined_key
+from shared.ledger_entries import QuarantinedEntry, quarantined_key
 from shared.limits import QUARANTINE_BYTES, QUARANTINE_LIFETIME
 from tests.services.world import SECRET, World
 

@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.states import ReleaseState
 from shared.errors import AccessDenied, Permanent, ServiceUnavailable
-from shared.ledger import plan_key
+from shared.ledger_entries import plan_key
 from tests.services.world import RULES, World, environment
 
 CALLS = ("files", "metadata", "published")

@@ -11,7 +11,7 @@ from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Source
 from shared.domain.targets import Target
 from shared.errors import InvalidNotification
 from shared.messages import decode_signal, encode
-from shared.services.notifications import Ignored, organization_of, read_notification
+from shared.services.intake.notifications import Ignored, organization_of, read_notification
 
 TARGETS = (
     Target("main", "https://dev.azure.com/Contoso", "ml", "environments", "main", 7, (FeedName("packages", "ml"),)),

@@ -20,7 +20,7 @@ from shared.errors import (
     ServiceUnavailable,
     Throttled,
 )
-from shared.ledger import TurnEntry, carried_key, plan_key, turn_key
+from shared.ledger_entries import TurnEntry, carried_key, plan_key, turn_key
 from shared.limits import CLAIM_LIFETIME, ENVIRONMENTS_PER_RUN, PLANS_PER_MESSAGE, TRIES
 from shared.ports import PipelineRun
 from tests.domain.repositories import DOCKERFILE, plan_of

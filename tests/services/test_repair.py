@@ -6,7 +6,7 @@ from shared.domain.releases import FeedName
 from shared.domain.signals import Source
 from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.ledger import FeedEntry, feed_key
+from shared.ledger_entries import FeedEntry, feed_key
 from shared.limits import CHANGE_PAGES
 from shared.ports import Subscription
 from tests.services.world import FEED, World

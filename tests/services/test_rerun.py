@@ -5,7 +5,7 @@ import pytest
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import Busy, InvalidInput, NotKnown
-from shared.ledger import rebuild_key
+from shared.ledger_entries import rebuild_key
 from tests.services.world import FEED, World
 
 

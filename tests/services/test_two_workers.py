@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable, StateChanged
-from shared.ledger import TurnEntry, turn_key
+from shared.ledger_entries import TurnEntry, turn_key
 from shared.messages import Turn, encode
 from tests.services.crashes import Crashes
 from tests.services.world import World

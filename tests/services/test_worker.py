@@ -8,7 +8,7 @@ import pytest
 from shared.domain.signals import FeedSignal, ReleaseSignal, Source
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable, Throttled
-from shared.ledger import TurnEntry, turn_key
+from shared.ledger_entries import TurnEntry, turn_key
 from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, TRIES
 from shared.messages import Turn, decode_turn, encode
 from tests.reliability.actors import Actor, stop_at_every_call

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
+from shared.domain.carried import CarriedEntry
 from shared.domain.jobs import DUPLICATE, STEPS, work_of
 from shared.domain.rebuilds import RebuildEntry
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable
-from shared.ledger import Ledger, rebuild_key, release_key
+from shared.ledger import Ledger
+from shared.ledger_entries import carried_key, rebuild_key, release_key
 from shared.limits import MAX_DEQUEUE_COUNT
 from shared.messages import Turn, encode
 from shared.ports import JobOutcome, Subscription
@@ -162,6 +164,14 @@ class World:
         body = json.dumps({"eventType": "build.complete", "resource": resource}).encode()
         assert self.app.intake.accept(body).outcome == "accepted"
 
+    def finish(self, failing: Mapping[str, str] | None = None) -> FakeRun:
+        """The oldest run that is not over is worked off, a hook tells of it, and the app does what follows."""
+        run = next(run for run in self.pipeline.runs if run.result is None)
+        self.build(run, failing)
+        self.tell_of(run)
+        self.work()
+        return run
+
     # The platform
 
     def work(self, steps: int = 200) -> None:
@@ -195,12 +205,16 @@ class World:
         """The ledger's entry of a release."""
         return self.app.ledger.read(release_key(target, ReleaseId.of(FEED, name, version)))
 
+    def give_up_the_turn(self) -> None:
+        """The message of the target's turn is handed out for the last time."""
+        self.app.worker.turn(encode(Turn("main")), HOPELESS)
+
     def park_the_rebuild(self) -> None:
         """Of the release that was published: its commit is on the branch, and no run can be queued."""
         self.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
         while not self.commits:
             assert self.step()
-        self.app.worker.turn(encode(Turn("main")), HOPELESS)
+        self.give_up_the_turn()
         self.rebuilds.waiting.clear()
         assert self.rebuild().state is RebuildState.PARKED
 
@@ -215,6 +229,17 @@ class World:
         entry = self.known(name, version)
         assert entry.rebuild is not None
         return self.app.ledger.get(rebuild_key("main", entry.rebuild))
+
+    def rebuilds_made(self, target: str = "main") -> list[RebuildEntry]:
+        """Every rebuild of a target, oldest first."""
+        start = f"{target}/rebuilds/"
+        ids = [key.removeprefix(start).removesuffix(".json") for key in self.store.blobs if key.startswith(start)]
+        entries = [self.app.ledger.get(rebuild_key(target, found)) for found in ids]
+        return sorted(entries, key=lambda entry: entry.created)
+
+    def carried(self, path: str) -> CarriedEntry:
+        """What an environment carries."""
+        return self.app.ledger.get(carried_key("main", path))
 
     @property
     def commits(self) -> list[str]:

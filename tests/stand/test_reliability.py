@@ -18,7 +18,8 @@ from shared.adapters.blob_ledger import BlobLedgerStore
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState, ReleaseState
-from shared.ledger import Ledger, rebuild_key, release_key, turn_key
+from shared.ledger import Ledger
+from shared.ledger_entries import rebuild_key, release_key, turn_key
 from shared.limits import DEVOPS_RETRIES
 from tests.environments import write_environment
 from tests.fakes.credential import StubCredential

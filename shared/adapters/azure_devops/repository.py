@@ -8,7 +8,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import batched, islice
+from itertools import batched
 
 from azure.devops.connection import Connection
 from azure.devops.v7_1.git.models import (
@@ -26,7 +26,7 @@ from shared.adapters.zips import BROKEN, is_usual
 from shared.domain.catalog import Link, Listing
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable
-from shared.limits import BLOBS_PER_REQUEST, COMMITS_SEARCHED, UNPACKED_BYTES
+from shared.limits import BLOBS_PER_REQUEST, COMMIT_PAGES, COMMITS_PER_REQUEST, UNPACKED_BYTES
 from shared.ports import Commit
 
 
@@ -104,27 +104,35 @@ class AzureRepository:
             return str(answer.commits[0].commit_id)
 
     def commits_since(self, base: str) -> Sequence[Commit]:
-        """The branch's newest commits down to `base`, newest first."""
-        criteria = GitQueryCommitsCriteria(
-            item_version=GitVersionDescriptor(version=self._target.branch, version_type="branch"),
-            top=COMMITS_SEARCHED,
-        )
-        git = client(self._connection, "git")
-        with translated(f"reading the commits of {self._target.branch}"):
-            refs = git.get_commits(search_criteria=criteria, **self._where)
-            return list(self._until(base, refs))
+        """The branch's commits down to `base`, newest first: all of them, page by page.
 
-    def _until(self, base: str, refs: Iterable[GitCommitRef]) -> Iterator[Commit]:
-        # No more than were asked for, whatever came.
-        for ref in islice(refs, COMMITS_SEARCHED):
-            if ref.commit_id == base:
-                return
-            comment = ref.comment
-            if ref.comment_truncated:
-                # Lists carry the beginning of a message only; ours is told apart by its last line.
-                whole = client(self._connection, "git").get_commit(commit_id=ref.commit_id, **self._where)
-                comment = whole.comment
-            yield Commit(str(ref.commit_id), comment or "")
+        Raises:
+            Permanent: there are more than we read.
+        """
+        git = client(self._connection, "git")
+        found: list[Commit] = []
+        for page in range(COMMIT_PAGES):
+            criteria = GitQueryCommitsCriteria(
+                item_version=GitVersionDescriptor(version=self._target.branch, version_type="branch"),
+                skip=page * COMMITS_PER_REQUEST,
+                top=COMMITS_PER_REQUEST,
+            )
+            with translated(f"reading the commits of {self._target.branch}"):
+                refs = git.get_commits(search_criteria=criteria, **self._where)
+                for ref in refs:
+                    if ref.commit_id == base:
+                        return found
+                    found.append(self._commit(ref))
+            if not refs:
+                return found
+        raise Permanent(f"{self._target.branch} has more than {len(found)} commits since {base[:8]}: not all were read")
+
+    def _commit(self, ref: GitCommitRef) -> Commit:
+        comment = ref.comment
+        if ref.comment_truncated:
+            # Lists carry the beginning of a message only; ours is told apart by its last line.
+            comment = client(self._connection, "git").get_commit(commit_id=ref.commit_id, **self._where).comment
+        return Commit(str(ref.commit_id), comment or "")
 
 
 def unzipped(raw: bytes, largest: int = UNPACKED_BYTES) -> Iterator[tuple[str, bytes]]:

@@ -12,14 +12,14 @@ from shared.domain.rebuilds import RebuildEntry
 from shared.domain.targets import Target
 from shared.domain.text import apply
 from shared.errors import BranchMoved
-from shared.ledger import Ledger, rebuild_key
-from shared.limits import CLOCK_TOLERANCE
+from shared.ledger import Ledger
+from shared.ledger_entries import rebuild_key
 from shared.log import event
 from shared.ports import Clock, Services
-from shared.services.reading import Reader
+from shared.services.planning.snapshots import Reader
 
 
-class Committing:
+class Commit:
     """Brings a rebuild from `planned` to `committed`, or to `superseded` if somebody else was faster."""
 
     def __init__(self, *, ledger: Ledger, services: Services, reader: Reader, clock: Clock) -> None:
@@ -33,7 +33,7 @@ class Committing:
 
         Raises:
             Transient: the service does not answer.
-            Permanent: it takes no push.
+            Permanent: it takes no push, or does not show what is on the branch: not seen is not "not there".
         """
         repository = self._services.repository(target)
         if repository.tip() == plan.commit:
@@ -44,23 +44,15 @@ class Committing:
                 return self._committed(rebuild, commit, f"pushed {commit[:8]} to {target.branch}")
             except BranchMoved:
                 pass
-        if found := self.pushed(target, plan):
+        if plan.edits and (found := self.pushed(target, plan)):
             return self._committed(rebuild, found, f"found {found[:8]} on {target.branch}")
         why = f"{target.branch} moved away from {plan.commit[:8]} before the push"
-        event("rebuild_superseded", target=target.name, rebuild=rebuild.id, why=why)
         return self._change(rebuild, lambda entry: entry.superseded(why, self._clock.now()))
 
     def pushed(self, target: Target, plan: Plan) -> str | None:
-        """Our commit, if the branch has moved because of us: the answer to our push may have been lost."""
+        """Our commit, if it is on the branch: every commit since the planned one is looked at."""
         since = self._services.repository(target).commits_since(plan.commit)
         return next((found.id for found in since if is_commit_of(plan, found.message)), None)
-
-    def is_later(self, target: Target, rebuild: RebuildEntry, other: RebuildEntry) -> bool:
-        """Whether one rebuild builds what came after the commit of another: by their times, or else by the branch."""
-        if rebuild.created - other.created > CLOCK_TOLERANCE:
-            return True
-        since = self._services.repository(target).commits_since(other.commit or other.base)
-        return any(found.id == rebuild.commit for found in since)
 
     def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
         event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)

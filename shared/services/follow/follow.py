@@ -6,26 +6,26 @@ seen in each workspace.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 
 from shared.domain.carried import CarriedEntry
 from shared.domain.credentials import masked
+from shared.domain.due import DueEnvironment
 from shared.domain.jobs import DUPLICATE, REBUILD_TAG, SUPERSEDED
 from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
 from shared.domain.release_entry import ReleaseEntry
-from shared.domain.releases import ReleaseId
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
-from shared.domain.targets import Target
+from shared.domain.targets import Target, Workspace
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
-from shared.ledger import FollowingEntry, Ledger, carried_key, following_key, rebuild_key, release_key
+from shared.ledger import Ledger
+from shared.ledger_entries import carried_key, following_key, rebuild_key, release_key
 from shared.limits import REGISTRATION_PATIENCE, RETRY_PAUSE
 from shared.log import alert, event
-from shared.messages import Turn, encode
-from shared.ports import AzureML, Clock, JobOutcome, Queue, RunOutcome, Services
-from shared.services.duplicates import Look, followed_in, older_runs
-from shared.services.waits import begun_to_wait, on_its_way
-from shared.services.waking import Waking
+from shared.ports import AzureML, Clock, JobOutcome, RegisteredVersion, RunOutcome, Services
+from shared.services.follow.duplicate_runs import Look, followed_in, older_runs
+from shared.services.follow.run_progress import begun_to_wait, on_its_way
+from shared.services.records.due import DueMarks
 
 _SUCCEEDED = ("succeeded", "succeededWithIssues")
 
@@ -41,17 +41,15 @@ class Follow:
         self,
         *,
         ledger: Ledger,
-        rebuilds: Queue,
+        due: DueMarks,
         services: Services,
         azure_ml: AzureML,
         targets: Iterable[Target],
         clock: Clock,
-        settle_time: timedelta,
         attempts: int,
     ) -> None:
         self._ledger = ledger
-        self._rebuilds = rebuilds
-        self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
+        self._due = due
         self._attempts = attempts
         self._services = services
         self._azure_ml = azure_ml
@@ -93,27 +91,46 @@ class Follow:
         """Look at a rebuild; `again` is a run whose failed jobs a person may have run again."""
         before = rebuild.environments
         look = cache(lambda run: self._outcome(target, run))  # each run once
-        if rebuild.state in (RebuildState.QUEUED, RebuildState.FINISHED, RebuildState.PARKED):
-            rebuild = self._followed_in_older_runs(rebuild, look)
-            seen, missing = self._environments(target, rebuild, again, look)
-            now = self._clock.now()
-            key = rebuild_key(target.name, rebuild.id)
-            rebuild = self._ledger.update(key, lambda e: self._after(e, seen, now) if e else e) or rebuild
-            for run, why in begun_to_wait(before, rebuild.environments).items():
-                alert("run_waits", target=target.name, rebuild=rebuild.id, run=run, why=why)
-            if rebuild.state is RebuildState.QUEUED and rebuild.is_underway:
-                self._rebuilds.send(encode(Turn(target.name, retry=rebuild.id)), RETRY_PAUSE)
-            if missing:
-                raise NotRegisteredYet(missing)
-        if rebuild.state is RebuildState.FINISHED:
-            self._finish(target, rebuild)
-            if rebuild.environments != before:
-                _tell(rebuild, self._clock.now())
-        if _is_over(rebuild):
-            self._ledger.delete(following_key(target.name, rebuild.id))
-            # Somebody may have resumed it meanwhile, and found the mark still there.
-            if not _is_over(self._ledger.read(rebuild_key(target.name, rebuild.id)) or rebuild):
-                self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
+        rebuild = self._followed_in_older_runs(rebuild, look)
+        seen, missing = self._environments(target, rebuild, again, look)
+        seen = self._owed(rebuild, seen)
+        now = self._clock.now()
+        key = rebuild_key(target.name, rebuild.id)
+        rebuild = self._ledger.change(key, rebuild, lambda e: e.seen(_later(e, seen), now))
+        for run, why in begun_to_wait(before, rebuild.environments).items():
+            alert("run_waits", target=target.name, rebuild=rebuild.id, run=run, why=why)
+        if missing:
+            raise NotRegisteredYet(missing)
+        if not _is_over(rebuild):
+            return
+        self._finish(target, rebuild)
+        if rebuild.environments != before:
+            _tell(rebuild, now)
+        self._ledger.delete(following_key(target.name, rebuild.id))
+
+    def _owed(self, rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment]) -> dict[str, RebuiltEnvironment]:
+        """What was seen, where what failed and has attempts left is owed a new rebuild.
+
+        A failure counts once all jobs of its run are over, so that all that failed are rebuilt together. The mark comes
+        before the record of the failure: after a crash in between, the same mark is set again.
+        """
+        told = {}
+        for path, now in seen.items():
+            if now.state is not EnvironmentState.FAILED:
+                told[path] = now
+                continue
+            rest = (e for e in rebuild.environments if e.run == now.run)
+            if all(seen.get(e.path, e).is_settled for e in rest):
+                told[path] = self._tried_again(rebuild, now)
+        return told
+
+    def _tried_again(self, rebuild: RebuildEntry, failed: RebuiltEnvironment) -> RebuiltEnvironment:
+        record = self._ledger.readable(carried_key(rebuild.target, failed.path))
+        if failed.attempt >= self._attempts or record is None or record.rebuild != rebuild.id:
+            return failed
+        at = self._clock.now() + RETRY_PAUSE
+        self._due.mark(rebuild.target, DueEnvironment(failed.path, rebuild.id, failed.attempt + 1, at))
+        return replace(failed, reason=f"attempt {failed.attempt} failed and is tried again: {failed.reason}")
 
     def _followed_in_older_runs(self, rebuild: RebuildEntry, look: Look) -> RebuildEntry:
         older = older_runs([e for e in rebuild.environments if not e.is_settled], look)
@@ -123,20 +140,6 @@ class Follow:
             event("run_is_duplicate", target=rebuild.target, rebuild=rebuild.id, run=run, older=first)
         key, now = rebuild_key(rebuild.target, rebuild.id), self._clock.now()
         return self._ledger.update(key, lambda e: followed_in(e, older, look, now) if e else e) or rebuild
-
-    def _after(self, rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment], now: datetime) -> RebuildEntry:
-        """The rebuild with what is news: what failed is tried again, and all the rest is as it was seen."""
-        news = _later(rebuild, seen)
-        for run in rebuild.runs:
-            failed = {path: e for path, e in news.items() if e.run == run.id and e.state is EnvironmentState.FAILED}
-            if rebuild.state is not RebuildState.QUEUED or run.attempt >= self._attempts or not failed:
-                continue
-            news = {path: e for path, e in news.items() if path not in failed}
-            # A run has only one successor, so the next attempt waits until all of its jobs are over.
-            rest = (e for e in rebuild.environments if e.run == run.id and e.path not in failed)
-            if all(news.get(e.path, e).is_settled for e in rest):
-                rebuild = rebuild.retried(run, {path: e.reason or "" for path, e in failed.items()}, now)
-        return rebuild.seen(news, now)
 
     def _environments(
         self, target: Target, rebuild: RebuildEntry, again: int | None, look: Look
@@ -184,7 +187,7 @@ class Follow:
         lacking = None
         for workspace in target.workspaces:
             try:
-                version = self._azure_ml.registered(workspace, environment.name, (REBUILD_TAG, rebuild.id))
+                version = self._version(workspace, environment, rebuild)
             except Permanent:
                 if succeeded:
                     raise
@@ -198,6 +201,15 @@ class Follow:
                 context = masked(version.context) if version.context else None
                 registrations.append(Registration(str(workspace), version.version, tags, context))
         return replace(environment, workspaces=tuple(registrations)), lacking
+
+    def _version(
+        self, workspace: Workspace, environment: RebuiltEnvironment, rebuild: RebuildEntry
+    ) -> RegisteredVersion | None:
+        """The version that this rebuild has registered, or an earlier one of the same files."""
+        for rebuild_id in (rebuild.id, *environment.earlier):
+            if found := self._azure_ml.registered(workspace, environment.name, (REBUILD_TAG, rebuild_id)):
+                return found
+        return None
 
     def _finish(self, target: Target, rebuild: RebuildEntry) -> None:
         """Write what became of it into the releases and the environments."""
@@ -214,19 +226,16 @@ class Follow:
 
             with self._ledger.passing_over_damage():
                 self._ledger.update(carried_key(target.name, environment.path), carry)
+        if rebuild.state is not RebuildState.FINISHED:
+            return
         for release in rebuild.releases:
             with self._ledger.passing_over_damage():
-                self._settle(target, release, rebuild)
+                self._ledger.update(release_key(target.name, release), lambda e: self._settled(e, rebuild))
 
-    def _settle(self, target: Target, release: ReleaseId, rebuild: RebuildEntry) -> None:
-        def settle(entry: ReleaseEntry | None) -> ReleaseEntry | None:
-            if entry is None or entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:
-                return entry
-            return entry.settled(f"rebuild {rebuild.id} finished", self._clock.now())
-
-        entry = self._ledger.update(release_key(target.name, release), settle)
-        if entry and entry.state is ReleaseState.CONFIRMED and entry.rebuild == rebuild.id:
-            self._waking.wake(entry)
+    def _settled(self, entry: ReleaseEntry | None, rebuild: RebuildEntry) -> ReleaseEntry | None:
+        if entry is None or entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:
+            return entry
+        return entry.settled(f"rebuild {rebuild.id} finished", self._clock.now())
 
 
 def _is_over(rebuild: RebuildEntry) -> bool:

@@ -1,14 +1,13 @@
-"""What is held is planned again when that may come out otherwise, and what failed is tried again."""
+"""What is held is looked at again when it may come out otherwise."""
 
 from datetime import timedelta
 
 import pytest
 
-from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
-from shared.errors import PipelineRejected
-from shared.ledger import HeldEntry, Until
+from shared.domain.states import RebuildState, ReleaseState
+from shared.ledger_entries import HeldEntry, Until
 from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
-from shared.services.holding import Holding
+from shared.services.records.held import Held
 from tests.services.world import RULES, SAMPLE, World, environment
 
 TRAINING = "training/environment.yml"
@@ -42,7 +41,7 @@ class TestWhatNobodyCouldClear:
     UNSEEN = b"-r https://example.com/more.txt\n"
 
     def again(self, world: World, tip: str | None) -> list[str]:
-        return [str(one) for one in Holding(world.app.ledger).releases("main", tip=tip)]
+        return [str(one) for one in Held(world.app.ledger).releases("main", tip=tip)]
 
     def test_neither_an_hour_nor_another_release_brings_it_back(self) -> None:
         world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))
@@ -158,10 +157,7 @@ class TestHeldReleases:
         world = World({**SAMPLE, **environment("scoring", comment)})
         world.publish()
         world.work()
-        (run,) = world.pipeline.runs
-        world.build(run)
-        world.tell_of(run)
-        world.work()
+        world.finish()
         before = world.known()
         assert held(world) == [("repository", "our-package 1.1")]
 
@@ -170,23 +166,33 @@ class TestHeldReleases:
         assert world.known() == before
         assert world.rebuild().state is RebuildState.FINISHED
 
-    def test_a_look_during_a_rebuild_leaves_that_rebuild_in_sight_when_it_is_over(self) -> None:
+    def test_a_look_during_a_rebuild_leaves_that_rebuild_in_sight(self) -> None:
         world = World({**SAMPLE, **environment("scoring", b"our-package==1.0  # rebuilder: hold\n")})
         world.publish()
         world.work()
         rebuild = world.rebuild().id
 
-        timer(world)  # what is held waits for the end of the rebuild
-        (run,) = world.pipeline.runs
-        world.build(run)
-        world.tell_of(run)
-        world.work()
+        timer(world)
+        world.finish()
 
         found = world.app.status.release(name="our-package", version="1.1")["targets"][0]
         assert (found["state"], found["rebuild"]["id"]) == ("settled", rebuild)
         states = {row["path"]: row["state"] for row in found["environments"]}
         assert states == {TRAINING: "registered", "scoring/environment.yml": None}
-        assert any("planned again" in step.what for step in world.known().history)
+
+    def test_what_is_held_goes_on_while_others_are_being_rebuilt(self) -> None:
+        world = World({**SAMPLE, **environment("scoring", b"our-package==1.0  # rebuilder: hold\n")})
+        world.publish()
+        world.work()
+        world.repository.commit({"scoring/context/requirements.txt": b"our-package==1.0\n"})
+
+        timer(world)
+
+        assert [run.paths for run in world.pipeline.runs] == [[TRAINING], ["scoring/environment.yml"]]
+        world.finish()
+        world.finish()
+        assert world.known().state is ReleaseState.SETTLED
+        assert world.carried(TRAINING).registered
 
     def test_another_release_lets_those_go_on_that_need_it(self) -> None:
         files = environment("training", b"our-package==1.0\nour-library==1.0\n")
@@ -250,10 +256,7 @@ class TestFilesThatArriveOneByOne:
         assert b"our-package==1.0" in world.file("training/context/requirements.txt")
 
         world.work()
-        (run,) = world.pipeline.runs
-        world.build(run)
-        world.tell_of(run)
-        world.work()
+        world.finish()
 
         assert b"our-package==1.1" in world.file("training/context/requirements.txt")
 
@@ -261,10 +264,7 @@ class TestFilesThatArriveOneByOne:
         world = self.world()
         world.publish()
         world.work()
-        (run,) = world.pipeline.runs
-        world.build(run)
-        world.tell_of(run)
-        world.work()
+        world.finish()
         assert world.known().state is ReleaseState.SETTLED
 
         other = world.feed.publish("our-package", "1.1", file="our_package-1.1-cp310-cp310-manylinux_2_17_x86_64.whl")
@@ -287,89 +287,3 @@ class TestFilesThatArriveOneByOne:
         world.work()
 
         assert world.commits == ["Bump our-package 1.1"]
-
-
-class TestAttempts:
-    def queued(self, **settings: str) -> World:
-        world = World(None, **settings)  # type: ignore[arg-type]
-        world.publish()
-        world.work()
-        return world
-
-    def end(self, world: World, *failing: str) -> None:
-        run = world.pipeline.runs[-1]
-        world.build(run, dict.fromkeys(failing, "the disk is full"))
-        world.tell_of(run)
-        world.work()
-
-    def states(self, world: World) -> dict[str, tuple[EnvironmentState, str | None]]:
-        return {e.name: (e.state, e.reason) for e in world.rebuild().environments}
-
-    def test_only_what_failed_is_tried_again(self) -> None:
-        world = self.queued()
-
-        self.end(world, TRAINING)
-
-        assert [(run.parameters["attempt"], run.paths) for run in world.pipeline.runs] == [
-            ("1", ["scoring/environment.yml", TRAINING]),
-            ("2", [TRAINING]),
-        ]
-        assert self.states(world) == {
-            "scoring": (EnvironmentState.REGISTERED, None),
-            "training": (EnvironmentState.QUEUED, "attempt 1 failed: the disk is full"),
-        }
-        self.end(world)
-        assert self.states(world)["training"] == (EnvironmentState.REGISTERED, None)
-        assert world.rebuild().state is RebuildState.FINISHED
-
-    @pytest.mark.parametrize("attempts", [1, 2, 3])
-    def test_it_is_tried_as_often_as_the_setting_says(self, attempts: int) -> None:
-        world = self.queued(REBUILDER_ATTEMPTS=str(attempts))
-
-        for _ in range(attempts):
-            self.end(world, TRAINING)
-
-        assert len(world.pipeline.runs) == attempts
-        assert self.states(world)["training"] == (EnvironmentState.FAILED, "the disk is full")
-        assert world.rebuild().state is RebuildState.FINISHED
-        assert world.known().state is ReleaseState.SETTLED
-
-    def test_what_a_later_rebuild_carries_is_not_tried_again(self) -> None:
-        world = self.queued()
-        first = world.rebuild().id
-        run = world.pipeline.runs[-1]
-        world.publish(version="1.2")
-        world.work()
-        world.build(run, {TRAINING: "the disk is full"})
-        world.tell_of(run)
-        world.work()
-
-        second = world.rebuild(version="1.2").id
-        found = world.app.status.rebuild(first)
-        assert [run.parameters["rebuild"] for run in world.pipeline.runs] == [first, second]
-        states = {e["name"]: (e["state"], e["reason"]) for e in found["environments"]}
-        assert states["training"] == ("superseded", f"rebuild {second} carries it now")
-        assert found["state"] == "finished"
-
-    def test_a_pipeline_that_takes_no_more_runs_ends_it(self) -> None:
-        world = self.queued()
-        world.pipeline.fail("queue", "before", PipelineRejected("the pipeline is disabled"))
-
-        self.end(world, TRAINING)
-
-        assert self.states(world)["training"] == (EnvironmentState.FAILED, "the pipeline is disabled")
-        assert self.states(world)["scoring"] == (EnvironmentState.REGISTERED, None)
-        timer(world)
-        assert world.rebuild().state is RebuildState.FINISHED
-        assert world.app.ledger.following("main") == []
-
-    def test_a_lost_message_of_a_retry_is_healed_by_the_timer(self) -> None:
-        world = self.queued()
-        run = world.pipeline.runs[-1]
-        world.build(run, {TRAINING: "the disk is full"})
-        world.app.follow.all()
-        world.rebuilds.waiting.clear()
-
-        timer(world)
-
-        assert [run.parameters["attempt"] for run in world.pipeline.runs] == ["1", "2"]

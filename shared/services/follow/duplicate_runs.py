@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from shared.domain.history import Happened, HistoryLine
 from shared.domain.jobs import older_run, work_of
 from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment
-from shared.domain.release_entry import Step
 from shared.ports import RunOutcome
 
 type Look = Callable[[int], RunOutcome]
@@ -48,7 +48,7 @@ def followed_in(rebuild: RebuildEntry, older: Mapping[str, tuple[int, int]], loo
         replace(run, id=moves[run.id], url=look(moves[run.id]).url) if run.id in moves else run for run in rebuild.runs
     )
     told = tuple(
-        Step(at, f"run {run.id} is a duplicate: followed in run {moves[run.id]}")
+        HistoryLine(at, Happened.NOTE, f"run {run.id} is a duplicate: followed in run {moves[run.id]}", moves[run.id])
         for run in rebuild.runs
         if run.id in moves
     )

@@ -9,7 +9,7 @@ from threading import Lock
 from shared.messages import Turn
 
 
-class Turns:
+class Coalescer:
     """The turns that are under way in this process."""
 
     def __init__(self) -> None:

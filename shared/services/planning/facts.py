@@ -20,7 +20,8 @@ from shared.domain.names import PackageName
 from shared.domain.releases import FeedName, Release, ReleaseId
 from shared.domain.targets import Target
 from shared.errors import DamagedEntry, Permanent, Transient, Unreadable
-from shared.ledger import Ledger, MetadataEntry, carried_key, metadata_key
+from shared.ledger import Ledger
+from shared.ledger_entries import MetadataEntry, carried_key, metadata_key
 from shared.limits import PACKAGES_LIFETIME
 from shared.log import event
 from shared.ports import Clock, Services
@@ -50,7 +51,12 @@ class Gatherer:
         self._unknown: set[tuple[str, ReleaseId]] = set()
 
     def gather(
-        self, target: Target, catalog: Catalog, releases: Iterable[Release], known: Knowledge | None = None
+        self,
+        target: Target,
+        catalog: Catalog,
+        releases: Iterable[Release],
+        known: Knowledge | None = None,
+        owed: Iterable[str] = (),
     ) -> Knowledge:
         """Collect the facts for a plan.
 
@@ -59,6 +65,7 @@ class Gatherer:
             catalog: the environments.
             releases: those whose facts matter.
             known: what was gathered for the same plan a moment ago: not asked again.
+            owed: paths of environments that are owed a rebuild.
 
         Raises:
             Transient: the index does not say which files a release has whose hashes are needed, or the ledger does
@@ -89,7 +96,8 @@ class Gatherer:
             if required := self._required(target, identity, gaps):
                 metadata[identity.package, version] = required
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
-        return Knowledge(files, metadata, arriving, *self._carried(target, paths), tuple(gaps.found.values()))
+        carried = self._carried(target, paths.union(owed))
+        return Knowledge(files, metadata, arriving, *carried, tuple(gaps.found.values()))
 
     def _may_grow(self, release: Release, found: tuple[FeedFile, ...]) -> bool:
         """Whether the files of a release have not stood still for the settle time."""

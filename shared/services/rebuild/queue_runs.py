@@ -6,22 +6,25 @@ was shown late after a lost answer, is found by the pipeline's first step.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from shared.domain.jobs import numbered, work_of
 from shared.domain.rebuilds import RebuildEntry, Run
+from shared.domain.states import RebuildState
 from shared.domain.targets import Target
-from shared.errors import Permanent, Throttled, Transient
-from shared.ledger import FollowingEntry, Ledger, carried_key, following_key, rebuild_key
+from shared.errors import Conflict, Permanent, Throttled, Transient
+from shared.ledger import Ledger
+from shared.ledger_entries import FollowingEntry, following_key, rebuild_key
 from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW
 from shared.log import event
 from shared.ports import Clock, PipelineRun, Services
 
 # The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
-PARAMETER_SCHEMA = "3"
+PARAMETER_SCHEMA = "4"
 
 
-class Queueing:
-    """Brings a rebuild from `committed` to `queued`, and its next attempts into the pipeline's queue."""
+class QueueRuns:
+    """Brings a rebuild from `committed` to `queued`."""
 
     def __init__(self, *, ledger: Ledger, services: Services, clock: Clock) -> None:
         self._ledger = ledger
@@ -39,16 +42,20 @@ class Queueing:
         for run in rebuild.runs:
             if run.id is None:
                 rebuild = self._queue(target, rebuild, run)
+        return self._change(rebuild, lambda entry: entry.queued(self._clock.now()))
+
+    def found(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
+        """Record the runs that were claimed and whose id nobody knows, if the service shows them now."""
+        for run in rebuild.runs:
+            if run.id is None and run.claimed and (found := self._found(target, rebuild, run)):
+                rebuild = self._recorded(rebuild, run, found, "found")
         return rebuild
 
     def _queue(self, target: Target, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
-        rebuild = self._without_what_was_taken_over(rebuild, run)
-        if all(left.key != run.key for left in rebuild.runs):
-            return rebuild
         if run.claimed and (found := self._found(target, rebuild, run)):
             return self._recorded(rebuild, run, found, "found")
         rebuild = self._claim(rebuild, run)
-        run = rebuild.run_of(run.key)
+        run = rebuild.run_of(run.batch)
         if run.id is not None:
             return rebuild
         if found := self._found(target, rebuild, run):
@@ -60,12 +67,15 @@ class Queueing:
         now = self._clock.now()
 
         def claim(entry: RebuildEntry) -> RebuildEntry:
-            present = entry.run_of(run.key)
+            present = entry.run_of(run.batch)
             if present.id is not None:
                 return entry
-            if present.claimed and now - present.claimed < CLAIM_LIFETIME:
-                raise Transient(f"another worker is queueing {run} of rebuild {entry.id}")
-            return entry.claimed(run, now)
+            if entry.state is not RebuildState.COMMITTED:
+                raise Conflict(f"rebuild {entry.id} is {entry.state} now: look again")
+            if present.claimed and (left := present.claimed + CLAIM_LIFETIME - now) > timedelta():
+                # All who wait come again when the claim is over, and not again and again until then.
+                raise Transient(f"another worker queues batch {run.batch} of rebuild {entry.id}", left)
+            return entry.claimed(run.batch, now)
 
         return self._change(rebuild, claim)
 
@@ -89,27 +99,16 @@ class Queueing:
         except (Permanent, Throttled):
             # Nothing was queued for sure, so the next try need not wait. After any other error the claim stays: the
             # run may be there, and shown late.
-            self._change(rebuild, lambda entry: entry.claimed(run, None))
+            self._change(rebuild, lambda entry: entry.claimed(run.batch, None))
             raise
 
     def _recorded(self, rebuild: RebuildEntry, run: Run, queued: PipelineRun, how: str) -> RebuildEntry:
-        which = f" ({run})" if len(rebuild.runs) > 1 else ""
+        which = f" (batch {run.batch})" if len(rebuild.runs) > 1 else ""
         what = f"{how} run {queued.id}{which}"
         event("run_queued", target=rebuild.target, rebuild=rebuild.id, run=queued.id, how=what)
         return self._change(
-            rebuild, lambda entry: entry.run_queued(run, queued.id, queued.url, what, self._clock.now())
+            rebuild, lambda entry: entry.run_queued(run.batch, queued.id, queued.url, what, self._clock.now())
         )
-
-    def _without_what_was_taken_over(self, rebuild: RebuildEntry, run: Run) -> RebuildEntry:
-        """What comes late leaves out what a later rebuild carries: it would register old content as the newest."""
-        successors = {}
-        for path in run.environments:
-            carried = self._ledger.readable(carried_key(rebuild.target, path))
-            if carried and carried.rebuild != rebuild.id:
-                successors[path] = carried.rebuild
-        if not successors:
-            return rebuild
-        return self._change(rebuild, lambda entry: entry.given_over(run, successors, self._clock.now()))
 
     def _change(self, rebuild: RebuildEntry, change: Callable[[RebuildEntry], RebuildEntry]) -> RebuildEntry:
         return self._ledger.change(rebuild_key(rebuild.target, rebuild.id), rebuild, change)
@@ -117,11 +116,11 @@ class Queueing:
 
 def run_parameters(rebuild: RebuildEntry, run: Run) -> dict[str, str]:
     """The pipeline's template parameters: strings all, as the service takes no other (Runs API)."""
+    earlier = {environment.path: environment.earlier for environment in rebuild.environments}
     return {
         "schema": PARAMETER_SCHEMA,
         "rebuild": rebuild.id,
         "batch": str(run.batch),
-        "attempt": str(run.attempt),
         "commit": rebuild.commit or rebuild.base,
-        "environments": numbered(run.environments),
+        "environments": numbered((path, earlier[path]) for path in run.environments),
     }

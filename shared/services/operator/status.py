@@ -7,15 +7,18 @@ from typing import Any
 
 from shared.domain.buildable import obstacle
 from shared.domain.environments import Environment
+from shared.domain.history import HistoryLine
 from shared.domain.plan import Plan
 from shared.domain.planner import unaffected_environments
 from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment
-from shared.domain.release_entry import ReleaseEntry, Step
+from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
+from shared.domain.states import EnvironmentState
 from shared.domain.targets import Target
 from shared.errors import NotKnown
-from shared.ledger import Ledger, plan_key, rebuild_key, release_key
-from shared.services.reading import Reader
+from shared.ledger import Ledger
+from shared.ledger_entries import carried_key, plan_key, rebuild_key, release_key
+from shared.services.planning.snapshots import Reader
 
 
 class Status:
@@ -112,7 +115,7 @@ class Status:
         rebuilt = {e.path: e for e in rebuild.environments} if rebuild else {}
         rows = []
         for verdict in plan.about(release):
-            mine = rebuilt.get(verdict.path) if verdict.decision.acts else None
+            mine, carried_by = self._followed(target, rebuild, rebuilt.get(verdict.path))
             rows.append(
                 {
                     "path": verdict.path,
@@ -121,6 +124,7 @@ class Status:
                     "hold": verdict.decision.hold,
                     "reason": mine.reason if mine and mine.reason else verdict.decision.reason,
                     "state": mine.state if mine else None,
+                    "rebuild": carried_by,
                     "run": mine.run if mine else None,
                     **_registration(mine),
                 }
@@ -135,12 +139,28 @@ class Status:
                     "hold": None,
                     "reason": _why_unaffected(environment, release),
                     "state": None,
+                    "rebuild": None,
                     "run": None,
                     **_registration(None),
                 }
                 for environment in unaffected_environments(plan, catalog, release)
             ]
         return sorted(rows, key=lambda row: str(row["path"]))
+
+    def _followed(
+        self, target: Target, rebuild: RebuildEntry | None, environment: RebuiltEnvironment | None
+    ) -> tuple[RebuiltEnvironment | None, str | None]:
+        """An environment in a release's rebuild, or in the later one that it was owed, and which one that is."""
+        if rebuild is None or environment is None:
+            return None, None
+        if environment.state in (EnvironmentState.FAILED, EnvironmentState.SUPERSEDED):
+            record = self._ledger.readable(carried_key(target.name, environment.path))
+            if record and record.rebuild != rebuild.id:
+                later = self._ledger.readable(rebuild_key(target.name, record.rebuild))
+                for found in later.environments if later else ():
+                    if found.path == environment.path:
+                        return found, record.rebuild
+        return environment, rebuild.id
 
 
 def _why_unaffected(environment: Environment, release: ReleaseId) -> str:
@@ -174,8 +194,8 @@ def _rebuild(rebuild: RebuildEntry) -> dict[str, Any]:
     }
 
 
-def _history(steps: Iterable[Step]) -> list[dict[str, str]]:
-    return [{"at": _moment(step.at), "what": step.what} for step in steps]
+def _history(lines: Iterable[HistoryLine]) -> list[dict[str, Any]]:
+    return [{"at": _moment(line.at), "kind": line.kind, "what": line.what, "run": line.run} for line in lines]
 
 
 def _moment(at: datetime) -> str:

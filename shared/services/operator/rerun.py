@@ -7,10 +7,11 @@ from shared import messages
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import ReleaseSignal, Source
-from shared.domain.states import EnvironmentState, RebuildState
+from shared.domain.states import RebuildState
 from shared.domain.targets import Target
 from shared.errors import Busy, InvalidInput, NotKnown
-from shared.ledger import Ledger, plan_key, rebuild_key, release_key
+from shared.ledger import Ledger
+from shared.ledger_entries import rebuild_key, release_key
 from shared.log import event
 from shared.ports import Queue
 
@@ -22,21 +23,12 @@ class Accepted:
     Attributes:
         target: for which target.
         release: of which release.
-        attempt: its number; asking twice for the same before it began is one rerun.
+        number: its number; asking twice for the same before it began is one rerun.
     """
 
     target: str
     release: ReleaseId
-    attempt: int
-
-
-def is_planned(ledger: Ledger, entry: ReleaseEntry, attempt: int, environments: tuple[str, ...]) -> bool:
-    """Whether a rerun that was asked for as this attempt has led to a plan.
-
-    Two that were asked for at the same time bear the same number: what tells them apart are their environments.
-    """
-    plans = [ledger.read(plan_key(entry.target, plan)) for plan in entry.reruns[attempt - 1 :]]
-    return any(plan is not None and plan.asked_for == environments for plan in plans)
+    number: int
 
 
 class Reruns:
@@ -82,7 +74,7 @@ class Reruns:
             if not known:
                 raise InvalidInput("several feeds are watched: say which one is meant with `feed`")
             wishes = known
-        accepted = [Accepted(mine.name, release, self._attempt(mine, release)) for mine, release in wishes]
+        accepted = [Accepted(mine.name, release, self._number(mine, release)) for mine, release in wishes]
         for wish in accepted:
             signal = ReleaseSignal(
                 wish.release.feed,
@@ -90,17 +82,17 @@ class Reruns:
                 version,
                 Source.PERSON,
                 target=wish.target,
-                attempt=wish.attempt,
+                rerun=wish.number,
                 environments=environments,
             )
             self._signals.send(messages.encode(signal))
-            event("rerun_accepted", target=wish.target, release=wish.release, attempt=wish.attempt)
+            event("rerun_accepted", target=wish.target, release=wish.release, number=wish.number)
         return accepted
 
     def _entry(self, target: Target, release: ReleaseId) -> ReleaseEntry | None:
         return self._ledger.read(release_key(target.name, release))
 
-    def _attempt(self, target: Target, release: ReleaseId) -> int:
+    def _number(self, target: Target, release: ReleaseId) -> int:
         """The number of the next rerun of a release.
 
         Raises:
@@ -112,9 +104,9 @@ class Reruns:
         if entry.rebuild:
             rebuild = self._ledger.read(rebuild_key(target.name, entry.rebuild))
             if rebuild and (rebuild.is_underway or rebuild.state is RebuildState.QUEUED):
-                going = sum(1 for e in rebuild.environments if e.state is not EnvironmentState.FAILED)
+                going = sum(1 for e in rebuild.environments if not e.is_settled)
                 raise Busy(
                     f"{release} is being rebuilt: rebuild {rebuild.id} is {rebuild.state} "
                     f"({going} environment{'s' if going != 1 else ''})"
                 )
-        return len(entry.reruns) + 1
+        return entry.next_rerun

@@ -6,7 +6,8 @@ Nothing acts on it, and nothing of a request but its body is kept.
 import hashlib
 
 from shared.domain.complaints import one_line
-from shared.ledger import Ledger, QuarantinedEntry, quarantined_key
+from shared.ledger import Ledger
+from shared.ledger_entries import QuarantinedEntry, quarantined_key
 from shared.limits import QUARANTINE_BYTES, QUARANTINE_LIFETIME, REASON_CHARACTERS
 from shared.log import alert, event
 from shared.ports import Clock

@@ -1,28 +1,28 @@
 """Confirms a release: the signal is a hint, the feed is the truth.
 
-Look into the ledger and on the feed, record what is there, wake the target.
+Look into the ledger and on the feed, record what is there, mark the release due.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
-from shared import messages
+from shared.domain.due import DueRerun
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
 from shared.domain.states import ReleaseState
 from shared.domain.targets import Target
 from shared.errors import Conflict, Permanent, RebuilderError, Transient
-from shared.ledger import Ledger, release_key
+from shared.ledger import Ledger
+from shared.ledger_entries import release_key
 from shared.limits import FEED_PATIENCE
 from shared.log import alert, event
-from shared.ports import Clock, FeedVersion, Queue, Services
-from shared.services.notifications import looks_like_guid
-from shared.services.parking import Parking
-from shared.services.rerun import is_planned
-from shared.services.sources import is_ours
-from shared.services.waking import Waking
+from shared.ports import Clock, FeedVersion, Services
+from shared.services.confirm.provenance import is_ours
+from shared.services.intake.notifications import looks_like_guid
+from shared.services.operator.requeue import Requeue
+from shared.services.records.due import DueMarks
+from shared.services.records.park import Park
 
 
 class NotVisibleYet(Transient):
@@ -49,20 +49,20 @@ class Confirm:
         self,
         *,
         ledger: Ledger,
-        rebuilds: Queue,
+        due: DueMarks,
+        park: Park,
+        requeue: Requeue,
         services: Services,
         targets: Iterable[Target],
-        parking: Parking,
         clock: Clock,
-        settle_time: timedelta,
     ) -> None:
         self._ledger = ledger
-        self._rebuilds = rebuilds
+        self._due = due
+        self._park = park
+        self._requeue = requeue
         self._services = services
         self._targets = tuple(targets)
-        self._parking = parking
         self._clock = clock
-        self._waking = Waking(ledger=ledger, rebuilds=rebuilds, clock=clock, settle_time=settle_time)
 
     def release(self, signal: ReleaseSignal) -> None:
         """Confirm what a signal hints at.
@@ -106,63 +106,55 @@ class Confirm:
             if not self._ledger.create(key, entry):
                 entry = self._ledger.get(key)
             event("release_signalled", target=target.name, release=release, source=signal.source)
-        if signal.attempt and is_planned(self._ledger, entry, signal.attempt, signal.environments):
-            event("rerun_known", target=target.name, release=release, attempt=signal.attempt)
-            self._wake(entry, signal)  # the rebuild may have been cut short
+        rerun = _rerun(release, signal)
+        if rerun and not entry.is_open(rerun):
+            event("rerun_known", target=target.name, release=release, number=signal.rerun)
             return
-        found = self._look(target, feed, release, entry, signal)
+        if entry.state is ReleaseState.PARKED and entry.rebuild:
+            self._requeue.rebuild(target, entry.rebuild)  # who tells of it again asks for its rebuild
+            entry = self._ledger.get(key)
+        try:
+            found = self._look(target, feed, release)
+        except Permanent as problem:
+            self._park.release(target.name, release, str(problem), signal)
+            return
         if found is None:
             self._not_visible(entry, signal)
             return
         confirmed = self._record(entry, found, signal)
-        if confirmed.state is ReleaseState.CONFIRMED:
-            self._wake(confirmed, signal)
+        self._due.mark_release(confirmed)
+        if rerun and isinstance(found, Release):
+            self._due.mark(target.name, rerun)
 
-    def _look(
-        self, target: Target, feed: FeedName, release: ReleaseId, entry: ReleaseEntry, signal: ReleaseSignal
-    ) -> Release | _Refusal | None:
-        try:
-            found = self._services.feed(target, feed).version(release.package, release.version)
-        except Permanent as problem:
-            if entry.state is ReleaseState.SIGNALLED:
-                self._parking.release(entry, str(problem), signal)
-                alert("release_parked", target=target.name, release=release, why=problem)
-            raise
+    def _look(self, target: Target, feed: FeedName, release: ReleaseId) -> Release | _Refusal | None:
+        found = self._services.feed(target, feed).version(release.package, release.version)
         return _judged(release, found, ours=is_ours(self._services, target, found.upstream)) if found else None
 
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
         now = self._clock.now()
-        by_hand = bool(signal.attempt)
+        by_hand = bool(signal.rerun)
 
         def change(present: ReleaseEntry) -> ReleaseEntry:
+            if present.state is ReleaseState.PARKED or (
+                present.state is ReleaseState.REFUSED and isinstance(found, Release)
+            ):
+                present = present.signalled_again(signal.source, now)
             if isinstance(found, _Refusal):
-                if present.state is ReleaseState.SIGNALLED or present.state is ReleaseState.CONFIRMED:
+                if present.state in (ReleaseState.SIGNALLED, ReleaseState.CONFIRMED):
                     return present.refused(found.reason, now)
-                if present.state is ReleaseState.PARKED:
-                    return present.signalled_again(signal.source, now).refused(found.reason, now)
-                if signal.attempt:
-                    return present.noted(f"rerun {signal.attempt} not done: {found.reason}", now)
-                return present
-            match present.state:
-                case ReleaseState.SIGNALLED:
-                    return present.confirmed(found, now, by_hand=by_hand)
-                case ReleaseState.REFUSED | ReleaseState.PARKED:
-                    return present.signalled_again(signal.source, now).confirmed(found, now, by_hand=by_hand)
-                case ReleaseState.SETTLED | ReleaseState.PLANNED if signal.attempt:
-                    # Another worker may have planned it meanwhile: no turn would take it from `confirmed` again.
-                    known = is_planned(self._ledger, present, signal.attempt, signal.environments)
-                    return present if known else present.confirmed(found, now, by_hand=by_hand)
-                case ReleaseState.CONFIRMED:
-                    return present if present.release == found else present.reread(found, now)
-                case _ if present.whole and present.release and _brings_nothing(present.release, found):
-                    return present
-                case ReleaseState.SETTLED:
-                    # A view or a file came: it may go on where it was held. Or a person was quicker than who tells of
-                    # it, and it was rebuilt for some environments alone: now it is the others' turn.
-                    return present.confirmed(found, now, by_hand=by_hand)
-                case _:
-                    return present.reread(found, now)
+                return present.noted(f"rerun {signal.rerun} not done: {found.reason}", now) if by_hand else present
+            if present.state is ReleaseState.SIGNALLED:
+                return present.confirmed(found, now, by_hand=by_hand)
+            more = present.release is None or _brings_more(present.release, found)
+            # A view or a file came: it may go on where it was held. Or it is told of for the first time, after persons
+            # asked for reruns alone: now it is the others' turn.
+            if more if present.told_of else not by_hand:
+                if present.state is ReleaseState.SETTLED:
+                    return present.confirmed(found, now)
+                return present.reread(found, now, due=True)
+            differs = present.state is ReleaseState.CONFIRMED and present.release != found
+            return present.reread(found, now) if more or differs else present
 
         changed = self._change(entry, change)
         if changed.state is ReleaseState.REFUSED and changed != entry:
@@ -179,23 +171,14 @@ class Confirm:
             entry = self._change(entry, lambda e: e.signalled_again(signal.source, now))
         if entry.state is not ReleaseState.SIGNALLED:
             what = "the feed does not show it any more"
-            if signal.attempt:
-                self._change(entry, lambda e: e.noted(f"rerun {signal.attempt} not done: {what}", now))
+            if signal.rerun:
+                self._change(entry, lambda e: e.noted(f"rerun {signal.rerun} not done: {what}", now))
             alert("release_not_visible", target=entry.target, release=entry.id, state=entry.state)
             return
         if now - entry.history[-1].at < FEED_PATIENCE:
             raise NotVisibleYet(f"feed {entry.id.feed} does not show {entry.id.package} {entry.id.version} yet")
         reason = f"feed {entry.id.feed} did not show it within {int(FEED_PATIENCE.total_seconds() // 60)} minutes"
-        self._parking.release(entry, reason, signal)
-        alert("release_parked", target=entry.target, release=entry.id, why=reason)
-
-    def _wake(self, entry: ReleaseEntry, signal: ReleaseSignal) -> None:
-        """Tell the target, after the settle time: what arrives until then is planned together."""
-        if signal.attempt:
-            rerun = messages.Rerun(entry.id, signal.attempt, signal.environments)
-            self._rebuilds.send(messages.encode(messages.Turn(entry.target, rerun)))
-            return
-        self._waking.wake(entry)
+        self._park.release(entry.target, entry.id, reason, signal)
 
     def _change(self, entry: ReleaseEntry, change: Callable[[ReleaseEntry], ReleaseEntry]) -> ReleaseEntry:
         return self._ledger.change(release_key(entry.target, entry.id), entry, change)
@@ -210,6 +193,10 @@ def _judged(release: ReleaseId, found: FeedVersion, *, ours: bool) -> Release | 
     return Release(release, str(version_of(found.version)), tuple(sorted(found.files)), tuple(sorted(found.views)))
 
 
-def _brings_nothing(known: Release, found: Release) -> bool:
-    """Whether the feed has no more than before: what it takes away changes nothing that was planned."""
-    return set(found.views) <= set(known.views) and set(found.files) <= set(known.files)
+def _brings_more(known: Release, found: Release) -> bool:
+    """Whether the feed has more than before: what it takes away changes nothing that was planned."""
+    return not (set(found.views) <= set(known.views) and set(found.files) <= set(known.files))
+
+
+def _rerun(release: ReleaseId, signal: ReleaseSignal) -> DueRerun | None:
+    return DueRerun(release, signal.rerun, signal.environments) if signal.rerun else None

@@ -7,23 +7,25 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import product
 
+from shared.domain.due import DueLook
 from shared.domain.holds import Passes
 from shared.domain.plan import Plan
 from shared.domain.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId, version_of
 from shared.domain.states import ReleaseState
-from shared.ledger import HeldEntry, Ledger, LookEntry, Until, held_key, look_key, plan_key, release_key
+from shared.ledger import Ledger
+from shared.ledger_entries import HeldEntry, Until, held_key, look_key, plan_key, release_key
 from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
 
 
-class Holding:
-    """The marks of releases that are held."""
+class Held:
+    """The releases that are held, and what may let them go on."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def releases(self, target: str, *, tip: str | None, besides: Iterable[Release] = ()) -> list[Release]:
-        """What is held and planned again; what is being rebuilt for other environments, when that is over.
+        """What is held and planned again.
 
         Args:
             target: the target.
@@ -39,13 +41,10 @@ class Holding:
             if held.release in known or (tip is None and held.until is not Until.RELEASES):
                 continue
             with self._ledger.passing_over_damage():
-                key = release_key(target, held.release)
-                entry = self._ledger.read(key)
+                entry = self._ledger.read(release_key(target, held.release))
                 if held.until is Until.COMMIT and not (moved and entry and self._commit(target, entry) != tip):
                     continue
-                if entry and entry.state is ReleaseState.PLANNED and tip:
-                    self._ledger.update(key, lambda present: present.again() if present else None)
-                if entry and entry.state is ReleaseState.SETTLED and entry.release:
+                if entry and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED) and entry.release:
                     found.append(entry.release)
         return found
 
@@ -59,6 +58,8 @@ class Holding:
         present = set(self._ledger.held(plan.target))
         wanted = set(present)
         for release in plan.releases:
+            if release.id in plan.partial:
+                continue  # it says nothing of the environments that nobody named
             wanted -= {HeldEntry(until, release.id) for until in Until}
             if until := _until(plan, release.id):
                 wanted.add(HeldEntry(until, release.id))
@@ -74,23 +75,27 @@ class Holding:
             self._ledger.delete(held_key(plan.target, held))
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
-        """Whether a plan says something else of a release than its latest one."""
+        """Whether a plan says something else of a release than its latest one.
+
+        A release that was rebuilt goes on showing by which rebuild, until there is another one.
+        """
+        if entry.rebuild and not (plan.delivers and plan.acts_on(entry.id)):
+            return False
         latest = self._ledger.readable(plan_key(plan.target, entry.plan)) if entry.plan else None
         if latest is None or _said(latest, entry.id) != _said(plan, entry.id):
             return True
         # What could not be carried out at a commit is not tried there again and again.
-        same = (latest.commit, latest.writes) == (plan.commit, plan.writes)
-        return plan.writes and plan.acts_on(entry.id) and not same
+        same = (latest.commit, latest.delivers) == (plan.commit, plan.delivers)
+        return plan.delivers and plan.acts_on(entry.id) and not same
 
-    def looked(self, target: str, commit: str, at: datetime) -> None:
-        """All that is held and may come out otherwise at a commit was planned."""
-        with self._ledger.passing_over_damage():
-            self._ledger.update(look_key(target), lambda _: LookEntry(at, commit))
+    def look(self, target: str, tip: str, now: datetime) -> DueLook | None:
+        """The look that is due, if one is: the branch has moved, or a new hour has begun."""
+        mark = DueLook(_hour(now), tip)
+        return None if self._ledger.readable(look_key(target)) == mark else mark
 
-    def is_due(self, target: str, tip: str, now: datetime) -> bool:
-        """Whether all that is held is to be planned again: the branch has moved, or it is long ago."""
-        look = self._ledger.readable(look_key(target))
-        return look is None or look.commit != tip or now - look.at >= HELD_PERIOD
+
+def _hour(now: datetime) -> datetime:
+    return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % HELD_PERIOD
 
 
 def _until(plan: Plan, release: ReleaseId) -> Until | None:

@@ -15,8 +15,8 @@ from shared.domain.targets import Target
 from shared.errors import InvalidNotification, NotAuthentic
 from shared.log import event
 from shared.ports import Queue
-from shared.services.notifications import PACKAGE_EVENTS, Ignored, read_notification
-from shared.services.quarantine import Quarantine
+from shared.services.intake.notifications import PACKAGE_EVENTS, Ignored, read_notification
+from shared.services.intake.quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)

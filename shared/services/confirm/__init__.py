@@ -1,0 +1,1 @@
+"""Confirms releases on their feeds."""

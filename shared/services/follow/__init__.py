@@ -1,0 +1,1 @@
+"""Follows runs to what Azure ML holds."""

@@ -1,0 +1,1 @@
+"""Takes in what arrives from outside."""

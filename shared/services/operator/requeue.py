@@ -1,0 +1,144 @@
+"""Has what is parked done after all, because a person asks for it: what was due is due again.
+
+No parked rebuild is revived. One that changed nothing is planned anew; of one that has committed, each environment that
+no run of it rebuilds is owed a new rebuild.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from shared.domain.carried import CarriedEntry
+from shared.domain.due import DueEnvironment
+from shared.domain.plan import Plan
+from shared.domain.rebuilds import RebuildEntry
+from shared.domain.release_entry import ReleaseEntry
+from shared.domain.releases import ReleaseId
+from shared.domain.signals import ParkedSignal
+from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
+from shared.domain.targets import Target
+from shared.errors import Transient
+from shared.ledger import Ledger
+from shared.ledger_entries import (
+    FollowingEntry,
+    carried_key,
+    following_key,
+    parked_key,
+    plan_key,
+    rebuild_key,
+    release_key,
+)
+from shared.limits import CLAIM_LIFETIME
+from shared.log import event
+from shared.ports import Clock, Queue, Services
+from shared.services.planning.snapshots import Reader
+from shared.services.rebuild.commit import Commit
+from shared.services.rebuild.queue_runs import QueueRuns
+from shared.services.records.due import DueMarks
+
+_HELD = frozenset({EnvironmentState.REGISTERED, EnvironmentState.IMAGE_BUILT})
+
+
+class Requeue:
+    """Sets marks again, and sends signals again."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        signals: Queue,
+        due: DueMarks,
+        services: Services,
+        targets: Iterable[Target],
+        reader: Reader,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._signals = signals
+        self._due = due
+        self._targets = {target.name: target for target in targets}
+        self._commit = Commit(ledger=ledger, services=services, reader=reader, clock=clock)
+        self._queue_runs = QueueRuns(ledger=ledger, services=services, clock=clock)
+        self._clock = clock
+
+    def parked(self, signal: ParkedSignal) -> None:
+        """Have something done that is parked, and forget that it was. Said twice it is done once.
+
+        Raises:
+            Transient: a service does not answer, or whoever parked it may still be at it.
+        """
+        key = parked_key(signal.target, signal.parked)
+        entry = self._ledger.read(key)
+        if entry is None:
+            return
+        self._wait_for_whoever_is_at_it(entry.at)
+        target = self._targets.get(signal.target)
+        if entry.rebuild and target:
+            self.rebuild(target, entry.rebuild)
+        self._release(signal.target, entry.releases)
+        self._due.mark(signal.target, *entry.marks)
+        for text in entry.signals:
+            self._signals.send(text)
+        self._ledger.discard(key, lambda present: present == entry)
+        event("requeued", target=signal.target, id=signal.parked, what=entry.what)
+
+    def rebuild(self, target: Target, rebuild_id: str) -> None:
+        """Supersede a parked rebuild: what it was made for is due again, or its environments are owed a rebuild.
+
+        Raises:
+            Transient: a service does not answer, or a worker may still be at it.
+            Permanent: it cannot be seen whether its commit is on the branch.
+        """
+        key = rebuild_key(target.name, rebuild_id)
+        rebuild = self._ledger.read(key)
+        if rebuild is None or rebuild.state is not RebuildState.PARKED or rebuild.parked_at is None:
+            return
+        self._wait_for_whoever_is_at_it(rebuild.parked_at)
+        plan = self._ledger.get(plan_key(target.name, rebuild_id))
+        rebuild = self._queue_runs.found(target, rebuild)
+        if rebuild.commit is None and plan.edits and self._commit.pushed(target, plan) is None:
+            why = "parked before it wrote anything; what it was made for is due again"
+            self._release(target.name, rebuild.releases)
+            self._due.mark(target.name, *plan.marks)
+        else:
+            why = "parked after its commit; what it did not rebuild is owed a new rebuild"
+            self._owe(target.name, plan, rebuild)
+        now = self._clock.now()
+        rebuild = self._ledger.change(
+            key, rebuild, lambda e: e.superseded(why, now) if e.state is RebuildState.PARKED else e
+        )
+        event("rebuild_superseded", target=target.name, rebuild=rebuild_id, why=why)
+        if any(e.run and not e.is_settled for e in rebuild.environments):
+            self._ledger.create(following_key(target.name, rebuild_id), FollowingEntry(rebuild_id))
+
+    def _owe(self, target: str, plan: Plan, rebuild: RebuildEntry) -> None:
+        """Mark each environment that is neither registered nor rebuilt by a run, unless a later rebuild has it."""
+        self._due.close(plan, lambda: True)
+        marks = []
+        for environment in rebuild.environments:
+            fresh = CarriedEntry.of(rebuild, environment)
+
+            def carry(entry: CarriedEntry | None, fresh: CarriedEntry = fresh) -> CarriedEntry:
+                return (entry or fresh).with_rebuild(plan, rebuild)
+
+            record = self._ledger.update(carried_key(target, environment.path), carry)
+            goes_on = environment.run is not None and not environment.is_settled
+            if record and record.rebuild == rebuild.id and not goes_on and environment.state not in _HELD:
+                marks.append(DueEnvironment(environment.path, rebuild.id, 1, self._clock.now()))
+        self._due.mark(target, *marks)
+        self._release(target, rebuild.releases)
+
+    def _release(self, target: str, releases: Iterable[ReleaseId]) -> None:
+        now = self._clock.now()
+
+        def requeued(entry: ReleaseEntry | None) -> ReleaseEntry | None:
+            return entry.requeued(now) if entry and entry.release and entry.state is ReleaseState.PARKED else entry
+
+        for release in releases:
+            with self._ledger.passing_over_damage():
+                self._ledger.update(release_key(target, release), requeued)
+
+    def _wait_for_whoever_is_at_it(self, parked: datetime) -> None:
+        left = parked + CLAIM_LIFETIME - self._clock.now()
+        if left.total_seconds() > 0:
+            # No function runs for longer, so afterwards nobody pushes, queues or parks what is requeued.
+            raise Transient("it was parked a moment ago", left)

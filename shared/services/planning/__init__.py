@@ -1,0 +1,1 @@
+"""Makes plans at a branch's tip."""

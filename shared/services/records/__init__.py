@@ -1,0 +1,1 @@
+"""What several stages write into the ledger."""

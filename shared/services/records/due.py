@@ -1,0 +1,187 @@
+"""The due marks of a target, and the message that says no more than that it has some.
+
+A mark is due while its blob is there and its cause is not done: both are needed. The cause (a release's entry, an
+environment's record, the latest look) keeps a late repetition from doing again what was done. The blob is what a
+target's next turn finds, and what is taken away when its work is parked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from shared import messages
+from shared.domain.due import Due, DueEnvironment, DueLook, DueRelease, DueRerun
+from shared.domain.plan import Plan
+from shared.domain.release_entry import ReleaseEntry
+from shared.domain.releases import Release, ReleaseId
+from shared.domain.states import ReleaseState
+from shared.errors import DamagedEntry
+from shared.ledger import Ledger
+from shared.ledger_entries import carried_key, due_key, look_key, release_key
+from shared.limits import CLOCK_TOLERANCE
+from shared.ports import Clock, Queue
+
+
+@dataclass(slots=True)
+class Hand:
+    """What a target has to do now.
+
+    Attributes:
+        marks: the marks.
+        releases: what the feed says of the releases among them.
+    """
+
+    marks: list[Due] = field(default_factory=list)
+    releases: dict[ReleaseId, Release] = field(default_factory=dict)
+
+
+class DueMarks:
+    """Sets marks, finds those that are due, and removes those that are done."""
+
+    def __init__(self, *, ledger: Ledger, rebuilds: Queue, clock: Clock, settle_time: timedelta) -> None:
+        self._ledger = ledger
+        self._rebuilds = rebuilds
+        self._clock = clock
+        self._settle_time = settle_time
+
+    def mark(self, target: str, *marks: Due) -> None:
+        """Set marks, then tell the target. Said twice it is the same marks, and one more message that finds nothing."""
+        for mark in marks:
+            self._ledger.create(due_key(target, mark), mark)
+        if marks:
+            self.wake(target, min(self._moment(mark) for mark in marks) - self._clock.now())
+
+    def mark_release(self, entry: ReleaseEntry) -> None:
+        """Set the mark of a release that is due."""
+        if entry.due_since:
+            self.mark(entry.target, DueRelease(entry.id, entry.due_since))
+
+    def wake(self, target: str, delay: timedelta = timedelta()) -> None:
+        """Tell a target that it has something due."""
+        self._rebuilds.send(messages.encode(messages.Turn(target)), max(delay, timedelta()))
+
+    def in_hand(self, target: str) -> Hand:
+        """What is due now. With the first due release all that wait are taken: what follows makes no wait longer.
+
+        A mark whose cause is done is left over and deleted; one whose cause cannot be read stays and is passed over.
+        """
+        hand, now, early = Hand(), self._clock.now(), timedelta.max
+        settled = False
+        for mark in self._ledger.due(target):
+            left = self._moment(mark) - now
+            if left > timedelta() and not (settled and isinstance(mark, DueRelease)):
+                early = min(early, left)
+                continue
+            with self._ledger.passing_over_damage():
+                entry = self._release(target, mark)
+                if not self._is_undone(target, mark, entry):
+                    self._ledger.delete(due_key(target, mark))
+                    continue
+                settled = settled or isinstance(mark, DueRelease)
+                hand.marks.append(mark)
+                if entry and entry.release:
+                    hand.releases[entry.id] = entry.release
+        if early < CLOCK_TOLERANCE:  # another clock: the message that is meant for this moment came too early
+            self.wake(target, early)
+        return hand
+
+    def oldest(self, target: str) -> datetime | None:
+        """When the mark that has been due for longest was due, or None if none is due."""
+        moments = [self._moment(mark) for mark in self._ledger.due(target)]
+        return min((moment for moment in moments if moment <= self._clock.now()), default=None)
+
+    def is_due(self, target: str, mark: Due) -> bool:
+        """Whether a mark is there and its cause is not done. What cannot be read is not known to be done."""
+        try:
+            if self._ledger.read(due_key(target, mark)) is None:
+                return False
+            return self.is_undone(target, mark)
+        except DamagedEntry:
+            return True
+
+    def is_undone(self, target: str, mark: Due) -> bool:
+        """Whether the cause of a mark is not done, whether the mark is there or not."""
+        return self._is_undone(target, mark, self._release(target, mark))
+
+    def close(self, plan: Plan, allowed: Callable[[], bool]) -> None:
+        """Record that a plan's marks are done. A release of which the feed said something new meanwhile stays due.
+
+        Args:
+            plan: the plan.
+            allowed: asked after each entry is read and before it is written.
+        """
+        for mark in plan.marks:
+            with self._ledger.passing_over_damage():
+                if self._is_done(plan, mark, allowed):
+                    self._ledger.discard(due_key(plan.target, mark), lambda _: allowed())
+        for release in plan.arriving:
+            self.again(plan.target, release)
+
+    def drop(self, target: str, marks: tuple[Due, ...], allowed: Callable[[], bool]) -> None:
+        """Delete marks and leave their causes undone: a person may requeue them."""
+        for mark in marks:
+            with self._ledger.passing_over_damage():
+                self._ledger.discard(due_key(target, mark), lambda _: allowed())
+
+    def again(self, target: str, release: ReleaseId) -> None:
+        """Let a release whose files have just changed be due again, a settle time after they did."""
+
+        def due_again(entry: ReleaseEntry | None) -> ReleaseEntry | None:
+            since = entry.release.files_since if entry and entry.release else None
+            return entry.due_again(since) if entry and since else entry
+
+        with self._ledger.passing_over_damage():
+            if entry := self._ledger.update(release_key(target, release), due_again):
+                self.mark_release(entry)
+
+    def looked(self, target: str, look: DueLook) -> None:
+        """Record a look, unless a later one is known."""
+
+        def later(known: DueLook | None) -> DueLook:
+            return known if known and known.hour > look.hour else look
+
+        with self._ledger.passing_over_damage():
+            self._ledger.update(look_key(target), later)
+
+    def _moment(self, mark: Due) -> datetime:
+        """When a mark is due."""
+        match mark:
+            case DueRelease():
+                return mark.since + self._settle_time
+            case DueEnvironment():
+                return mark.at
+            case DueLook():
+                return mark.hour
+            case DueRerun():
+                return datetime.min.replace(tzinfo=UTC)
+
+    def _release(self, target: str, mark: Due) -> ReleaseEntry | None:
+        if isinstance(mark, DueRelease | DueRerun):
+            return self._ledger.read(release_key(target, mark.release))
+        return None
+
+    def _is_undone(self, target: str, mark: Due, entry: ReleaseEntry | None) -> bool:
+        match mark:
+            case DueRelease() | DueRerun():
+                known = entry is not None and entry.release is not None and entry.state is not ReleaseState.REFUSED
+                return known and entry is not None and entry.is_open(mark)
+            case DueEnvironment():
+                record = self._ledger.read(carried_key(target, mark.path))
+                return record is not None and record.rebuild == mark.rebuild
+            case DueLook():
+                look = self._ledger.readable(look_key(target))
+                return look is None or mark.hour > look.hour or (mark.hour == look.hour and mark.commit != look.commit)
+
+    def _is_done(self, plan: Plan, mark: Due, allowed: Callable[[], bool]) -> bool:
+        """Record at its cause that a mark is done; tells whether it is."""
+        if isinstance(mark, DueLook):
+            self.looked(plan.target, mark)
+        if not isinstance(mark, DueRelease | DueRerun):
+            return True
+
+        def done(entry: ReleaseEntry | None) -> ReleaseEntry | None:
+            changed = entry.done(mark, plan) if entry else None
+            return changed if changed != entry and allowed() else entry
+
+        entry = self._ledger.update(release_key(plan.target, mark.release), done)
+        return entry is None or not entry.is_open(mark)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from shared.domain.definitions import Definition
-from shared.domain.orders import parse_release, raise_pins, read_definition
+from shared.domain.planning.explicit_bump import parse_release, raise_pins, read_definition
 
 _SMALL, _LARGE = 10_000, 100_000
 _RELEASE = parse_release("our-package==2.0")

@@ -34,10 +34,10 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote
 
-from shared.domain.carried import CarriedEntry
-from shared.domain.plan import Plan
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
 from shared.domain.states import ReleaseState
 from shared.errors import DamagedEntry, InvalidInput, NotKnown, StateChanged
@@ -206,9 +206,9 @@ def turn_key(target: str) -> Key[TurnEntry]:
     return Key(_path(target, "turn"), TurnEntry)
 
 
-def carried_key(target: str, path: str) -> Key[CarriedEntry]:
+def carried_key(target: str, path: str) -> Key[EnvironmentRecord]:
     """What an environment carries."""
-    return Key(_path(target, "environments", path), CarriedEntry)
+    return Key(_path(target, "environments", path), EnvironmentRecord)
 
 
 def feed_key(target: str, feed: FeedName) -> Key[FeedEntry]:

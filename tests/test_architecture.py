@@ -36,7 +36,7 @@ ALLOWED = {
     "shared.adapters": ("shared.domain", "shared.errors", "shared.limits", "shared.log", "shared.ports",
                         "shared.adapters"),
     "shared.composition": ("shared",),
-    "shared.triggers": ("shared.composition", "shared.domain.credentials", "shared.errors", "shared.limits",
+    "shared.triggers": ("shared.composition", "shared.domain.files.credentials", "shared.errors", "shared.limits",
                         "shared.log"),
     "shared": ("shared",),
     "local": ("local", "shared"),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from shared.adapters.folder import replace_files
 from shared.commandline.console import Console
-from shared.domain.credentials import credential_lines
-from shared.domain.orders import Left, raise_pins, read_definition
+from shared.domain.files.credentials import credential_lines
+from shared.domain.files.text import Edit, apply, line_numbers
+from shared.domain.planning.explicit_bump import Left, raise_pins, read_definition
 from shared.domain.releases import Release
-from shared.domain.text import Edit, apply, line_numbers
 from shared.errors import InvalidInput, Unreadable
 from shared.limits import DEFINITION_BYTES
 

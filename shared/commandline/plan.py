@@ -7,17 +7,17 @@ from pathlib import Path
 
 from shared.adapters.folder import Folder
 from shared.commandline.console import Console
-from shared.domain.catalog import Catalog
-from shared.domain.complaints import one_line
-from shared.domain.credentials import masked
-from shared.domain.decisions import Decision, Kind
-from shared.domain.environments import Environment
-from shared.domain.orders import parse_release
-from shared.domain.plan import Plan
-from shared.domain.planner import hold_everything, make_plan, unaffected_environments
+from shared.domain.files.credentials import masked
+from shared.domain.files.text import Edit, apply, line_numbers
+from shared.domain.files.wording import one_line
+from shared.domain.inventory.catalog import Catalog
+from shared.domain.inventory.environments import Environment
+from shared.domain.planning.decisions import Decision, Kind
+from shared.domain.planning.explicit_bump import parse_release
+from shared.domain.planning.plan import Plan
+from shared.domain.planning.planner import hold_everything, make_plan, unaffected_environments
 from shared.domain.releases import Release, ReleaseId
-from shared.domain.rules import RULES_FILE, Deliver, PackageRule, Rules, Upto, read_rules
-from shared.domain.text import Edit, apply, line_numbers
+from shared.domain.rules.rules import RULES_FILE, Deliver, PackageRule, Rules, Upto, read_rules
 from shared.errors import InvalidConfiguration, InvalidInput
 
 # A person who asks for a release means it, whatever its number.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared import messages
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
 from shared.domain.states import ReleaseState

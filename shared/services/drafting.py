@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.domain.knowledge import Knowledge
 from shared.domain.names import PackageName
-from shared.domain.plan import ByHand, Plan
-from shared.domain.planner import hold_everything, make_plan
+from shared.domain.planning.plan import ByHand, Plan
+from shared.domain.planning.planner import hold_everything, make_plan
+from shared.domain.planning.planning_facts import PlanningFacts
 from shared.domain.releases import Release, ReleaseId
-from shared.domain.rules import NO_RULES, RULES_FILE, Deliver, Rules
+from shared.domain.rules.rules import NO_RULES, RULES_FILE, Deliver, Rules
 from shared.domain.targets import Target
 from shared.errors import InvalidConfiguration
 from shared.ledger import Ledger
@@ -62,21 +62,21 @@ class Drafter:
             why = f"rules: {problem}"
             return Draft(hold_everything(target=target.name, catalog=catalog, releases=releases, reason=why))
         considered = _highest(releases)
-        knowledge = Knowledge()
+        facts = PlanningFacts()
         while True:
-            knowledge = self._gatherer.gather(target, catalog, considered, knowledge)
+            facts = self._gatherer.gather(target, catalog, considered, facts)
             plan = make_plan(
                 target=target.name,
                 catalog=catalog,
                 rules=rules,
                 releases=releases,
                 by_hand=by_hand,
-                knowledge=knowledge,
+                facts=facts,
             )
             known = {release.id for release in considered}
             chosen = {verdict.release for verdict in plan.verdicts if verdict.decision.is_taken} - known
             if not chosen:
-                return Draft(plan, {} if by_hand else knowledge.arriving)
+                return Draft(plan, {} if by_hand else facts.arriving)
             considered += [release for release in releases if release.id in chosen]
 
     def _rules(self, target: Target, snapshot: Snapshot) -> Rules:

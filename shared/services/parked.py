@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
 from shared.errors import Busy, NotKnown

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from shared import messages
-from shared.domain.complaints import one_line
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.files.wording import one_line
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import ReleaseSignal, Signal, Source
 from shared.domain.states import ReleaseState

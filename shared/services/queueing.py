@@ -7,8 +7,8 @@ was shown late after a lost answer, is found by the pipeline's first step.
 
 from collections.abc import Callable
 
-from shared.domain.jobs import numbered, work_of
-from shared.domain.rebuilds import RebuildEntry, Run
+from shared.domain.records.pipeline_contract import numbered, work_of
+from shared.domain.records.rebuilds import RebuildEntry, Run
 from shared.domain.targets import Target
 from shared.errors import Permanent, Throttled, Transient
 from shared.ledger import FollowingEntry, Ledger, carried_key, following_key, rebuild_key

@@ -11,10 +11,10 @@ from datetime import timedelta
 from functools import cache
 
 from shared import messages
-from shared.domain.carried import CarriedEntry
-from shared.domain.plan import ByHand, Plan
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import ByHand, Plan
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import RebuildState, ReleaseState
 from shared.domain.targets import Target
@@ -318,9 +318,11 @@ class Rebuild:
             return found is not None and self._committing.is_later(target, found, rebuild)
 
         for environment in rebuild.environments:
-            fresh = CarriedEntry(environment.path, environment.name, {}, rebuild.id, rebuild.commit or rebuild.base)
+            fresh = EnvironmentRecord(
+                environment.path, environment.name, {}, rebuild.id, rebuild.commit or rebuild.base
+            )
 
-            def carry(entry: CarriedEntry | None, fresh: CarriedEntry = fresh) -> CarriedEntry | None:
+            def carry(entry: EnvironmentRecord | None, fresh: EnvironmentRecord = fresh) -> EnvironmentRecord | None:
                 if entry and is_later(entry.rebuild):
                     return entry
                 present = self._ledger.get(rebuild_key(rebuild.target, rebuild.id))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from shared import messages
-from shared.domain.release_entry import Step
+from shared.domain.records.release_entry import Step
 from shared.domain.releases import FeedName
 from shared.domain.signals import ReleaseSignal, Source
 from shared.domain.targets import Target

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared import messages
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.ledger import Ledger, WaitingEntry, waiting_key
 from shared.ports import Clock, Queue
 

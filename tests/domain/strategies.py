@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from shared.domain.rules import PackageRule, Transitive, Upto
+from shared.domain.rules.rules import PackageRule, Transitive, Upto
 
 _ALPHANUMERIC = "abcxyzABCXYZ0189"
 _SEPARATORS = st.text("-_.", min_size=1, max_size=3)

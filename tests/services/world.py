@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
-from shared.domain.jobs import DUPLICATE, STEPS, work_of
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.pipeline_contract import DUPLICATE, STEPS, work_of
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 
+from shared.domain.files.text import SourceText, Span
 from shared.domain.names import PackageName, mention, words_of
-from shared.domain.text import SourceText, Span
 
 
 @dataclass(frozen=True, slots=True)

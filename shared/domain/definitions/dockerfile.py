@@ -20,8 +20,8 @@ from shared.domain.definitions.requirements import read_entries, words_of_entrie
 from shared.domain.definitions.shell import Shell
 from shared.domain.definitions.sources import HERE, Copy, HandedOver, Trail, absolute
 from shared.domain.definitions.traced import Traced
+from shared.domain.files.text import SourceText
 from shared.domain.names import PackageName, package_name
-from shared.domain.text import SourceText
 from shared.errors import InvalidName
 
 # Where the pipeline puts the wheels, inside the build context.

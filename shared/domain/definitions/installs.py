@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from shared.domain.credentials import masked
 from shared.domain.definitions.commands import CONDA, CONDA_WITH_VALUE, PYTHON, prefixes, runs
 from shared.domain.definitions.fetches import Fetch, fetches
 from shared.domain.definitions.handed import Handed, Takes
@@ -20,6 +19,7 @@ from shared.domain.definitions.requirements import identify, project_in
 from shared.domain.definitions.shell import Shell
 from shared.domain.definitions.tools import INSTALLERS, LOCKS, PROJECT_FILES
 from shared.domain.definitions.traced import Traced
+from shared.domain.files.credentials import masked
 
 _PIP = re.compile(r"pip(?:\d+(?:\.\d+)*)?|pipx")
 _SHELL = re.compile(r"(?:ba|da|z|k)?sh")

@@ -14,8 +14,8 @@ from shared.domain.definitions.poetry import poetry_extras, poetry_requirement
 from shared.domain.definitions.requirements import nameless, read_entries, words_of_entries
 from shared.domain.definitions.toml_texts import Item, Text, read_toml, table, texts
 from shared.domain.definitions.traced import Traced
+from shared.domain.files.text import SourceText
 from shared.domain.names import LONGEST_NAME, package_name
-from shared.domain.text import SourceText
 from shared.errors import InvalidName, Unreadable
 
 _SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from shared.domain.credentials import masked
 from shared.domain.definitions import Definition, Entry, Found, Include, Line, Option, Requirement
+from shared.domain.files.credentials import masked
+from shared.domain.files.text import SourceText
 from shared.domain.names import LONGEST_NAME, PackageName, package_name, words_of
-from shared.domain.text import SourceText
 from shared.errors import InvalidName
 
 # pip's own pattern is `(^|\s+)#.*$`; this finds the same place without looking at blanks again and again.

@@ -38,8 +38,8 @@ DOMAIN = {
 # What each part may import of this project; the longest prefix that fits a module decides.
 ALLOWED = {
     **{
-        f"shared.domain.{group}": (*(f"shared.domain.{one}" for one in (group, *below)), "shared.errors", "shared.limits")
-        for group, below in DOMAIN.items()
+        f"shared.domain.{group}": ("shared.errors", "shared.limits", *(f"shared.domain.{name}" for name in names))
+        for group, names in ((group, (group, *below)) for group, below in DOMAIN.items())
     },
     "shared.domain": (),
     "shared.errors": (),

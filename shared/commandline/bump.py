@@ -1,4 +1,4 @@
-"""`python -m shared bump`: an explicit order. Exact pins of one package in the named files are raised in place."""
+"""`python -m shared bump`: an explicit bump. Raises exact pins of one package in the named files, in place."""
 
 import os
 from collections.abc import Sequence

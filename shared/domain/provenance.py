@@ -1,4 +1,4 @@
-"""Where a feed took a version from, and whether that makes it a release of ours."""
+"""The provenance of a version: published to a watched feed, or taken from an upstream."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Upstream:
 
 
 def is_ours(upstream: Upstream | None, watched: Callable[[], Collection[str]]) -> bool:
-    """Whether a version was published to a feed that is watched.
+    """Tell whether a version was published to a feed that is watched.
 
     All feeds on the way have to be watched: nobody documents the order in which the service names them.
 

@@ -1,4 +1,4 @@
-"""`python -m shared bump`: an explicit order for named files."""
+"""`python -m shared bump`: an explicit bump of named files."""
 
 from collections.abc import Callable
 from pathlib import Path

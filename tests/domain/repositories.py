@@ -1,4 +1,4 @@
-"""Repositories held in memory: a few files at one commit, surveyed until no blob is missing."""
+"""Repositories held in memory: a few files at one commit, scanned until no blob is missing."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -57,14 +57,14 @@ def listing_of(files: Files) -> Listing:
 
 
 def scanned(files: Files, shelf: Shelf | None = None) -> tuple[Catalog, list[set[str]]]:
-    """Survey the files until no blob is missing; also returns the paths that were asked for, turn by turn."""
+    """Scan the files until no blob is missing; also returns the paths that were asked for, turn by turn."""
     listing = listing_of(files)
     shelf = Shelf() if shelf is None else shelf
     contents = {blob_id(content): content for content in raw(files).values()}
     asked: list[set[str]] = []
     while isinstance(found := scan(listing, shelf), Missing):
         asked.append({path for path, blob in listing.files.items() if blob in found.blobs})
-        assert found.blobs.isdisjoint(shelf.raw), "a survey asks for what it has"
+        assert found.blobs.isdisjoint(shelf.raw), "a scan asks for what it has"
         shelf.raw.update({blob: contents[blob] for blob in found.blobs})
     return found, asked
 

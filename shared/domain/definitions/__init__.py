@@ -145,7 +145,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """What one definition file says, independent of its path: the same blob reads the same everywhere.
+    """The content of one definition file, independent of its path: the same blob reads the same everywhere.
 
     Attributes:
         source: its text.

@@ -73,7 +73,7 @@ def read_pip_lists(source: SourceText) -> Definition:
 
 @dataclass(slots=True)
 class _Conda:
-    """What has been found so far."""
+    """The findings so far."""
 
     source: SourceText
     lines: list[Entry] = field(default_factory=list)

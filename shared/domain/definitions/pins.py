@@ -1,4 +1,4 @@
-"""What one requirement says about the version of its package."""
+"""The version that one requirement asks for: an exact pin, a range, or no version of a feed."""
 
 import re
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ _MOST_EXTRAS = 200
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What one file of a project says.
+    """The content of one file of a project.
 
     Attributes:
         definition: the requirements, with the extras that bring them.
@@ -43,7 +43,7 @@ class Project:
 
 @dataclass(slots=True)
 class Gathered:
-    """What has been found so far."""
+    """The findings so far."""
 
     source: SourceText
     entries: list[Entry] = field(default_factory=list)

@@ -142,7 +142,7 @@ def scalar(node: Node | None) -> str | None:
 
 
 def places(source: SourceText, node: Node) -> list[int] | None:
-    """Where each character of a scalar's value stands in the file's text.
+    """Map each character of a scalar's value to its place in the file's text.
 
     Quotes, doubled quotes, escaped quotes and values that are folded over lines are seen through.
 
@@ -180,7 +180,7 @@ def places(source: SourceText, node: Node) -> list[int] | None:
 
 
 def literal(source: SourceText, node: Node) -> tuple[int, int] | None:
-    """Where in the file's text a scalar's value stands, character for character.
+    """Return the place of a scalar's value in the file's text, character for character.
 
     Returns:
         (start, end), or None if the value is written in another way (escapes, folding, several lines).

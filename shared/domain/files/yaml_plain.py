@@ -34,7 +34,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML file says.
+    """The values of a YAML file.
 
     Attributes:
         value: its plain value; None if it is empty.

@@ -1,4 +1,4 @@
-"""What keeps an environment from being rebuilt, as far as its files show it: such pins are not raised in vain."""
+"""Build blockers: reasons, seen in its files, why the pipeline cannot rebuild an environment."""
 
 import re
 
@@ -9,7 +9,7 @@ _LONGEST_NAME = 255
 
 
 def build_blocker(environment: Environment) -> str | None:
-    """Why the pipeline could not rebuild an environment, in one line, or None if nothing is known to be in the way.
+    """Return why the pipeline cannot rebuild an environment, in one line, or None if no reason is known.
 
     The planner holds an environment for it, and the pipeline fails one that is asked for all the same.
     """
@@ -30,7 +30,7 @@ def build_blocker(environment: Environment) -> str | None:
 
 
 def outside(environment: Environment, *paths: str) -> str | None:
-    """Why the image build cannot read one of some files, or None if it can: it sees the build context only."""
+    """Return why the image build cannot read one of some files, or None: it sees the build context only."""
     if environment.context is None:
         return None
     for path in paths:
@@ -40,7 +40,7 @@ def outside(environment: Environment, *paths: str) -> str | None:
 
 
 def name_blocker(name: str) -> str | None:
-    """Why Azure ML takes no environment of this name, or None if it does."""
+    """Return why Azure ML refuses an environment of this name, or None if it does not."""
     if len(name) > _LONGEST_NAME:
         return f"`name` has {len(name)} characters; Azure ML takes {_LONGEST_NAME} at most"
     if not _NAME.fullmatch(name):
@@ -55,5 +55,5 @@ _SAFE_PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*")
 
 
 def is_safe_path(path: str) -> bool:
-    """Whether an environment's path can travel to the pipeline and names a file of the repository there."""
+    """Tell whether an environment's path can travel to the pipeline and names a file of the repository there."""
     return bool(_SAFE_PATH.fullmatch(path)) and ".." not in path.split("/")

@@ -1,6 +1,6 @@
 """The catalog: every environment of a repository at one commit, with the files that decide its content.
 
-It is built (`shared.domain.survey`) from a listing (which blob lies at which path) and from what each blob says. What a
+It is built (`scan`) from a listing (which blob lies at which path) and from what each blob says. What a
 blob says does not depend on where or when it lies, so it is read once for its blob id and kept (`Shelf`); a new commit
 costs only the blobs that it brings.
 """
@@ -19,7 +19,7 @@ from shared.limits import DEFINITION_BYTES
 
 
 class Link(StrEnum):
-    """What leads from a path of a repository to content that lies elsewhere, and is not followed."""
+    """A link or submodule: a path whose content lies elsewhere, which is not followed."""
 
     SYMBOLIC = "a symbolic link"
     SUBMODULE = "a submodule"
@@ -27,7 +27,7 @@ class Link(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which blob lies at which path at one commit.
+    """The blobs by their paths at one commit.
 
     Attributes:
         commit: the commit's id.
@@ -60,7 +60,7 @@ def content_of(environment: Environment, listing: Listing, *others: str) -> Mapp
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Blobs whose bytes a survey needs and does not have."""
+    """Blobs whose bytes a scan needs and does not have."""
 
     blobs: frozenset[str]
 
@@ -80,7 +80,7 @@ class Catalog:
         namesakes: positions in `environments` of those that bear a name.
         doubtful: the environments that may require what nothing in them names (`Environment.doubt`).
         warnings: files that may be environments and cannot be read.
-        findings: what somebody should mend in the files: credentials in addresses.
+        findings: what should be fixed in the files: credentials in addresses.
         surroundings: what else uses packages and environments.
     """
 
@@ -111,7 +111,7 @@ class Catalog:
         return next((environment for environment in self.reading(path) if environment.path == path), None)
 
     def unread(self, environment: Environment) -> Problem | None:
-        """What of an environment's files cannot be read, the first of it; pip and conda would refuse it too."""
+        """Return the first problem of an environment's files; pip and conda would refuse it too."""
         for problem in environment.problems:
             return problem
         for use in environment.uses:
@@ -127,7 +127,7 @@ class Catalog:
 
 @dataclass(slots=True)
 class Shelf:
-    """What blobs say, by their id: filled once, good for every commit that holds them.
+    """The content of blobs by their id: read once, good for every commit that holds them.
 
     Attributes:
         raw: the bytes of blobs.

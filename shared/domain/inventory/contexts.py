@@ -108,7 +108,7 @@ class Context:
                 what = f"it installs from {handed.path!r}, which is not in its build context"
                 unseen.setdefault(handed.path, Problem(path, what, handed.line))
             elif handed.takes is not Takes.SCRIPT or brought == CLONE:
-                # A script that is not in the context is a tool of the image, or of whoever offers it for download.
+                # A script that is not in the context is a tool of the image, or of the site that it is downloaded from.
                 what = f"{handed.what}, which {brought} brings" if brought else handed.what
                 opaque.setdefault(what, Problem(path, what, handed.line))
         return Contents(found, [*unseen.values()], [*opaque.values()])
@@ -161,7 +161,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a build context holds.
+    """The files of a build context.
 
     Attributes:
         definitions: its definition files, by their paths from the repository's root.

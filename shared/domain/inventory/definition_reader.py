@@ -29,7 +29,7 @@ _SETUP = ("setup.cfg", "setup.py")
 
 
 class DefinitionReader:
-    """What has been read of a listing, and which blobs are missing to read on."""
+    """The definition files read so far of a listing, and the blobs that are missing."""
 
     def __init__(self, listing: Listing, shelf: Shelf) -> None:
         self.files = listing.files
@@ -124,7 +124,7 @@ class DefinitionReader:
                 self._use(inner, read_requirements, gathering, chain=chain)
 
     def _refused(self, include: Include, target: str | None, chain: tuple[str, ...]) -> str | None:
-        """Why an include cannot be followed; one that leads elsewhere is no mistake."""
+        """Return why an include cannot be followed; one that leads elsewhere is no mistake."""
         if _is_elsewhere(include.path):
             return None
         if target is None or target not in self.files:

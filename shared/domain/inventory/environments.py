@@ -76,7 +76,7 @@ class ExplicitVersion:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentFile:
-    """What one environment YAML says, independent of where it lies.
+    """The content of one environment YAML, independent of where it lies.
 
     Attributes:
         source: the file's text.
@@ -102,7 +102,7 @@ class EnvironmentFile:
 
     @property
     def contradiction(self) -> str | None:
-        """What contradicts the build context, or None: Azure ML refuses an image that is there and built."""
+        """Return what contradicts the build context, or None: Azure ML refuses both an image and a build context."""
         besides = {"image": self.image, "conda_file": self.conda_file or self.conda}
         return build_beside(key for key, value in besides.items() if value) if self.build_path else None
 
@@ -233,7 +233,7 @@ def _local(path: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """What `asset.yaml` says beside a template that it fills in (azureml-assets).
+    """The values of `asset.yaml` beside a template that it fills in (azureml-assets).
 
     Attributes:
         source: the file's text.
@@ -257,7 +257,7 @@ def read_asset(source: SourceText) -> Asset:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """Where an asset's image is built from, for templates that name it (`environment.yaml` of azureml-assets)."""
+    """The folder that an asset's image is built from, for templates (`environment.yaml` of azureml-assets)."""
 
     folder: str
     dockerfile: str
@@ -275,7 +275,7 @@ def read_image_config(source: SourceText) -> ImageConfig | None:
 
 
 def _unquoted_template(source: SourceText, node: yaml.Node | None) -> str | None:
-    """`{{asset.name}}` without quotes is a map in a map to YAML, and a template to whoever wrote it."""
+    """`{{asset.name}}` without quotes is a map in a map to YAML, and a template to its author."""
     if not isinstance(node, yaml.MappingNode):
         return None
     written = source.text[node.start_mark.index : node.end_mark.index]

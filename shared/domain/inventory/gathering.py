@@ -1,4 +1,4 @@
-"""What one environment is found to consist of, while its files are looked at."""
+"""The content of one environment, while its files are read."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from shared.domain.inventory.environments import Use
 
 @dataclass(slots=True)
 class Gathering:
-    """What one environment is found to consist of, while it is looked at."""
+    """The content of one environment found so far."""
 
     uses: list[Use] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

@@ -27,7 +27,7 @@ _FILLED = re.compile(r"(?:^|[\s{,])[\"']?(?:build|image|conda_file)[\"']?\s*:")
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """What one file says of an inline environment, independent of where the file lies.
+    """An inline environment as one file defines it, independent of where the file lies.
 
     Attributes:
         line: where it stands.

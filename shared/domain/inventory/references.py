@@ -1,4 +1,4 @@
-"""Who points at a registered environment: `azureml:NAME:3`, `azureml:NAME@latest`, `azureml://registries/…`.
+"""References to a registered environment: `azureml:NAME:3`, `azureml:NAME@latest`, `azureml://registries/…`.
 
 A reference with a number stays at it when the environment gets a new version; nobody raises it. References are found by
 their text, so that a file that is not YAML shows them too, and reported, never edited.

@@ -1,4 +1,4 @@
-"""Surveys a repository: which environments it holds, and which files decide the content of each.
+"""Scans a repository: finds its environments, and the files that decide the content of each.
 
 That is worked out from what the files say themselves: build contexts, `COPY`, `-r` and `-c`, conda files. It is pure:
 where it lacks a blob it says so, and is asked again.
@@ -49,9 +49,9 @@ _CREDENTIAL = (
 
 def scan(listing: Listing, shelf: Shelf) -> Catalog | Missing:
     """Build the catalog of a listing, or say which blobs are missing for it."""
-    surveyor = _Scanner(listing, shelf)
-    catalog = surveyor.catalog()
-    return Missing(frozenset(surveyor.missing)) if surveyor.missing else catalog
+    scanner = _Scanner(listing, shelf)
+    catalog = scanner.catalog()
+    return Missing(frozenset(scanner.missing)) if scanner.missing else catalog
 
 
 class _Scanner(DefinitionReader):

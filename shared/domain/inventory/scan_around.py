@@ -1,6 +1,6 @@
-"""Surveys what lies around the environments: inline environments, and who points at what.
+"""Scans what lies around the environments: inline environments, and references.
 
-Inline environments are worked out like any other, by the survey itself; what they read is asked for with the rest.
+Inline environments are worked out like any other, by the scan itself; what they read is asked for with the rest.
 """
 
 import posixpath
@@ -77,7 +77,7 @@ def scan_around(
 
 
 def _complete(paths: Sequence[str], path: str, found: InPlace) -> EnvironmentFile:
-    """What an inline environment consists of, its paths relative to its file."""
+    """Collect the content of an inline environment, with paths relative to its file."""
     file, requirements = found.file, found.requirements
     if found.loose:
         file = replace(
@@ -109,7 +109,7 @@ def _folders(folder: str) -> Iterator[str]:
 
 
 def _is_there(paths: Sequence[str], found: str) -> bool:
-    """Whether a path names a file or a folder among sorted paths."""
+    """Tell whether a path names a file or a folder among sorted paths."""
     for wanted in (found, f"{found}/"):
         at = bisect_left(paths, wanted)
         if at < len(paths) and (paths[at] == found or paths[at].startswith(f"{found}/")):

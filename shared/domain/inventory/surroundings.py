@@ -1,4 +1,4 @@
-"""What else in a repository uses packages and environments, beside the registered environments themselves.
+"""Other users of packages and environments in a repository: inline environments and references.
 
 It is found with the catalog, at one commit, and looked up by name for a plan: how many files there are makes no plan
 slower. All of it is reported and none of it edited.
@@ -22,7 +22,7 @@ from shared.limits import ELSEWHERE_ROWS, PYTHON_FILES
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What one file says of it, independent of where the file lies.
+    """The inline environments and references of one file, independent of where it lies.
 
     Attributes:
         in_place: inline environments.
@@ -62,7 +62,7 @@ def _around(source: SourceText, read: Callable[[SourceText], tuple[InPlace, ...]
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What a plan leaves as it is, and who reads the plan has to know.
+    """Inline environments and references that a plan concerns and does not edit.
 
     Attributes:
         inline: what inline environments require of the released packages; no more than ELSEWHERE_ROWS.

@@ -1,4 +1,4 @@
-"""Which version each environment gets of each package, while a plan is made."""
+"""The version that each environment gets of each package, while a plan is made."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from shared.domain.planning.evaluation import Candidate
 
 @dataclass(slots=True)
 class Choices:
-    """For every environment and package the versions from high to low, and how far down it had to go."""
+    """The versions of every environment and package from high to low, and the one that is chosen."""
 
     _candidates: dict[tuple[str, PackageName], list[Candidate]] = field(default_factory=dict)
     _chosen: dict[tuple[str, PackageName], int] = field(default_factory=dict)
@@ -19,7 +19,7 @@ class Choices:
 
     def add(self, environment: Environment, package: PackageName, candidates: list[Candidate]) -> None:
         """Add what an environment may get of a package; the best that is not held is chosen."""
-        if any(_is_worth_a_word(candidate) for candidate in candidates):
+        if any(_is_listed(candidate) for candidate in candidates):
             self._candidates[environment.path, package] = candidates
             self._packages.setdefault(environment.path, {})[package] = None
             self.choose_again(environment, package)
@@ -31,34 +31,34 @@ class Choices:
         self._chosen[key] = next(open_to, 0)
 
     def get(self, path: str, package: PackageName) -> Candidate | None:
-        """What is chosen for an environment and a package."""
+        """Return the candidate that is chosen for an environment and a package."""
         key = path, package
         return self._candidates[key][self._chosen[key]] if key in self._candidates else None
 
     def items(self) -> Iterator[tuple[tuple[str, PackageName], Candidate]]:
-        """What is chosen, by environment and package."""
+        """Yield the chosen candidates, by environment and package."""
         for key, candidates in self._candidates.items():
             yield key, candidates[self._chosen[key]]
 
     def taken(self) -> list[Candidate]:
-        """All that is chosen."""
+        """List the chosen candidates."""
         return [candidate for _, candidate in self.items()]
 
     def paths(self) -> list[str]:
-        """The environments, in the order of their paths."""
+        """List the environments in the order of their paths."""
         return sorted(self._packages)
 
     def of(self, path: str) -> dict[PackageName, Candidate]:
-        """What is chosen for one environment."""
+        """Return the candidates that are chosen for one environment, by package."""
         found = {package: self.get(path, package) for package in self._packages.get(path, ())}
         return {package: candidate for package, candidate in found.items() if candidate}
 
     def all(self) -> Iterator[tuple[Candidate, list[Candidate], int]]:
-        """For every environment and package what is chosen, all there is, and which of them it is."""
+        """Yield for each environment and package the chosen candidate, all candidates, and the chosen position."""
         for key, candidates in self._candidates.items():
             yield candidates[self._chosen[key]], candidates, self._chosen[key]
 
 
-def _is_worth_a_word(candidate: Candidate) -> bool:
-    # That conda has a package of the same name is said; that nothing names the package is not.
+def _is_listed(candidate: Candidate) -> bool:
+    # A package of the same name from a conda channel is listed; an environment that does not name it is not.
     return candidate.decision.kind is not Kind.UNAFFECTED or candidate.from_channels

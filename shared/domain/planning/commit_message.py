@@ -1,4 +1,4 @@
-"""What a rebuild's commit says, and how it is known again."""
+"""The message of a rebuild's commit, and the trailer that identifies it."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ TRAILER = "Rebuild-Id"
 
 
 def commit_message(plan: Plan) -> str:
-    """The message of a plan's commit, made of checked values only, with the trailer that finds it again."""
+    """Write the message of a plan's commit, from checked values only, with the trailer that identifies it."""
     spelled = [str(release) for release in plan.releases if plan.acts_on(release.id)]
     subject = f"Bump {spelled[0]}" if len(spelled) == 1 else f"Bump {len(spelled)} packages"
     body = [f"- {release}" for release in spelled] if len(spelled) > 1 else []
@@ -20,7 +20,7 @@ def commit_message(plan: Plan) -> str:
 
 
 def _references(plan: Plan) -> Iterator[str]:
-    """What names an environment that is rebuilt, and stays as it is."""
+    """Yield the references to rebuilt environments, which are not edited."""
     found = plan.elsewhere
     if not found.references:
         return
@@ -30,5 +30,5 @@ def _references(plan: Plan) -> Iterator[str]:
 
 
 def is_commit_of(plan: Plan, message: str) -> bool:
-    """Whether a commit with this message is a plan's."""
+    """Tell whether a commit with this message belongs to a plan."""
     return f"{TRAILER}: {plan.id}" in message.splitlines()

@@ -1,4 +1,4 @@
-"""Whether what a plan would write fits together: the requirements of versions against the pins beside them."""
+"""Conflicts in what a plan would write: the requirements of versions against the pins beside them."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from shared.domain.names import PackageName
 from shared.domain.planning.evaluation import Candidate, Evaluator, Occurrence, exact_pins
 from shared.domain.planning.requires_dist import RequiresDist, requires_dist_of
 
-# So many releases that have to do with one another are tried out in all combinations; of more, those with the most
-# clashes are given up first.
+# Up to this many connected releases are tried in all combinations; of more, those with the most clashes are given up
+# first.
 _MOST_TOGETHER = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """Two packages that do not fit together.
+    """Two packages that conflict in one environment.
 
     Attributes:
         one: the package that asks for something.
@@ -43,7 +43,7 @@ class Clash:
         return frozenset((self.one, self.other))
 
     def reason(self, held: PackageName) -> tuple[Hold, str]:
-        """Why one of the two is held."""
+        """Return the code and the sentence with which one of the two is held."""
         if held == self.one:
             return self.hold, f"{self.hold}: {self.problem}"
         return Hold.CONFLICT, f"{Hold.CONFLICT}: {self}"
@@ -68,7 +68,7 @@ def consistent(
     }
     if not together and not any(alone.values()):
         return dict(acting), {}
-    # What contradicts something that stays as it is cannot go, whoever comes along.
+    # A conflict with a pin that no release in hand changes cannot be resolved.
     hopeless = {
         clash.one if clash.one in acting else clash.other for clash in together if not clash.packages <= acting.keys()
     }
@@ -96,7 +96,7 @@ def _largest(
     at_odds: Collection[frozenset[PackageName]],
     needs: Collection[tuple[PackageName, PackageName]],
 ) -> set[PackageName]:
-    """The largest set in which nobody is at odds with another and everybody has who they need."""
+    """Return the largest set without a conflict in which every release has the others that it needs."""
     kept: set[PackageName] = set()
     edges = [*at_odds, *(frozenset(pair) for pair in needs)]
     for group in _groups(names, edges):
@@ -123,7 +123,7 @@ def _fits(
 
 
 def _groups(names: Collection[PackageName], edges: Collection[frozenset[PackageName]]) -> Iterator[set[PackageName]]:
-    """Names that have to do with one another, directly or through others."""
+    """Yield groups of names that are connected, directly or through others."""
     neighbours: dict[PackageName, set[PackageName]] = {name: set() for name in names}
     for edge in edges:
         for name in edge & neighbours.keys():
@@ -141,7 +141,7 @@ def _groups(names: Collection[PackageName], edges: Collection[frozenset[PackageN
 
 
 def clashes(evaluator: Evaluator, acting: Mapping[PackageName, Candidate]) -> list[Clash]:
-    """What does not fit together in one environment once some releases are written.
+    """List the conflicts in one environment once some releases are written.
 
     Args:
         evaluator: knows the environment's files and what versions require.
@@ -211,7 +211,7 @@ def _recompile(
 def _after(
     evaluator: Evaluator, environment: Environment, package: PackageName, acting: Mapping[PackageName, Candidate]
 ) -> list[Occurrence]:
-    """The exact pins of a package as they stand after the plan."""
+    """List the exact pins of a package as they stand after the plan."""
     candidate = acting.get(package)
     version: Version | None = candidate.release.version if candidate else None
     found = evaluator.pins(environment, package)
@@ -221,7 +221,7 @@ def _after(
 
 
 def _same_step(environment: Environment, one: Occurrence, other: Occurrence) -> bool:
-    """Whether one `pip install` takes both; of a Dockerfile's own commands that is not known."""
+    """Tell whether one `pip install` takes both; of a Dockerfile's own commands that is not known."""
     paths = {one.path, other.path}
     if environment.dockerfile in paths:
         return False

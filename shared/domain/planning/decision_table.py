@@ -30,7 +30,7 @@ class Case:
         rule: the rule about its package in this environment, if there is one.
         explicit: a person names this version and the file, which stands in for the rules.
         python: the environment's Python as `3.10`, if it is known.
-        files: the release's files on the feed, or None if nobody has looked.
+        files: the release's files on the feed, or None if the feed was not asked.
         requires_python: what the release says about the Python it needs, if that is known.
         arriving: more files of the release may come than are there now.
         carried: the version that the environment carries because we rebuilt it, if we did.
@@ -137,7 +137,7 @@ def _upto(case: Case) -> Decision | None:
 
 
 def _kept(major: int, upto: Upto) -> int:
-    """How many segments of a pin a bump may not change."""
+    """Return how many segments of a pin a bump may not change."""
     if upto is Upto.MAJOR:
         return 0
     if upto is Upto.PATCH:

@@ -7,7 +7,7 @@ from shared.domain.holds import Hold
 
 
 class Kind(StrEnum):
-    """What shall happen to a requirement, or to an environment as a whole."""
+    """The outcomes for a requirement or an environment as a whole."""
 
     BUMP = "bump"
     REBUILD = "rebuild"
@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What shall happen, and why in a few words for a person.
+    """An outcome, with its reason in a few words for a person.
 
     Attributes:
         kind: what.
@@ -32,12 +32,12 @@ class Decision:
 
     @property
     def acts(self) -> bool:
-        """Whether it leads to a rebuild."""
+        """Tell whether it leads to a rebuild."""
         return self.kind in (Kind.BUMP, Kind.REBUILD)
 
     @property
     def is_taken(self) -> bool:
-        """Whether an environment gets this version, or has it."""
+        """Tell whether an environment gets this version, or has it."""
         return self.kind in (Kind.BUMP, Kind.REBUILD, Kind.CURRENT)
 
     def __str__(self) -> str:

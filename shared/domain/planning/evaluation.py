@@ -1,4 +1,4 @@
-"""Judges one environment and one release by what stands in the environment's own files."""
+"""Evaluates one environment and one release by the environment's own files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,7 +75,7 @@ class Occurrence:
 
 
 class Evaluator:
-    """Decides about environments one by one.
+    """Decides about one environment and one release at a time.
 
     Args:
         catalog: the environments.
@@ -121,7 +121,7 @@ class Evaluator:
         if not counted and not opaque:
             return self._unaffected(environment, release)
         decision, edits = self._together(environment, release, counted + along)
-        return self._judged(environment, release, decision, edits, counted + along, opaque)
+        return self._evaluated(environment, release, decision, edits, counted + along, opaque)
 
     def doubted(self, environment: Environment, release: Release) -> Candidate | None:
         """Hold an environment that names nothing of a release and is not cleared of it; None if no rule applies."""
@@ -142,9 +142,9 @@ class Evaluator:
             constrained, edits = self._together(environment, release, along)
             if constrained.kind in (Kind.HELD, Kind.BUMP):
                 decision = replace(constrained, reason=f"{decision.reason}: {constrained.reason}")
-        return self._judged(environment, release, decision, edits, along, None)
+        return self._evaluated(environment, release, decision, edits, along, None)
 
-    def _judged(
+    def _evaluated(
         self,
         environment: Environment,
         release: Release,
@@ -204,7 +204,7 @@ class Evaluator:
         return self._pins[key]
 
     def includes(self, path: str) -> bool:
-        """Whether an environment takes part."""
+        """Tell whether an environment takes part."""
         if path not in self._included:
             self._included[path] = self.rules.includes(path)
         return self._included[path]
@@ -212,7 +212,7 @@ class Evaluator:
     def with_environment_rules(
         self, environment: Environment, release: Release, decision: Decision, opaque: str | None = None
     ) -> Decision:
-        """What the environment itself adds to the decision about its requirements."""
+        """Apply the rules about the environment itself to the decision about its requirements."""
         forced = self.forced.get(release.id)
         if not self.includes(environment.path):
             return held(Hold.EXCLUDED, _EXCLUDED)
@@ -260,7 +260,7 @@ class Evaluator:
         return [other.path for other in self.catalog.called(environment.name) if self.includes(other.path)]
 
     def pipeline_blocker(self, environment: Environment) -> tuple[Hold, str] | None:
-        """Why the rebuild pipeline could not build an environment, or None if nothing is known to be in the way."""
+        """Return why the rebuild pipeline cannot build an environment, or None if no reason is known."""
         if unread := self.catalog.unread(environment):
             return Hold.CANNOT_READ, f"cannot read {unread}"
         if why := build_blocker(environment):
@@ -280,7 +280,7 @@ class Evaluator:
         return Candidate(environment, release, Decision(Kind.UNAFFECTED, f"does not require {package}"))
 
     def _places(self, requirements: Iterable[tuple[Use, Requirement]]) -> Iterator[tuple[str, Span]]:
-        """Where the exact pins among some requirements stand, and their hashes."""
+        """Yield the places of the exact pins among some requirements, and of their hashes."""
         for use, requirement in requirements:
             pin = _pin_or_none(requirement)
             source = self.catalog.definitions[use.path].source
@@ -290,7 +290,7 @@ class Evaluator:
                     yield use.path, source.span(*place)
 
     def _unread(self, environment: Environment, package: PackageName) -> str | None:
-        """Why what an environment says about a package cannot be read, or None if it can."""
+        """Return why a requirement of a package cannot be read, or None if all can."""
         for use in environment.uses:
             if use.path not in self.catalog.named.get(package, ()):
                 continue
@@ -359,7 +359,7 @@ class Evaluator:
     def _recompile(
         self, path: str, definition: Definition, requirement: Requirement, release: Release, environment: Environment
     ) -> str | None:
-        """Why a compiled file has to be compiled again for a release; None for other files, or if it need not."""
+        """Return why a compiled file must be recompiled for a release; None for other files, or if it need not."""
         if definition.locked:
             return f"{path} line {requirement.line.number} locks it, and only its own tool writes that file"
         if not definition.compiled:
@@ -370,7 +370,7 @@ class Evaluator:
         for need in requires_dist_of(metadata):
             if not need.applies(self.python(environment), extras_of(requirement)):
                 continue
-            # Whether what is in hand comes along is judged together with all that the plan writes.
+            # The releases in hand are checked later, together with all that the plan writes.
             pinned = exact_pins(definition, need.name)
             if not pinned or not any(map(need.admits, [*pinned, *self.in_hand.get(need.name, [])])):
                 return str(need)
@@ -384,7 +384,7 @@ def exact_pins(definition: Definition, package: PackageName) -> list[Version]:
 
 
 def _counts(requirement: Requirement, python: str | None) -> bool:
-    """Whether a requirement counts; one that cannot be read does, so that it is seen."""
+    """Tell whether a requirement counts; one that cannot be read does, so that it is reported."""
     try:
         return can_apply(requirement, python)
     except Unreadable:

@@ -1,4 +1,4 @@
-"""Explicit orders: a person names a package, a version and files, and their exact pins are raised."""
+"""The explicit bump: a person names a version and files, and the exact pins in them are raised."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -18,7 +18,7 @@ from shared.domain.planning.decisions import Kind
 from shared.domain.releases import Release, ReleaseId, version_of
 from shared.errors import InvalidInput, InvalidName, InvalidVersion, Unreadable
 
-_ORDER = re.compile(r"\s*(?P<name>[^\s=<>!~\[\]]+?)\s*(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>\S+)\s*")
+_RELEASE = re.compile(r"\s*(?P<name>[^\s=<>!~\[\]]+?)\s*(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>\S+)\s*")
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _DOCKERFILE = re.compile(r"(?:dockerfile|containerfile)[^/]*|[^/]+\.(?:dockerfile|containerfile)", re.IGNORECASE)
 _INSTRUCTIONS = re.compile(r"(?:[^\S\n]*(?:#[^\n]*)?\n)*[^\S\n]*(?:FROM|ARG)[ \t]+\S", re.IGNORECASE)
@@ -45,7 +45,7 @@ def parse_release(text: str) -> Release:
     Raises:
         InvalidInput: it is something else.
     """
-    found = _ORDER.fullmatch(text) if len(text) <= 500 else None
+    found = _RELEASE.fullmatch(text) if len(text) <= 500 else None
     if found is None:
         raise InvalidInput(f"{masked(text[:80])!r} is not NAME==VERSION, such as our-package==1.4.0")
     try:

@@ -1,4 +1,4 @@
-"""Makes plans. Everything here is pure: the same catalog, rules, knowledge and releases give the same plan."""
+"""Makes plans. Everything here is pure: the same catalog, rules, facts and releases give the same plan."""
 
 import hashlib
 import json
@@ -116,7 +116,7 @@ class _Planner:
 
     def plan(self, owed: Iterable[OwedEnvironment]) -> Plan:
         choices = self._choices()
-        while self._hold_what_cannot_go_along(choices) or self._hold_what_clashes(choices):
+        while self._hold_shared_edits(choices) or self._hold_conflicts(choices):
             pass
         self._reach_further(choices)
         self._doubt(choices)
@@ -185,7 +185,7 @@ class _Planner:
         path = environment.version_path or environment.path
         return Edit(path, version.span, version.text, risen, self.catalog.sources[path].encoding)
 
-    def _hold_what_cannot_go_along(self, choices: Choices) -> bool:
+    def _hold_shared_edits(self, choices: Choices) -> bool:
         """Hold edits of shared files unless every included reader makes the same edit; says whether any was held.
 
         Higher versions are given up first, so that readers can meet at a lower one.
@@ -198,7 +198,7 @@ class _Planner:
         behind: dict[tuple[PackageName, str], tuple[Candidate, str]] = {}
         for (package, edit), candidates in makers.items():
             makes = {candidate.environment.path for candidate in candidates}
-            if reason := self._who_stays_behind(package, edit, choices, makes):
+            if reason := self._reader_left_behind(package, edit, choices, makes):
                 for candidate in candidates:
                     behind.setdefault((package, candidate.environment.path), (candidate, reason))
         highest = max((candidate.release.version for candidate, _ in behind.values()), default=None)
@@ -208,7 +208,7 @@ class _Planner:
                 choices.choose_again(candidate.environment, package)
         return bool(behind)
 
-    def _who_stays_behind(self, package: PackageName, edit: Edit, choices: Choices, makes: set[str]) -> str | None:
+    def _reader_left_behind(self, package: PackageName, edit: Edit, choices: Choices, makes: set[str]) -> str | None:
         """The first reader of a file that counts a pin in it and does not raise it."""
         for reader in self.catalog.reading(edit.path):
             other = choices.get(reader.path, package)  # None: nothing requires the package there
@@ -218,7 +218,7 @@ class _Planner:
                 return f"shares {edit.path} with {reader.path}: {other.decision.reason}"
         return None
 
-    def _hold_what_clashes(self, choices: Choices) -> bool:
+    def _hold_conflicts(self, choices: Choices) -> bool:
         """Hold releases that contradict what an environment would hold after the plan; says whether any was held."""
         held_any = False
         if not self.evaluator.facts.metadata:
@@ -327,7 +327,7 @@ def _finished(
 
 
 def _findings(catalog: Catalog, rules: Rules | None) -> Iterable[Problem]:
-    """What somebody should fix in the files of environments that take part."""
+    """Yield what should be fixed in the files of environments that take part."""
     for finding in catalog.findings:
         readers = catalog.reading(finding.path)
         if (

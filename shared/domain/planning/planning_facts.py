@@ -1,4 +1,4 @@
-"""What is known beyond the repository when a plan is made: from the feeds, and from what was done before."""
+"""Facts from the feeds and the ledger that a plan needs beyond the repository."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class PlanningFacts:
         files: the files of releases.
         metadata: what versions require, by package and version.
         arriving: releases of which more files may come than are there, with the names of these.
-        carried: the versions that environments carry by our doing: path, package, version.
+        carried: the versions that we rebuilt environments with: path, package, version.
         damaged: why the record of an environment cannot be read, by its path.
         gaps: what could not be asked, and so was not checked.
     """
@@ -32,7 +32,7 @@ class PlanningFacts:
     gaps: tuple[str, ...] = ()
 
     def carries(self, path: str, package: PackageName) -> Version | None:
-        """The version of a package that an environment carries by our doing."""
+        """Return the version of a package that we last rebuilt an environment with."""
         text = self.carried.get(path, {}).get(package)
         try:
             return version_of(text) if text else None

@@ -17,7 +17,7 @@ from shared.domain.names import PackageName
 from shared.domain.rules.schema import SCHEMA_FILE
 from shared.errors import Unreadable
 
-# More than this nobody reads; the rest is counted.
+# Nobody reads more than this; the rest is counted.
 LONGEST_LIST = 40
 
 _LEFT_BEHIND = {"archive", "archived", "deprecated", "old"}
@@ -122,7 +122,7 @@ def _packages(pinned: Counter[PackageName], globs: Sequence[str]) -> Iterator[st
 
 
 def _pinned(catalog: Catalog) -> Counter[PackageName]:
-    """How many environments pin each package exactly; what is only constrained is not installed, and not counted."""
+    """Count the environments that pin each package exactly; constraints install nothing and do not count."""
     files = {path: list(_names(catalog, path)) for path in catalog.definitions}
     count: Counter[PackageName] = Counter()
     for environment in catalog.environments:

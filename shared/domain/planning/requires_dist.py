@@ -1,6 +1,6 @@
-"""What a version asks of other packages: its `Requires-Dist`, read once, whatever its author wrote there.
+"""The packages that a version requires: its `Requires-Dist`.
 
-Core metadata come from whoever publishes. Lines that are no requirements, or that exist to break parsers, ask nothing.
+Core metadata is whatever the publisher wrote. Lines that are no requirements, or exist to break parsers, are ignored.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ from shared.limits import NEED_CHARACTERS, NEEDS
 
 @dataclass(frozen=True, slots=True)
 class RequiresDist:
-    """One package that a version asks for.
+    """One package that a version requires.
 
     Attributes:
         name: the package.
         specifier: the versions it may have; empty for any.
-        marker: when it is asked for; None for always.
+        marker: when it is required; None for always.
     """
 
     name: PackageName
@@ -33,11 +33,11 @@ class RequiresDist:
     marker: str | None
 
     def admits(self, version: Version) -> bool:
-        """Whether it is content with a version."""
+        """Tell whether it admits a version."""
         return admits(self.specifier, version)
 
     def applies(self, python: str | None, extras: tuple[str, ...] = ()) -> bool:
-        """Whether it can ever be asked for on Linux and a Python, with some extras."""
+        """Tell whether it can ever apply on Linux and a Python, with some extras."""
         return self.marker is None or can_hold(self.marker, python, extras)
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class RequiresDist:
 
 @lru_cache(maxsize=4096)
 def requires_dist_of(metadata: Metadata) -> tuple[RequiresDist, ...]:
-    """What a version asks for; nothing that is longer than anybody writes."""
+    """Read what a version requires, except lines longer than anybody writes."""
     return tuple(_read(metadata.requires[:NEEDS]))
 
 

@@ -22,7 +22,7 @@ type Place = tuple[PackageName, Version]
 
 
 def reached(evaluator: Evaluator, choices: Choices, release: Release) -> Iterator[Candidate]:
-    """What happens to the environments that a release reaches through other packages."""
+    """Yield a candidate for each environment that a release reaches through other packages."""
     seen: set[str] = set()
     for (package, version), need in requirers(evaluator.facts.metadata, release).items():
         for environment in evaluator.catalog.naming(package):
@@ -39,7 +39,7 @@ def reached(evaluator: Evaluator, choices: Choices, release: Release) -> Iterato
 
 
 def requirers(metadata: Mapping[Place, Metadata], release: Release) -> dict[Place, RequiresDist]:
-    """The versions of packages that require a release and admit it, directly and through one another; with the need."""
+    """Return the versions of packages that require and admit a release, directly or through one another."""
     asking: defaultdict[PackageName, list[tuple[Place, RequiresDist]]] = defaultdict(list)
     for place, known in sorted(metadata.items(), key=lambda pair: pair[0]):
         for need in requires_dist_of(known):

@@ -1,1 +1,1 @@
-"""What the ledger remembers, and the names that the app and the pipeline have in common."""
+"""Records of the ledger, and the contract with the rebuild pipeline."""

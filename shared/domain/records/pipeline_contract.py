@@ -1,4 +1,4 @@
-"""Names that the app, the pipeline's template and its steps have in common: of jobs, steps and tags."""
+"""The contract with the rebuild pipeline: names of jobs, steps, parameters and tags that both sides use."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -42,11 +42,11 @@ def numbered(environments: Iterable[tuple[str, Iterable[str]]]) -> str:
 
 
 def work_of(parameters: Mapping[str, str]) -> tuple[str | None, ...]:
-    """Which work a run does, by the parameters it was queued with: rebuild and batch."""
+    """Return the work that a run does, by the parameters it was queued with: rebuild and batch."""
     return tuple(parameters.get(name) for name in _WORK)
 
 
 def older_run(problem: str | None) -> int | None:
-    """The run that a job's error says it is a duplicate of, or None if that is not its error."""
+    """Return the run that a job's error says it is a duplicate of, or None for any other error."""
     found = _OLDER.match(problem or "")
     return int(found[1]) if found else None

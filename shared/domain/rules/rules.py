@@ -29,7 +29,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 
 class Deliver(StrEnum):
-    """How a plan's edits reach the branch."""
+    """The way in which a plan's edits reach the branch."""
 
     PUSH = "push"
     PULL_REQUEST = "pull-request"
@@ -48,7 +48,7 @@ class Upto(StrEnum):
 
 
 class Transitive(StrEnum):
-    """What happens to an environment that takes a released package only through another private package."""
+    """The outcome for an environment that takes a released package only through another private package."""
 
     REPORT = "report"
     REBUILD = "rebuild"
@@ -93,7 +93,7 @@ class _Strict(BaseModel):
 
 
 class PackageRule(_Strict):
-    """What may happen to the packages whose names match."""
+    """The rule for packages whose names match."""
 
     match: Annotated[
         str,
@@ -148,7 +148,7 @@ class PackageRule(_Strict):
 
 
 class EnvironmentGlobs(_Strict):
-    """Which environments take part, by globs on the paths of their YAML files."""
+    """The environments that take part, by globs on the paths of their YAML files."""
 
     include: Annotated[
         _PathGlobs, Field(description="Environments that take part.", examples=[["environments/**"]])
@@ -172,7 +172,7 @@ class Rules(_Strict):
     ] = False
     environments: Annotated[
         EnvironmentGlobs,
-        Field(description="Which environments take part, by globs on the paths of their YAML files."),
+        Field(description="The environments that take part, by globs on the paths of their YAML files."),
     ] = EnvironmentGlobs()
     opaque: Annotated[
         _PathGlobs,

@@ -82,7 +82,7 @@ def _inlined(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
 
 
 def _meant(name: str) -> dict[str, list[str]]:
-    """What the words of a type mean; `enumDescriptions` is no word of JSON Schema, VS Code shows it beside each."""
+    """Describe the words of a type; `enumDescriptions` is no word of JSON Schema, VS Code shows it beside each."""
     for kind, meanings in _MEANINGS.items():
         if kind.__name__ == name:
             return {"enumDescriptions": [meanings[word] for word in kind]}

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in words for the person who wrote it: where, and what to write instead."""
+"""Messages about what pydantic finds wrong: where it stands, and what to write instead."""
 
 import re
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class ValidationMessage:
 
 
 def validation_message(error: Error, document: Document) -> ValidationMessage:
-    """One of pydantic's errors about the rules, with the line it is about.
+    """Turn one of pydantic's errors about the rules into a message with its line.
 
     That is the line of a key that should not be there, of the map that lacks one, else of the value.
     """
@@ -46,13 +46,13 @@ def validation_message(error: Error, document: Document) -> ValidationMessage:
 
 
 def explain(error: Error) -> str:
-    """One of pydantic's errors about settings, messages or ledger entries."""
+    """Say in words one of pydantic's errors about settings, messages or ledger entries."""
     where = ".".join(str(part) for part in error["loc"])
     return f"`{where}`: {_of_kind(error)}" if where else _of_kind(error)
 
 
 def _of_value(error: Error, value: object) -> str:
-    """What is wrong with a value of the rules; what it is and how it is written help to say what was meant."""
+    """Say what is wrong with a value of the rules; its type and spelling help to guess what was meant."""
     place, kind = error["loc"], error["type"]
     text = value.text if isinstance(value, Other) else str(value)
     if not place:

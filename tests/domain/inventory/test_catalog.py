@@ -38,7 +38,7 @@ REPOSITORY: Mapping[str, str] = {
 
 
 class TestMissingBlobs:
-    def test_a_survey_asks_for_what_decides_about_environments_and_for_nothing_else(self) -> None:
+    def test_a_scan_asks_for_what_decides_about_environments_and_for_nothing_else(self) -> None:
         _, asked = scanned(REPOSITORY)
 
         assert asked[0] == {path for path in REPOSITORY if path.endswith((".yml", ".yaml", ".py"))}
@@ -107,7 +107,7 @@ class TestMissingBlobs:
 
         assert {"requirements.txt", "other.txt"}.isdisjoint(scanned(files)[1][1])
 
-    def test_a_survey_without_any_blob_says_so_and_raises_nothing(self) -> None:
+    def test_a_scan_without_any_blob_says_so_and_raises_nothing(self) -> None:
         listing = listing_of(REPOSITORY)
         missing = scan(listing, Shelf())
 

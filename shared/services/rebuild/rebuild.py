@@ -208,8 +208,7 @@ class Rebuild:
         """Write into the releases that a plan deals with them: they are planned, or settled by it."""
         if not self._has_lease(plan):
             return
-        # What is held is written first: a release that is settled without it would never be looked at again.
-        self._held.mark(plan)
+        self._held.hold(plan)
         named = {mark.release for mark in plan.marks if isinstance(mark, DueRelease | DueRerun)}
         for release in plan.releases:
 
@@ -232,6 +231,8 @@ class Rebuild:
                 )
 
     def _close(self, plan: Plan) -> None:
+        if self._has_lease(plan):
+            self._held.let_go(plan)
         self._due.close(plan, lambda: self._has_lease(plan))
 
     def _overtaken(self, plan: Plan, rebuild: RebuildEntry) -> None:

@@ -1,4 +1,4 @@
-"""The provenance of a version: published to a watched feed, or taken from an upstream."""
+"""The provenance of a version: published to the feed that shows it, or taken from an upstream."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -17,16 +17,12 @@ class Upstream:
     name: str
     feeds: frozenset[str] = frozenset()
 
+    def is_within(self, watched: Callable[[], Collection[str]]) -> bool:
+        """Tell whether a version from it was published to a feed that is watched.
 
-def is_ours(upstream: Upstream | None, watched: Callable[[], Collection[str]]) -> bool:
-    """Tell whether a version was published to a feed that is watched.
+        All feeds on the way have to be watched: nobody documents the order in which the service names them.
 
-    All feeds on the way have to be watched: nobody documents the order in which the service names them.
-
-    Args:
-        upstream: None for a version that was published to the feed that shows it.
-        watched: gives the ids of the watched feeds, in lower case; asked only if they matter.
-    """
-    if upstream is None:
-        return True
-    return bool(upstream.feeds) and upstream.feeds <= set(watched())
+        Args:
+            watched: gives the ids of the watched feeds, in lower case; called only if they matter.
+        """
+        return bool(self.feeds) and self.feeds <= set(watched())

@@ -54,7 +54,7 @@ class _Code:
         self._names = {
             alias.asname or alias.name: alias.name
             for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and _is_ours(node.module)
+            if isinstance(node, ast.ImportFrom) and _is_azure_ml(node.module)
             for alias in node.names
         }
 
@@ -123,8 +123,8 @@ class _Code:
         return Definition(self._source, lambda: lines, read_entries, words=words_of_entries(lines))
 
 
-def _is_ours(module: str | None) -> bool:
-    return module is not None and any(module == ours or module.startswith(f"{ours}.") for ours in _MODULES)
+def _is_azure_ml(module: str | None) -> bool:
+    return module is not None and any(module == one or module.startswith(f"{one}.") for one in _MODULES)
 
 
 def _literal(node: ast.expr | None) -> str | None:

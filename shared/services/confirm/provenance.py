@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
-from shared.domain import provenance
 from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
@@ -19,7 +18,7 @@ def is_ours(services: Services, target: Target, upstream: Upstream | None) -> bo
     Raises:
         Transient: a feed does not tell its id.
     """
-    return provenance.is_ours(upstream, lambda: _ids(services, target))
+    return upstream is None or upstream.is_within(lambda: _ids(services, target))
 
 
 def alert_foreign(target: Target, name: FeedName, feed: Feed, changes: Sequence[Change]) -> None:

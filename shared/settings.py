@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 
-from shared.domain.complaints import explain
 from shared.domain.releases import FeedName
+from shared.domain.rules.validation_messages import explain
 from shared.domain.targets import Target, Workspace
 from shared.errors import InvalidConfiguration, InvalidInput
 from shared.identities import doubts, mistakes

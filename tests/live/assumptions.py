@@ -325,7 +325,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "names: dots are allowed; blanks, `AzureML-…` and more than 255 characters are not",
-        "shared/domain/environments.py",
+        "shared/domain/inventory/environments.py",
         (
             "test_workspace::test_dots_are_allowed_in_a_name",
             "test_workspace::test_a_name_that_is_not_allowed_is_400",
@@ -334,7 +334,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "an image together with a build, and neither of them, are 400",
-        "shared/domain/environments.py",
+        "shared/domain/inventory/environments.py",
         (
             "test_workspace::test_an_image_together_with_a_build_is_400",
             "test_workspace::test_neither_image_nor_build_is_400",

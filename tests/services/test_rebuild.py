@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.commit_message import commit_message
+from shared.domain.planning.commit_message import commit_message
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import (
     AccessDenied,

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from shared.domain.jobs import REBUILD_TAG
+from shared.domain.records.pipeline_contract import REBUILD_TAG
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, PipelineRejected, ServiceUnavailable
 from shared.ledger_entries import rebuild_key

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.rebuilds import RebuildEntry
+from shared.domain.records.rebuilds import RebuildEntry
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import Busy, InvalidInput, NotKnown
 from shared.ledger_entries import rebuild_key

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
-from shared.domain.carried import CarriedEntry
-from shared.domain.jobs import DUPLICATE, STEPS, work_of
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.pipeline_contract import DUPLICATE, STEPS, work_of
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable
@@ -237,7 +237,7 @@ class World:
         entries = [self.app.ledger.get(rebuild_key(target, found)) for found in ids]
         return sorted(entries, key=lambda entry: entry.created)
 
-    def carried(self, path: str) -> CarriedEntry:
+    def carried(self, path: str) -> EnvironmentRecord:
         """What an environment carries."""
         return self.app.ledger.get(carried_key("main", path))
 

@@ -25,7 +25,7 @@ from azure.devops.v7_1.git.models import (
 from shared.adapters.azure_devops.connection import client, translated
 from shared.adapters.azure_devops.guard import LAST
 from shared.adapters.zips import BROKEN, is_usual
-from shared.domain.catalog import Link, Listing
+from shared.domain.inventory.catalog import Link, Listing
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, BranchMoved, NotThere, Permanent, RebuilderError, ServiceUnavailable
 from shared.limits import BLOBS_PER_REQUEST, COMMIT_PAGES, COMMITS_PER_REQUEST, UNPACKED_BYTES

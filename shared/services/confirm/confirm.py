@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from shared.domain.due import DueRerun
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
 from shared.domain.states import ReleaseState

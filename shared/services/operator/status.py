@@ -5,14 +5,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.domain.buildable import obstacle
 from shared.domain.due import DueEnvironment
-from shared.domain.environments import Environment
-from shared.domain.history import HistoryLine
-from shared.domain.plan import Plan
-from shared.domain.planner import unaffected_environments
-from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.inventory.build_blockers import build_blocker
+from shared.domain.inventory.environments import Environment
+from shared.domain.planning.plan import Plan
+from shared.domain.planning.planner import unaffected_environments
+from shared.domain.records.history import HistoryLine
+from shared.domain.records.rebuilds import RebuildEntry, RebuiltEnvironment
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import EnvironmentState
 from shared.domain.targets import Target
@@ -178,8 +178,8 @@ class Status:
 def _why_unaffected(environment: Environment, release: ReleaseId) -> str:
     why = f"requires no {release.package} from the feed"
     doubt = environment.doubt()
-    hurdle = doubt[1] if doubt else obstacle(environment)
-    return f"{why}, as far as it can be read ({hurdle})" if hurdle else why
+    pipeline_blocker = doubt[1] if doubt else build_blocker(environment)
+    return f"{why}, as far as it can be read ({pipeline_blocker})" if pipeline_blocker else why
 
 
 def _registration(environment: RebuiltEnvironment | None) -> dict[str, Any]:

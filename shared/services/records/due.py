@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from shared import messages
 from shared.domain.due import Due, DueEnvironment, DueLook, DueRelease, DueRerun
-from shared.domain.plan import Plan
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import ReleaseState
 from shared.errors import DamagedEntry

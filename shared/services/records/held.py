@@ -9,8 +9,8 @@ from itertools import product
 
 from shared.domain.due import DueLook
 from shared.domain.holds import Passes
-from shared.domain.plan import Plan
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId, version_of
 from shared.domain.states import ReleaseState
 from shared.ledger import Ledger

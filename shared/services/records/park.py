@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from shared import messages
-from shared.domain.complaints import one_line
 from shared.domain.due import Due, DueEnvironment, DueLook
-from shared.domain.plan import Plan
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.files.wording import one_line
+from shared.domain.planning.plan import Plan
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import ReleaseSignal, Signal, Source
 from shared.domain.states import RebuildState, ReleaseState

@@ -13,7 +13,7 @@ from rich.text import Text
 from local.azure_devops.pipelines import Build
 from local.azure_devops.repository import git
 from local.stand import Stand
-from shared.domain.history import Happened
+from shared.domain.records.history import Happened
 
 # Steps of the pipeline that are part of the story, and the topic they are told under.
 _STEPS = {

@@ -16,7 +16,8 @@ from tests.services.world import FEED, HOPELESS, World
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no json", "[]", '{"schema": 99}', '{"schema": [[[]]]}', '{"schema": 2, "kind": "unheard-of"}', '{"schema": 1, "kind": "turn", "target": "main"}',
+    ["", "no json", "[]", '{"schema": 99}', '{"schema": [[[]]]}', '{"schema": 2, "kind": "unheard-of"}',
+     '{"schema": 1, "kind": "turn", "target": "main"}',
      '{"schema": 2, "kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer", "rerun": 3}',
      "[" * 100_000, '{"schema": ' + "1" * 5000 + "}", "\ud800"],
     ids=lambda text: text[:20],

@@ -7,17 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.names import LONGEST_NAME
-from shared.domain.releases import LONGEST_VERSION, ReleaseId
-from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Signal, Source
+from shared.domain.releases import LONGEST_VERSION
+from shared.domain.signals import FeedSignal, ParkedSignal, ReleaseSignal, RunSignal, Signal, Source
 from shared.errors import InvalidMessage
 from shared.limits import MESSAGE_BYTES
-from shared.messages import Rerun, Turn, decode_signal, decode_turn, encode
+from shared.messages import Turn, decode_signal, decode_turn, encode
 
 SIGNALS: list[Signal] = [
     ReleaseSignal("ml/packages", "our-package", "1.1", Source.PUBLISHER),
-    ReleaseSignal("f", "p", "1", Source.PERSON, target="main", attempt=2, environments=("a/b.yml",), tries=3),
+    ReleaseSignal("f", "p", "1", Source.PERSON, target="main", rerun=2, environments=("a/b.yml",), tries=3),
     FeedSignal(Source.TIMER),
     RunSignal(7, None, Source.RUN_HOOK),
+    ParkedSignal("main", "0123456789ab", tries=2),
 ]
 
 
@@ -26,20 +27,25 @@ def test_a_signal_comes_out_of_the_queue_as_it_went_in(signal: Signal) -> None:
     assert decode_signal(encode(signal)) == signal
 
 
-@pytest.mark.parametrize("rerun", [None, Rerun(ReleaseId.of("f", "p", "1"), 1, ("a.yml",))])
-def test_a_turn_comes_out_of_the_queue_as_it_went_in(rerun: Rerun | None) -> None:
-    turn = Turn("main", rerun, tries=4)
+def test_a_turn_comes_out_of_the_queue_as_it_went_in() -> None:
+    turn = Turn("main", tries=4)
 
     assert decode_turn(encode(turn)) == turn
 
 
+def test_a_turn_names_its_target_and_nothing_that_it_has_due() -> None:
+    assert json.loads(encode(Turn("main", tries=4))) == {"schema": 2, "kind": "turn", "target": "main", "tries": 4}
+
+
 def test_every_message_carries_the_schema() -> None:
-    assert {json.loads(encode(message))["schema"] for message in [*SIGNALS, Turn("main")]} == {1}
+    assert {json.loads(encode(message))["schema"] for message in [*SIGNALS, Turn("main")]} == {2}
 
 
 def test_a_message_of_another_schema_is_refused_in_one_line() -> None:
-    with pytest.raises(InvalidMessage, match=r"^the message has schema 2; this version reads 1$"):
-        decode_turn('{"schema": 2, "target": "main", "kind": "turn"}')
+    with pytest.raises(InvalidMessage, match=r"^the message has schema 3; this version reads 2$"):
+        decode_turn('{"schema": 3, "target": "main", "kind": "turn"}')
+    with pytest.raises(InvalidMessage, match=r"^the message has schema 1; this version reads 2$"):
+        decode_turn('{"schema": 1, "target": "main", "kind": "turn", "resume": "0123"}')
 
 
 # A queue takes 64 KiB, and one that is told to use base64 makes four bytes of three.
@@ -57,7 +63,7 @@ def test_no_message_can_be_larger_than_a_queue_takes() -> None:
     with pytest.raises(InvalidMessage, match=f"at most {MESSAGE_BYTES}"):
         encode(replace(largest, environments=("x" * (room + 1),)))
     with pytest.raises(InvalidMessage, match=f"at most {MESSAGE_BYTES}"):
-        encode(Turn("main", Rerun(ReleaseId.of("f", "p", "1"), 1, ("\U0001f4e6" * MESSAGE_BYTES,))))
+        encode(Turn("\U0001f4e6" * MESSAGE_BYTES))
 
 
 def test_what_one_notification_makes_is_far_smaller() -> None:
@@ -74,33 +80,30 @@ def test_what_one_notification_makes_is_far_smaller() -> None:
         (decode_signal, {"kind": "release", "feed": "f", "name": "../p", "version": "1", "source": "timer"}),
         (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer", "tries": -1}),
         (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer",
-                         "target": "main", "attempt": 1}),
+                         "target": "main", "rerun": 1}),
         (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "person",
-                         "attempt": 1}),
+                         "rerun": 1}),
         (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "person",
                          "target": "main", "environments": ["a.yml"]}),
         (decode_signal, {"kind": "run", "run": 0, "pipeline": 7, "source": "timer"}),
         (decode_signal, {"kind": "turn", "target": "main"}),
         (decode_turn, {"kind": "feeds", "source": "timer"}),
         (decode_turn, {"kind": "turn", "target": "main", "tries": -1}),
-        (decode_turn, {"kind": "turn", "target": "main", "held": True, "retry": "x"}),
-        (decode_turn, {"kind": "turn", "target": "main", "retry": "x", "resume": "x"}),
-        (decode_turn, {"kind": "turn", "target": "main",
-                       "rerun": {"release": {"feed": "f", "package": "p", "version": "1"}, "attempt": 0}}),
-        (decode_turn, {"kind": "turn", "target": "main",
-                       "rerun": {"release": {"feed": "f", "package": "Other_Name", "version": "1"}, "attempt": 1}}),
-        (decode_turn, {"kind": "turn", "target": "main",
-                       "rerun": {"release": {"feed": "f", "package": "p", "version": "1.0"}, "attempt": 1}}),
+        (decode_turn, {"kind": "turn"}),
+        (decode_signal, {"kind": "release", "feed": "f", "name": "p", "version": "1", "source": "person",
+                         "target": "main", "rerun": -1}),
+        (decode_signal, {"kind": "parked", "target": "main"}),
+        (decode_signal, {"kind": "parked", "target": "main", "parked": "x", "tries": -1}),
     ],
 )  # fmt: skip
 def test_a_message_that_contradicts_itself_is_refused(
     decode: Callable[[str], object], fields: dict[str, object]
 ) -> None:
     with pytest.raises(InvalidMessage):
-        decode(json.dumps({"schema": 1, **fields}))
+        decode(json.dumps({"schema": 2, **fields}))
 
 
-@given(st.one_of(st.text(), st.sampled_from(["[]", "null", "{}", '{"schema":1}', "[" * 100_000, "1" * 5000])))
+@given(st.one_of(st.text(), st.sampled_from(["[]", "null", "{}", '{"schema":2}', "[" * 100_000, "1" * 5000])))
 def test_anything_else_is_refused_with_its_own_error(text: str) -> None:
     for decode in (decode_signal, decode_turn):
         with pytest.raises(InvalidMessage):

@@ -1,5 +1,5 @@
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from shared.domain.records.pipeline_contract import STEPS, numbered
 from shared.limits import ENVIRONMENTS_PER_RUN
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RUN = {"schema": "3", "rebuild": "0123", "batch": "1", "attempt": "1", "commit": "c" * 40}
+RUN = {"schema": "4", "rebuild": "0123", "batch": "1", "commit": "c" * 40}
 
 
 def compiled(files: Mapping[str, str], given: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -24,8 +24,8 @@ def compiled(files: Mapping[str, str], given: Mapping[str, str] | None = None) -
     return compile_pipeline(read, "p.yml", given or {}, {"Build.Reason": "Manual"})
 
 
-def own_pipeline(*paths: str) -> list[JobPlan]:
-    given = {**RUN, "environments": numbered(paths)}
+def own_pipeline(*paths: str, earlier: Sequence[str] = ()) -> list[JobPlan]:
+    given = {**RUN, "environments": numbered((path, earlier) for path in paths)}
     document = compile_pipeline(lambda path: (ROOT / path).read_text(), "azure-pipelines.yml", given, {})
     (stage,) = plan_pipeline(document)
     return list(stage.jobs)
@@ -52,6 +52,15 @@ def test_whatever_paths_a_run_has_the_service_takes_the_names_of_its_jobs(paths:
     assert [job.label for job in jobs] == paths
     assert len({job.name.casefold() for job in jobs}) == len(paths)
     assert all(len(job.name) < 20 for job in jobs)
+
+
+def test_a_job_is_told_the_earlier_rebuilds_of_its_files() -> None:
+    (without,) = own_pipeline("a.yml")
+    first, second = own_pipeline("a.yml", "b.yml", earlier=["0123", "4567"])
+
+    assert without.variables["REBUILDER_EARLIER"] == ""
+    assert {job.variables["REBUILDER_EARLIER"] for job in (first, second)} == {"0123+4567"}
+    assert [job.label for job in (first, second)] == ["a.yml", "b.yml"]
 
 
 def test_no_two_jobs_publish_under_one_name() -> None:
@@ -85,12 +94,13 @@ def test_what_steps_read_of_other_steps_is_something_that_these_set() -> None:
 
 
 def test_no_value_of_a_parameter_stands_in_a_scripts_text() -> None:
-    (job,) = own_pipeline("canary/environment.yml")
+    (job,) = own_pipeline("canary/environment.yml", earlier=["4567"])
 
     for step in job.steps:
         if step.kind in ("script", "bash", "AzureCLI@2"):
             assert "canary" not in str(step.inputs), step.label
             assert "0123" not in str(step.inputs), step.label
+            assert "4567" not in str(step.inputs), step.label
 
 
 def test_each_and_if_expand_into_lists_and_maps() -> None:

@@ -141,8 +141,8 @@ def test_a_list_of_versions_without_end_ends(stand_in: StandIn) -> None:
     stand_in.endless = False
 
 
-def _job(run: str = "12", rebuild: str = "0123") -> Job:
-    return Job("e.yml", rebuild, "1", "1", run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
+def _job(run: str = "12", rebuild: str = "0123", earlier: tuple[str, ...] = ()) -> Job:
+    return Job("e.yml", rebuild, "1", earlier, run, "c" * 40, (WORKSPACE,), Path("sources"), Path("folder"))
 
 
 def _before(world: StandWorld, job: Job) -> str | None:
@@ -166,6 +166,29 @@ def test_a_registration_looks_first_what_is_there(stand_in: StandIn) -> None:
     mine = world.register("workspace-tools", {"rebuilder-rebuild": "0123", "rebuilder-run": "12"})
     assert _before(world, _job()) == mine
     assert world.azure_ml.registered(WORKSPACE, "workspace-tools", TAG) is not None
+
+
+def test_what_an_earlier_rebuild_of_the_same_files_registered_is_not_registered_again(stand_in: StandIn) -> None:
+    """A retry registers only in the workspaces where the first try did not."""
+    stand_in.environments["training"].clear()
+    world = StandWorld(stand_in)
+    first = world.register("workspace-tools", {"rebuilder-rebuild": "aaaa", "rebuilder-run": "11"})
+    world.register("workspace-tools", {"a-persons": "own"})
+
+    assert _before(world, _job(earlier=("bbbb", "aaaa"))) == first
+    assert _before(world, _job(earlier=("bbbb",))) is None
+    assert _before(world, _job()) is None
+
+
+def test_an_earlier_rebuild_that_registered_nothing_lets_nothing_be_registered_over_a_later_run(
+    stand_in: StandIn,
+) -> None:
+    stand_in.environments["training"].clear()
+    world = StandWorld(stand_in)
+    world.register("workspace-tools", {"rebuilder-rebuild": "cccc", "rebuilder-run": "13"})
+
+    with pytest.raises(StepFailed, match=r"^superseded by run 13"):
+        _before(world, _job(earlier=("aaaa",)))
 
 
 def test_an_older_run_registers_nothing_over_a_later_one(stand_in: StandIn) -> None:

@@ -63,7 +63,7 @@ def test_a_cancelled_run_is_found_and_said_to_be_cancelled(world: PipelineWorld)
 
 def test_a_found_run_is_the_run_that_was_queued(world: PipelineWorld) -> None:
     start = world.now()
-    queued = world.pipeline.queue(world.commit, {**PARAMETERS, "environments": "1:sp ace/ü.yml,2:b.yml"})
+    queued = world.pipeline.queue(world.commit, {**PARAMETERS, "environments": "1:sp ace/ü.yml:,2:b.yml:"})
     assert list(world.pipeline.runs_since(start)) == [queued]
 
 
@@ -78,10 +78,11 @@ def test_a_moment_may_be_long_ago_and_in_any_zone(world: PipelineWorld) -> None:
     [
         {**PARAMETERS, "enviroments": "a.yml"},
         {name: value for name, value in PARAMETERS.items() if name != "environments"},
-        {**PARAMETERS, "schema": "1"},
+        {**PARAMETERS, "schema": "3"},
+        {**PARAMETERS, "attempt": "1"},
         {},
     ],
-    ids=["unknown", "missing", "value", "none"],
+    ids=["unknown", "missing", "value", "of schema 3", "none"],
 )
 def test_wrong_parameters_are_rejected_and_nothing_is_queued(world: PipelineWorld, wrong: dict[str, str]) -> None:
     start = world.now()
@@ -135,7 +136,7 @@ def test_runs_of_another_branch_or_pipeline_are_not_found(
 
 def test_a_run_may_have_long_paths_and_paths_that_differ_in_capitals_only(world: PipelineWorld) -> None:
     paths = ["A/x.yml", "a/x.yml", f"{'environments/of-the-team/' * 8}environment.yml"]
-    given = {**PARAMETERS, "environments": numbered(paths)}
+    given = {**PARAMETERS, "environments": numbered((path, ()) for path in paths)}
 
     assert world.pipeline.queue(world.commit, given).parameters == given
 

@@ -6,6 +6,7 @@ from local.environments import SAMPLE
 from shared.adapters.folder import Folder
 from shared.domain.inventory.catalog import Link
 from shared.errors import BranchMoved, NotThere, Permanent, RejectedByPolicy, ServiceUnavailable
+from shared.limits import COMMITS_PER_REQUEST
 from shared.ports import Commit
 from tests.contracts.worlds import MemoryRepository, RepositoryWorld, StandRepository
 
@@ -136,6 +137,14 @@ def test_commits_come_newest_first_with_their_whole_messages(world: RepositoryWo
         (second, MESSAGE),
         (first, "Short"),
     ]
+
+
+def test_all_commits_are_listed_however_many_there_are(world: RepositoryWorld) -> None:
+    base = world.repository.tip()
+    made = world.commit_often(COMMITS_PER_REQUEST + 1)
+    assert [commit.id for commit in world.repository.commits_since(base)] == made
+    # One page and no more: the base is the first of the next.
+    assert [commit.id for commit in world.repository.commits_since(made[-1])] == made[:-1]
 
 
 def test_there_are_no_commits_since_the_tip(world: RepositoryWorld) -> None:

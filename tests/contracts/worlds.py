@@ -32,12 +32,11 @@ from tests.fakes.clock import FakeClock
 PUBLIC_PACKAGE, PUBLIC_VERSION = "public-package", "3.1.4"
 # Those of a run of the rebuild pipeline.
 PARAMETERS = {
-    "schema": "3",
+    "schema": "4",
     "rebuild": "0123456789abcdef",
     "batch": "1",
-    "attempt": "1",
     "commit": "0" * 40,
-    "environments": "1:a/a.yml,2:b/b.yml",
+    "environments": "1:a/a.yml:,2:b/b.yml:fedcba9876543210+0011223344556677",
 }
 
 _SOMEBODY = {
@@ -54,6 +53,10 @@ class RepositoryWorld(Protocol):
 
     def commit(self, files: Mapping[str, bytes | None], message: str = ...) -> str:
         """Commit to the branch; None removes a file."""
+        ...
+
+    def commit_often(self, times: int) -> Sequence[str]:
+        """Make many commits to the branch and return their ids, newest first."""
         ...
 
     def files(self) -> Mapping[str, bytes]:
@@ -105,6 +108,16 @@ class Clone:
             file.write_bytes(raw)
         self._git("-c", "core.autocrlf=false", "add", "--all")
         return self._push(message)
+
+    def commit_often(self, times: int) -> Sequence[str]:
+        self._update()
+        tree = self._git("rev-parse", "HEAD^{tree}").decode().strip()
+        made = [self._git("rev-parse", "HEAD").decode().strip()]
+        for number in range(times):
+            arguments = ("commit-tree", tree, "-p", made[-1], "-m", f"Number {number}")
+            made.append(self._git(*arguments).decode().strip())
+        self._git("push", "--quiet", "origin", f"{made[-1]}:refs/heads/{self._branch}")
+        return made[:0:-1]
 
     @property
     def clone(self) -> Path:
@@ -190,6 +203,9 @@ class MemoryRepository:
 
     def commit(self, files: Mapping[str, bytes | None], message: str = "Work of somebody else") -> str:
         return self.fake.commit(files, message)
+
+    def commit_often(self, times: int) -> Sequence[str]:
+        return [self.fake.commit({}, f"Number {number}") for number in range(times)][::-1]
 
     def files(self) -> Mapping[str, bytes]:
         return self.fake.files()

@@ -122,7 +122,7 @@ def _file(path: str) -> dict[str, Any]:
 def run(**change: str | None) -> dict[str, Any]:
     """A run of the rebuild pipeline, right but for the parameters that are changed; None leaves one out."""
     given = {
-        "schema": "3", "rebuild": "a1", "batch": "1", "attempt": "1", "commit": "{tip}", "environments": "1:a.yml",
+        "schema": "4", "rebuild": "a1", "batch": "1", "commit": "{tip}", "environments": "1:a.yml:",
         **change,
     }  # fmt: skip
     return {"templateParameters": {name: value for name, value in given.items() if value is not None}}

@@ -56,3 +56,22 @@ class Crashes:
                 self._strike(f"after call {self.count}: {type(part).__name__}.{method}")
 
         return call
+
+
+def work_through_crashes(world: World, crashes: Crashes) -> bool:
+    """Work; a message whose worker dies comes again to a new process. Tells whether one died."""
+    crashed = False
+    for _ in range(100):
+        before = (list(world.signals.waiting), list(world.rebuilds.waiting))
+        try:
+            if not world.step():
+                return crashed
+        except Crash:
+            crashed = True
+            crashes.off()
+            handled_signals = [m for m in before[0] if m not in world.signals.waiting]
+            handled_turns = [m for m in before[1] if m not in world.rebuilds.waiting]
+            for queue, messages in ((world.signals, handled_signals), (world.rebuilds, handled_turns)):
+                queue.waiting.extend(messages)
+            world.start()
+    raise AssertionError("it never comes to rest")

@@ -1,5 +1,6 @@
 import logging
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -7,7 +8,8 @@ from shared.domain.provenance import Upstream
 from shared.domain.states import ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.limits import FEED_PATIENCE, FIRST_PAUSE, LONGEST_PAUSE, TRIES
-from tests.services.world import World
+from tests.services.crashes import Crashes
+from tests.services.world import RULES, SAMPLE, World
 
 
 def test_a_published_release_is_confirmed_by_what_the_feed_says() -> None:
@@ -198,25 +200,58 @@ def test_a_promotion_before_the_plan_is_made_counts() -> None:
     assert "Release" in world.known().release.views  # type: ignore[union-attr]
 
 
-def test_a_promotion_during_a_rebuild_is_planned_after_it() -> None:
+def test_a_promotion_during_a_rebuild_is_planned_at_once_and_takes_nothing_from_the_rebuild() -> None:
     world = World()
     world.publish()
     world.work()
+    rebuild = world.rebuild()
     world.feed.promote("our-package", "1.1", "Release")
     world.announce()
-    for _ in range(3):
-        world.step()
-    assert world.known().state is ReleaseState.PLANNED
-
-    (run,) = world.pipeline.runs
-    world.build(run)
-    world.tell_of(run)
     world.work()
 
-    assert [step.what for step in world.known().history if "planned again" in step.what]
     assert world.known().release is not None
     assert "Release" in world.known().release.views  # type: ignore[union-attr]
+    assert world.known().history[-1].what.startswith("nothing new to do by plan ")
+    assert (world.known().state, world.known().rebuild) == (ReleaseState.PLANNED, rebuild.id)
+    assert world.is_at_rest()
+
+    world.finish()
+
+    assert world.rebuild().state == "finished"
     assert world.known().state is ReleaseState.SETTLED
+    assert (len(world.rebuilds_made()), len(world.commits)) == (1, 1)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_promotion_at_any_moment_of_a_rebuild_counts(when: Literal["before", "after"]) -> None:
+    """Of two environments one waits for the view: it follows as soon as the version is in it."""
+    rules = RULES + b'  - {match: "our-*", view: Release, environments: [scoring]}\n'
+    call, promoted = 0, [1]
+    while promoted:
+        call += 1
+        promoted = []
+        world = World({**SAMPLE, "rebuilder.yml": rules})
+        crashes = Crashes(world)
+        world.publish()
+        world.step()
+
+        def promote(world: World = world, promoted: list[int] = promoted, call: int = call) -> None:
+            promoted.append(call)
+            world.feed.promote("our-package", "1.1", "Release")
+            world.announce()
+
+        crashes.let_in(call, when, promote)
+        world.work()
+        if not promoted:
+            assert [run.paths for run in world.pipeline.runs] == [["training/environment.yml"]]
+            break
+
+        assert world.file("training/context/requirements.txt") == b"pandas==2.0\nour-package==1.1\n", call
+        assert world.file("scoring/context/requirements.txt") == b"our-package==1.1  # shared\n", call
+        ran = sorted(path for run in world.pipeline.runs for path in run.paths)
+        assert ran == ["scoring/environment.yml", "training/environment.yml"], call
+        assert world.is_at_rest(), call
+    assert call > 40
 
 
 def test_a_target_that_refuses_does_not_hide_the_next(caplog: pytest.LogCaptureFixture) -> None:

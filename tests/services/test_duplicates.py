@@ -117,9 +117,10 @@ def test_a_duplicate_of_a_run_that_is_not_there_is_a_duplicate_with_its_reason()
     assert {e.run for e in world.rebuild().environments} == {2}
 
 
-def test_a_duplicate_of_a_run_that_does_other_work_is_a_duplicate_with_its_reason() -> None:
+@pytest.mark.parametrize("which", ["rebuild", "batch"])
+def test_a_duplicate_of_a_run_that_does_other_work_is_a_duplicate_with_its_reason(which: str) -> None:
     world = queued_twice()
-    world.pipeline.runs[0].parameters = {**world.pipeline.runs[0].parameters, "attempt": "2"}
+    world.pipeline.runs[0].parameters = {**world.pipeline.runs[0].parameters, which: "2"}
     job = ended_as_duplicate(1)
     end(world, 2, {TRAINING: job, SCORING: job})
 

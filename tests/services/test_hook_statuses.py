@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared import triggers
 from shared.composition import App
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.limits import HOOK_BODY_BYTES
+from shared.limits import DISMISSAL_CHARACTERS, HOOK_BODY_BYTES
 from tests.services.world import FEED, SECRET, World
 
 RELEASE = json.dumps({"feed": FEED, "name": "our-package", "version": "1.1"}).encode()
@@ -209,33 +209,126 @@ def test_whatever_arrives_is_answered_with_a_status_of_the_table(
 
 def ask(world: World, body: object) -> func.HttpResponse:
     request = func.HttpRequest(method="POST", url="/api/parked", body=json.dumps(body).encode())
-    return triggers.release_parked(request, lambda: world.app)
+    return triggers.requeue_parked(request, lambda: world.app)
 
 
-def test_parked_things_are_listed_and_released_over_http() -> None:
+def dismiss(world: World, body: object) -> func.HttpResponse:
+    request = func.HttpRequest(method="POST", url="/api/parked/dismiss", body=json.dumps(body).encode())
+    return triggers.dismiss_parked(request, lambda: world.app)
+
+
+def listed(world: World) -> list[dict[str, object]]:
+    request = func.HttpRequest(method="GET", url="/api/parked", body=b"")
+    answer = triggers.parked(request, lambda: world.app)
+    assert answer.status_code == 200
+    found: list[dict[str, object]] = json.loads(answer.get_body())["parked"]
+    return found
+
+
+def never_came() -> World:
+    """A world where a release was told of that the feed never showed: it is parked."""
     world = World()
     world.announce()
     world.work()
-    request = func.HttpRequest(method="GET", url="/api/parked", body=b"")
+    return world
 
-    answer = triggers.parked(request, lambda: world.app)
-    (thing,) = json.loads(answer.get_body())["parked"]
-    released = ask(world, {"id": thing["id"]})
 
-    assert (answer.status_code, released.status_code) == (200, 202)
-    assert json.loads(released.get_body()) == {"outcome": "released", "released": [thing]}
-    assert [message.text for message in world.signals.waiting] == [m["text"] for m in thing["messages"]]
+def test_parked_things_are_listed_and_requeued_over_http() -> None:
+    world = never_came()
+    (thing,) = listed(world)
+
+    requeued = ask(world, {"id": thing["id"]})
+
+    assert requeued.status_code == 202
+    assert json.loads(requeued.get_body()) == {"outcome": "accepted", "requeued": [thing]}
+    assert listed(world) == [thing]  # until it has begun
+    world.feed.publish("our-package", "1.1")
+    world.work()
+    assert world.commits == ["Bump our-package 1.1"]
     assert ask(world, {"id": thing["id"]}).status_code == 404
-    assert json.loads(ask(world, {"all": True}).get_body())["released"] == []
+    assert json.loads(ask(world, {"all": True}).get_body())["requeued"] == []
+
+
+def test_all_that_is_parked_is_requeued_at_once_over_http() -> None:
+    world = World()
+    for version in ("1.1", "1.2"):
+        world.announce(version=version)
+    world.work()
+    things = listed(world)
+    assert len(things) == 2
+
+    assert json.loads(ask(world, {"all": True}).get_body())["requeued"] == things
+
+    for version in ("1.1", "1.2"):
+        world.feed.publish("our-package", version)
+    world.work()
+    assert world.commits == ["Bump our-package 1.2"]
+    assert listed(world) == []
 
 
 @pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 7}, {"all": False}, {"all": 1}, {"id": "x", "all": True}, []])
 def test_a_wish_that_says_not_what_is_400(body: object) -> None:
-    assert ask(World(), body).status_code == 400
+    world = World()
+
+    assert ask(world, body).status_code == 400
+    assert world.signals.calls == []
 
 
-def test_while_suspended_releasing_is_409() -> None:
+def test_while_suspended_requeueing_is_409() -> None:
     assert ask(World(REBUILDER_SUSPENDED="true"), {"all": True}).status_code == 409
+
+
+def test_a_parked_thing_is_dismissed_over_http_with_who_and_why_and_never_done() -> None:
+    world = never_came()
+    (thing,) = listed(world)
+
+    answer = dismiss(world, {"id": thing["id"], "by": "Ada", "why": "a typing mistake"})
+
+    assert answer.status_code == 200
+    assert json.loads(answer.get_body()) == {"outcome": "dismissed", "dismissed": [thing]}
+    assert listed(world) == []
+    assert world.known().state == "parked"
+    assert world.known().history[-1].what == "dismissed by Ada: a typing mistake"
+    assert (world.signals.waiting, world.rebuilds.waiting, world.is_at_rest()) == ([], [], True)
+    assert dismiss(world, {"id": thing["id"], "by": "Ada", "why": "again"}).status_code == 404
+
+
+def test_a_dismissed_release_that_is_told_of_again_is_done() -> None:
+    world = never_came()
+    (thing,) = listed(world)
+    dismiss(world, {"id": thing["id"], "by": "Ada", "why": "not yet"})
+
+    world.publish()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"id": "x"},
+        {"id": "x", "by": "Ada"},
+        {"id": "x", "why": "a mistake"},
+        {"id": "x", "by": "", "why": "a mistake"},
+        {"id": "x", "by": "Ada", "why": ""},
+        {"id": "x", "by": "Ada", "why": 7},
+        {"id": "x", "by": "Ada", "why": "a mistake", "all": True},
+        {"all": True, "by": "Ada", "why": "a mistake"},
+        {"id": "x", "by": "A" * (DISMISSAL_CHARACTERS + 1), "why": "a mistake"},
+        {"id": "x", "by": "Ada", "why": "y" * (DISMISSAL_CHARACTERS + 1)},
+    ],
+)
+def test_a_dismissal_without_what_who_and_why_is_400_and_nothing_is_forgotten(body: object) -> None:
+    world = never_came()
+    (thing,) = listed(world)
+    if isinstance(body, dict) and body.get("id") == "x":
+        body = {**body, "id": thing["id"]}
+
+    assert dismiss(world, body).status_code == 400
+    assert listed(world) == [thing]
 
 
 ODD = [

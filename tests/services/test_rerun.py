@@ -1,32 +1,29 @@
-from dataclasses import replace
-
 import pytest
 
-from shared.domain.records.rebuilds import RebuildEntry
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import Busy, InvalidInput, NotKnown
-from shared.ledger_entries import rebuild_key
+from shared.ledger_entries import plan_key
 from tests.services.world import FEED, World
 
 
-def finish(world: World) -> RebuildEntry:
-    """Let the rebuild of our-package 1.1 be over."""
-    rebuild = world.rebuild()
-    done = replace(rebuild, state=RebuildState.FINISHED)
-    world.app.ledger.update(rebuild_key("main", rebuild.id), lambda _: done)
-    return done
+def rebuilt() -> World:
+    """A world where our-package 1.1 is rebuilt everywhere."""
+    world = World()
+    world.publish()
+    world.work()
+    world.finish()
+    assert world.rebuild().state is RebuildState.FINISHED
+    return world
 
 
 def ask(world: World, **wish: str) -> int:
     (accepted,) = world.app.reruns.ask(name="our-package", version="1.1", feed=wish.get("feed"))
-    return accepted.attempt
+    return accepted.number
 
 
 def test_a_rerun_queues_a_new_run_at_the_tip_without_a_commit() -> None:
-    world = World()
-    world.publish()
-    world.work()
-    first = finish(world)
+    world = rebuilt()
+    first = world.rebuild()
 
     assert ask(world) == 1
     world.work()
@@ -35,15 +32,16 @@ def test_a_rerun_queues_a_new_run_at_the_tip_without_a_commit() -> None:
     assert rebuild.id != first.id
     assert (len(world.commits), len(world.pipeline.runs)) == (1, 2)
     assert world.pipeline.runs[-1].commit == world.repository.head
-    assert world.known().reruns == (rebuild.id,)
+    (done,) = world.known().reruns
+    assert (done.release, done.number, done.environments) == (world.known().id, 1, ())
+    assert world.app.ledger.get(plan_key("main", rebuild.id)).marks == (done,)
     assert {e.state for e in rebuild.environments} == {"queued"}
+    assert {e.earlier for e in rebuild.environments} == {()}  # what the first has registered does not count
+    assert world.is_at_rest()
 
 
 def test_a_rerun_waits_for_no_settle_time() -> None:
-    world = World()
-    world.publish()
-    world.work()
-    finish(world)
+    world = rebuilt()
     began = world.clock.now()
 
     ask(world)
@@ -53,10 +51,7 @@ def test_a_rerun_waits_for_no_settle_time() -> None:
 
 
 def test_a_double_click_is_one_rerun() -> None:
-    world = World()
-    world.publish()
-    world.work()
-    finish(world)
+    world = rebuilt()
 
     assert [ask(world), ask(world)] == [1, 1]
     world.work()
@@ -64,25 +59,35 @@ def test_a_double_click_is_one_rerun() -> None:
     assert len(world.pipeline.runs) == 2
 
 
-def test_two_reruns_that_mean_other_environments_are_both_done() -> None:
-    world = World()
-    world.publish()
-    world.work()
-    finish(world)
+def test_two_reruns_that_mean_other_environments_are_both_done_by_one_rebuild() -> None:
+    world = rebuilt()
 
     for path in ("scoring/environment.yml", "training"):
         world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(path,))
     world.work()
 
+    assert [run.paths for run in world.pipeline.runs[1:]] == [["scoring/environment.yml", "training/environment.yml"]]
+    done = world.known().reruns
+    assert sorted(rerun.environments for rerun in done) == [("scoring/environment.yml",), ("training",)]
+    assert len(world.rebuilds_made()) == 2
+
+
+def test_a_rerun_whose_signal_comes_late_is_done_though_another_of_its_number_was_done_before() -> None:
+    world = rebuilt()
+    for path in ("scoring", "training"):
+        world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(path,))
+    late = world.signals.waiting.pop()
+    world.work()
+    world.signals.waiting.append(late)
+    world.work()
+
     assert [run.paths for run in world.pipeline.runs[1:]] == [["scoring/environment.yml"], ["training/environment.yml"]]
-    assert len(world.known().reruns) == 2
+    assert [rerun.number for rerun in world.known().reruns] == [1, 1]
+    assert world.is_at_rest()
 
 
 def test_two_reruns_that_mean_nothing_that_is_there_settle(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
-    world.publish()
-    world.work()
-    finish(world)
+    world = rebuilt()
 
     for path in ("nope", "nothing"):
         world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=(path,))
@@ -114,10 +119,7 @@ def test_a_release_that_was_never_heard_of_is_rebuilt_like_any_other() -> None:
 
 
 def test_a_rerun_may_mean_some_environments_only() -> None:
-    world = World()
-    world.publish()
-    world.work()
-    finish(world)
+    world = rebuilt()
 
     world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=("scoring/environment.yml",))
     world.work()
@@ -126,10 +128,7 @@ def test_a_rerun_may_mean_some_environments_only() -> None:
 
 
 def test_a_rerun_of_a_version_that_is_gone_does_nothing_and_says_so() -> None:
-    world = World()
-    world.publish()
-    world.work()
-    finish(world)
+    world = rebuilt()
     world.feed.delete("our-package", "1.1")
 
     ask(world)

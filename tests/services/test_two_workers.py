@@ -6,7 +6,6 @@ import pytest
 
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable, StateChanged
-from shared.ledger_entries import TurnEntry, turn_key
 from shared.messages import Turn, encode
 from tests.services.crashes import Crashes
 from tests.services.world import World
@@ -15,12 +14,11 @@ from tests.services.world import World
 def assert_done(world: World, where: str) -> None:
     assert world.commits == ["Bump our-package 1.1"], where
     assert [run.parameters["environments"] for run in world.pipeline.runs] == [
-        "1:scoring/environment.yml,2:training/environment.yml"
+        "1:scoring/environment.yml:,2:training/environment.yml:"
     ], where
     assert world.rebuild().state is RebuildState.QUEUED, where
     assert world.known().state is ReleaseState.PLANNED, where
-    assert world.app.ledger.read(turn_key("main")) == TurnEntry(None), where
-    assert world.app.ledger.waiting("main") == [], where
+    assert world.is_at_rest(), where
 
 
 def calls_of_a_release() -> int:
@@ -98,10 +96,10 @@ def test_work_that_stands_still_is_taken_up_by_the_timer() -> None:
     world.step()
     world.rebuilds.waiting.clear()  # the turn's message is lost
 
-    world.app.repair._resume()
+    world.app.repair._wake()
     assert world.rebuilds.waiting == []
     world.clock.advance(world.app.settings.settle_time * 20)
-    world.app.repair._resume()
+    world.app.repair._wake()
     world.work()
 
     assert_done(world, "woken")
@@ -116,7 +114,7 @@ def test_a_rebuild_that_stands_still_is_taken_up_by_the_timer() -> None:
     world.rebuilds.waiting.clear()
 
     world.clock.advance(world.app.settings.settle_time * 20)
-    world.app.repair._resume()
+    world.app.repair._wake()
     world.work()
 
     assert_done(world, "woken")

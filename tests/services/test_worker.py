@@ -8,7 +8,6 @@ import pytest
 from shared.domain.signals import FeedSignal, ReleaseSignal, Source
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable, Throttled
-from shared.ledger_entries import TurnEntry, turn_key
 from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, TRIES
 from shared.messages import Turn, decode_turn, encode
 from tests.reliability.actors import Actor, stop_at_every_call
@@ -17,8 +16,9 @@ from tests.services.world import FEED, HOPELESS, World
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no json", "[]", '{"schema": 99}', '{"schema": [[[]]]}', '{"schema": 1, "kind": "unheard-of"}',
-     '{"schema": 1, "kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer", "attempt": 3}',
+    ["", "no json", "[]", '{"schema": 99}', '{"schema": [[[]]]}', '{"schema": 2, "kind": "unheard-of"}',
+     '{"schema": 1, "kind": "turn", "target": "main"}',
+     '{"schema": 2, "kind": "release", "feed": "f", "name": "p", "version": "1", "source": "timer", "rerun": 3}',
      "[" * 100_000, '{"schema": ' + "1" * 5000 + "}", "\ud800"],
     ids=lambda text: text[:20],
 )  # fmt: skip
@@ -119,7 +119,7 @@ def test_a_service_that_never_answers_parks_what_waits_and_says_so() -> None:
     assert world.known().reason == f"no answer (tried {TRIES} times)"
 
 
-def test_a_parked_rebuild_frees_the_turn_for_the_next_release() -> None:
+def test_a_parked_rebuild_ends_its_lease_for_the_next_release() -> None:
     world = World()
     world.pipeline.fail("runs_since", "before", ServiceUnavailable("no answer"), times=TRIES + 1)
     world.publish()
@@ -127,7 +127,7 @@ def test_a_parked_rebuild_frees_the_turn_for_the_next_release() -> None:
     world.work()
 
     assert world.rebuild().state is RebuildState.PARKED
-    assert world.app.ledger.read(turn_key("main")) == TurnEntry(None)
+    assert world.app.lease.present("main") is None
     world.publish(version="1.2")
     world.work()
     assert world.commits == ["Bump our-package 1.1", "Bump our-package 1.2"]
@@ -137,11 +137,25 @@ def test_a_message_whose_host_dies_again_and_again_is_parked() -> None:
     world = World()
     world.publish()
     world.step()
+    world.clock.advance(world.app.settings.settle_time)
     text = encode(Turn("main"))
 
     world.app.worker.turn(text, HOPELESS)
 
     assert world.known().state is ReleaseState.PARKED
+    assert world.is_at_rest()
+
+
+def test_a_message_that_is_given_up_before_anything_is_due_parks_nothing_and_takes_nothing() -> None:
+    world = World()
+    world.publish()
+    world.step()
+
+    world.app.worker.turn(encode(Turn("main")), HOPELESS)
+
+    assert (world.known().state, world.app.parked.all()) == (ReleaseState.CONFIRMED, [])
+    world.work()
+    assert world.commits == ["Bump our-package 1.1"]
 
 
 def test_a_message_is_parked_before_the_platform_does_it_and_not_a_try_earlier() -> None:
@@ -152,7 +166,6 @@ def test_a_message_is_parked_before_the_platform_does_it_and_not_a_try_earlier()
     world.step()
     world.clock.advance(world.app.settings.settle_time)
     text = encode(Turn("main"))
-    world.clock.advance(world.app.settings.settle_time)
 
     world.repository.fail("tip", "before", ValueError("a bug"))
     with pytest.raises(ValueError, match="a bug"):
@@ -167,6 +180,7 @@ def test_what_cannot_be_parked_at_the_last_try_is_left_to_the_poison_queue() -> 
     world = World()
     world.publish()
     world.step()
+    world.clock.advance(world.app.settings.settle_time)
     text = encode(Turn("main"))
     world.store.fail("create", "before", ServiceUnavailable("away"))
 
@@ -222,15 +236,16 @@ def test_a_turn_of_a_target_that_is_gone_is_reported(caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        (b'{"schema": 2, "entry": {}}', "has schema 2; this version reads 1"),
-        (b'{"entry": {}}', "has schema None; this version reads 1"),
-        (b'{"schema": 1, "entry": {}}', "is damaged: "),
-        (b'{"schema": 1, "ent', "is damaged: it is not an entry"),
+        (b'{"schema": 3, "entry": {}}', "has schema 3; this version reads 2"),
+        (b'{"schema": 1, "entry": {}}', "has schema 1; this version reads 2"),
+        (b'{"entry": {}}', "has schema None; this version reads 2"),
+        (b'{"schema": 2, "entry": {}}', "is damaged: "),
+        (b'{"schema": 2, "ent', "is damaged: it is not an entry"),
         (b"", "is damaged: it is not an entry"),
         (b"[]", "is damaged: it is not an entry"),
         (b"\xff\xfe\0", "is damaged: it is not an entry"),
     ],
-    ids=["newer", "of no schema", "of another form", "cut off", "empty", "no map", "no text"],
+    ids=["newer", "older", "of no schema", "of another form", "cut off", "empty", "no map", "no text"],
 )
 def test_a_damaged_ledger_entry_is_never_overwritten(raw: bytes, why: str, caplog: pytest.LogCaptureFixture) -> None:
     world = World()
@@ -287,20 +302,3 @@ def test_turns_that_come_while_one_is_under_way_in_this_process_ask_nothing_and_
     assert sorted(turn.tries for turn in following) == ([1, 7] if fails else [7])
     world.work()
     assert world.commits == ["Bump our-package 1.1"]
-
-
-def test_a_turn_about_something_of_its_own_waits_for_no_other() -> None:
-    world = World()
-    world.publish()
-    world.work()
-    wish = Turn("main", held=True)
-    stop_at_every_call(world.store)
-    first = Actor(lambda: world.app.worker.turn(encode(Turn("main"))))
-    first.step()
-    asked = len(world.store.calls)
-
-    world.app.worker.turn(encode(wish))
-
-    assert len(world.store.calls) > asked
-    first.finish()
-    assert not world.rebuilds.waiting

@@ -241,6 +241,10 @@ class World:
         """What an environment carries."""
         return self.app.ledger.get(carried_key("main", path))
 
+    def is_at_rest(self, target: str = "main") -> bool:
+        """Whether no plan has the target's lease and nothing is due."""
+        return self.app.lease.present(target) is None and self.app.ledger.due(target) == []
+
     @property
     def commits(self) -> list[str]:
         """The subjects of the commits that the product made, oldest first."""
@@ -253,3 +257,10 @@ class World:
 
 
 HOPELESS = MAX_DEQUEUE_COUNT
+
+
+def crowd(count: int) -> tuple[World, list[str]]:
+    """A world with many environments, and their names."""
+    names = [f"env{number:03}" for number in range(count)]
+    files = {path: raw for name in names for path, raw in environment(name, b"our-package==1.0\n").items()}
+    return World({"rebuilder.yml": RULES, **files}), names

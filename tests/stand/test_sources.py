@@ -22,12 +22,11 @@ def check_done(stand: Stand, package: str, *sources: str) -> None:
     assert found["rebuild"]["commit"] == commit
     assert build.commit == commit
     assert build.parameters == {
-        "schema": "3",
+        "schema": "4",
         "rebuild": found["rebuild"]["id"],
         "batch": "1",
-        "attempt": "1",
         "commit": commit,
-        "environments": f"1:env-{package}/environment.yml",
+        "environments": f"1:env-{package}/environment.yml:",
     }
     assert [
         line for line in changed.splitlines() if line.startswith(("+", "-")) and line[:3] not in ("+++", "---")
@@ -99,7 +98,7 @@ def test_a_person_alone_and_again(stand: Stand) -> None:
     answer = stand.post("/api/rebuilds", wish)
 
     assert answer.status_code == 202
-    assert answer.json()["reruns"][0]["attempt"] == 1
+    assert answer.json()["reruns"][0]["number"] == 1
     check_done(stand, "pkg-person", "person")
     again = stand.post("/api/rebuilds", wish)
     assert (again.status_code, "is being rebuilt" in again.json()["error"]) == (409, True)

@@ -82,7 +82,7 @@ def checkout(tmp_path: Path, organization: Organization, monkeypatch: pytest.Mon
         environment="training/environment.yml",
         rebuild="0123456789abcdef",
         batch="1",
-        attempt="1",
+        earlier=(),
         run="12",
         commit="c" * 40,
         workspaces=(Workspace("s", "ml", "training"),),

@@ -45,15 +45,15 @@ class Pipeline:
             "SYSTEM_ACCESSTOKEN": make_token(AUDIENCE, subject=BUILD_SERVICE),
         }
 
-    def queue(self, batch: str = "1", attempt: str = "1", rebuild: str | None = None) -> Job:
+    def queue(self, batch: str = "1", rebuild: str | None = None) -> Job:
         """A run, as its own job sees it."""
         commit = self.organization.repository.tip() or ""
         parameters = {
-            "schema": "3", "rebuild": rebuild or self.job.rebuild, "batch": batch, "attempt": attempt,
-            "commit": commit, "environments": numbered([self.job.environment]),
+            "schema": "4", "rebuild": rebuild or self.job.rebuild, "batch": batch,
+            "commit": commit, "environments": numbered([(self.job.environment, self.job.earlier)]),
         }  # fmt: skip
         run = self._pipeline.queue(commit, parameters)
-        return replace(self.job, run=str(run.id), batch=batch, attempt=attempt, rebuild=parameters["rebuild"])
+        return replace(self.job, run=str(run.id), batch=batch, rebuild=parameters["rebuild"])
 
     def look(self, job: Job, variables: Mapping[str, str] | None = None) -> None:
         duplicate(job, {**self.variables, **(variables or {})})
@@ -76,9 +76,8 @@ def test_the_second_run_of_the_same_work_ends_and_names_the_first(pipeline: Pipe
         assert older_run(str(ended.value)) == int(first.run)
 
 
-def test_another_batch_attempt_or_rebuild_is_other_work(pipeline: Pipeline) -> None:
+def test_another_batch_or_rebuild_is_other_work(pipeline: Pipeline) -> None:
     pipeline.queue(batch="2")
-    pipeline.queue(attempt="2")
     pipeline.queue(rebuild="f" * 16)
 
     pipeline.look(pipeline.queue())
@@ -93,7 +92,7 @@ def test_a_cancelled_run_does_nobodys_work(pipeline: Pipeline, status: str, resu
     pipeline.look(second)
 
 
-def test_an_older_run_that_failed_was_the_one_run_of_its_attempt(pipeline: Pipeline) -> None:
+def test_an_older_run_that_failed_was_the_one_run_of_its_work(pipeline: Pipeline) -> None:
     first, second = pipeline.queue(), pipeline.queue()
     build = pipeline.organization.pipelines.build(int(first.run))
     build.status, build.result, build.finished = "completed", "failed", datetime.now(UTC)
@@ -165,7 +164,6 @@ def test_the_command_ends_with_the_jobs_one_line_error(pipeline: Pipeline, tmp_p
         "REBUILDER_ENVIRONMENT": second.environment,
         "REBUILDER_REBUILD": second.rebuild,
         "REBUILDER_BATCH": second.batch,
-        "REBUILDER_ATTEMPT": second.attempt,
         "REBUILDER_COMMIT": second.commit,
         "REBUILDER_WORKSPACES": "s/ml/training",
         "REBUILDER_FOLDER": str(second.folder),
@@ -179,7 +177,7 @@ def test_the_command_ends_with_the_jobs_one_line_error(pipeline: Pipeline, tmp_p
         [sys.executable, "-m", "shared", "duplicate"], env=variables, capture_output=True, text=True, check=False
     )
 
-    line = f"duplicate of run {first.run}: it was queued before for the same rebuild, batch and attempt"
+    line = f"duplicate of run {first.run}: it was queued before for the same rebuild and batch"
     assert done.returncode == 1
     assert done.stdout.startswith(f"##vso[task.logissue type=error]{line}")
     assert pipeline.variables["SYSTEM_ACCESSTOKEN"] not in done.stdout + done.stderr

@@ -14,7 +14,6 @@ VARIABLES = {
     "REBUILDER_ENVIRONMENT": "a/b.yml",
     "REBUILDER_REBUILD": "0123",
     "REBUILDER_BATCH": "2",
-    "REBUILDER_ATTEMPT": "1",
     "REBUILDER_COMMIT": "c" * 40,
     "REBUILDER_WORKSPACES": "s/ml/training, s/ml/production",
     "REBUILDER_FOLDER": "/tmp/job",
@@ -26,15 +25,29 @@ VARIABLES = {
 def test_a_job_is_read_from_the_pipelines_variables() -> None:
     job = Job.read(VARIABLES)
 
-    assert (job.environment, job.run, job.batch, job.attempt) == ("a/b.yml", "12", "2", "1")
+    assert (job.environment, job.run, job.batch, job.earlier) == ("a/b.yml", "12", "2", ())
     assert job.workspaces == (Workspace("s", "ml", "training"), Workspace("s", "ml", "production"))
+
+
+@pytest.mark.parametrize(
+    ("said", "earlier"),
+    [("", ()), ("0123", ("0123",)), ("0123456789abcdef+fedcba9876543210", ("0123456789abcdef", "fedcba9876543210"))],
+)
+def test_earlier_rebuilds_of_the_same_files_are_read(said: str, earlier: tuple[str, ...]) -> None:
+    assert Job.read({**VARIABLES, "REBUILDER_EARLIER": said}).earlier == earlier
+
+
+@pytest.mark.parametrize("said", ["x", "0123,4567", "0123+$(id)", "0123 4567", "ABCD", "0" * 65])
+def test_an_earlier_rebuild_that_the_app_never_sends_is_refused(said: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="`REBUILDER_EARLIER` is not what the app sends"):
+        Job.read({**VARIABLES, "REBUILDER_EARLIER": said})
 
 
 def test_all_missing_variables_are_named_at_once() -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Job.read({"REBUILDER_WORKSPACES": "training"})
 
-    assert len(caught.value.problems) == 9
+    assert len(caught.value.problems) == 8
     assert "workspace 'training' is not `subscription/resource group/workspace`" in str(caught.value)
 
 

@@ -3,7 +3,7 @@ PYTHON3 ?= python3
 PYTHON := .venv/bin/python
 ARGS ?=
 
-.PHONY: setup run test test-long test-live bench check lock clean
+.PHONY: setup run test test-long test-live coverage bench check lock clean
 
 setup: ## install what the stand and the tests need, and nothing else
 	@$(PYTHON3) local/bootstrap.py
@@ -23,14 +23,19 @@ test-long: setup ## decisions, readers and promises with many more drawn example
 test-live: setup ## the contract suite on real services, which it asks for: docs/live-tests.md
 	@$(PYTHON) -W ignore::SyntaxWarning -m tests.live $(ARGS)
 
+coverage: setup ## branches of the core and of the use cases that their own tests reach, and the lines that none does
+	@PYTHONHASHSEED=0 $(PYTHON) -m coverage run -m pytest -q -n 2 tests/domain tests/services tests/commandline
+	@$(PYTHON) -m coverage combine --quiet
+	@$(PYTHON) -m coverage report
+
 bench: setup ## how the cost of an edit grows with the file
 	@PYTHONPATH=. $(PYTHON) benchmarks/reading.py
 
-check: setup ## style, types and the import rule
+check: setup ## style, types, the import rule, and whether the pages agree with the code
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m pytest -q tests/test_architecture.py
+	@$(PYTHON) -m pytest -q tests/test_architecture.py tests/test_docs.py
 
 lock: ## lock the packages of pyproject.toml again
 	uv pip compile -q pyproject.toml --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
@@ -43,4 +48,4 @@ lock: ## lock the packages of pyproject.toml again
 		-o requirements-dev.txt
 
 clean: ## remove everything that was installed or made
-	rm -rf .venv .tools .stand node_modules .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .stand node_modules .mypy_cache .ruff_cache .hypothesis .coverage*

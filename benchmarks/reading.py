@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 from shared.domain.definitions import Definition
-from shared.domain.orders import parse_wanted, raise_pins, read_definition
+from shared.domain.planning.explicit_bump import parse_release, raise_pins, read_definition
 
 _SMALL, _LARGE = 10_000, 100_000
-_WANTED = parse_wanted("our-package==2.0")
+_RELEASE = parse_release("our-package==2.0")
 
 
 def _requirements(lines: int) -> bytes:
@@ -55,7 +55,7 @@ def _seconds(name: str, raw: bytes) -> float:
     for _ in range(3):
         begun = time.perf_counter()
         definition: Definition = read_definition(name, raw)
-        edits, _ = raise_pins(name, definition, _WANTED)
+        edits, _ = raise_pins(name, definition, _RELEASE)
         best = min(best, time.perf_counter() - begun)
         if not edits:
             raise SystemExit(f"{name}: nothing was raised, so nothing was measured")

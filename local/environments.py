@@ -11,7 +11,7 @@ from pathlib import Path
 from local.azure_devops.repository import GitError, git
 from local.processes import StandError
 from shared.adapters.folder import Folder
-from shared.domain.rules import RULES_FILE, read_rules
+from shared.domain.rules.rules import RULES_FILE, read_rules
 from shared.errors import InvalidConfiguration
 
 SAMPLE = Path(__file__).parent / "sample" / "environments"

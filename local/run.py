@@ -222,12 +222,16 @@ def upload(stand: Stand, wheel: Path) -> None:
         raise StandError(f"twine could not upload {wheel.name}: {errors[-1]}")
 
 
+_GOING = ("planned", "committed", "queued", "packaged", "verified", "waiting")
+
+
 def _is_over(found: dict[str, Any]) -> bool:
-    # The rebuild is over a moment before its releases are: both are waited for.
-    rebuild = found["rebuild"]
-    if rebuild and rebuild["state"] not in ("finished", "failed", "parked"):
+    # The rebuild is over a moment before its releases are, and what failed may be rebuilt again: all are waited for.
+    rebuild, rows = found["rebuild"], found.get("environments", [])
+    if rebuild and rebuild["state"] not in ("finished", "superseded", "parked"):
         return False
-    return found["state"] in ("settled", "refused", "parked")
+    going = any(row["owed"] or row["state"] in _GOING for row in rows)
+    return found["state"] == "parked" or (found["state"] in ("settled", "refused") and not going)
 
 
 def _counted(seen: dict[str, Any] | None) -> str:

@@ -210,6 +210,11 @@ class Stand:
         answer = self.get(f"/api/releases/{name}/{version}", {"all": "1"} if everything else {})
         return answer.json() if answer.status_code == 200 else None
 
+    def rebuild(self, rebuild: str) -> dict[str, Any] | None:
+        """What the app knows of a rebuild, or None."""
+        answer = self.get(f"/api/rebuilds/{rebuild}")
+        return answer.json() if answer.status_code == 200 else None
+
     def get(self, path: str, query: Mapping[str, str] | None = None) -> requests.Response:
         """Ask the app something."""
         return requests.get(

@@ -13,6 +13,7 @@ from rich.text import Text
 from local.azure_devops.pipelines import Build
 from local.azure_devops.repository import git
 from local.stand import Stand
+from shared.domain.records.history import Happened
 
 # Steps of the pipeline that are part of the story, and the topic they are told under.
 _STEPS = {
@@ -27,7 +28,7 @@ _COLOURS = {"bump": "green", "rebuild": "green", "current": "cyan", "held": "yel
 class _Told:
     """What was already shown of one release."""
 
-    steps: set[tuple[str, str]] = field(default_factory=set)
+    lines: set[tuple[str, str]] = field(default_factory=set)
     plans: set[str] = field(default_factory=set)
     states: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -109,31 +110,35 @@ class Story:
 
     def _tell_target(self, found: dict[str, Any], told: _Told) -> None:
         rebuild = found["rebuild"]
-        steps = [("release", step) for step in found["history"]]
-        steps += [("rebuild", step) for step in (rebuild["history"] if rebuild else [])]
-        for what, step in sorted(steps, key=lambda pair: str(pair[1]["at"])):
-            key = (str(step["at"]), str(step["what"]))
-            if key in told.steps:
+        later = {row["rebuild"] for row in found.get("environments", [])} - {None, rebuild and rebuild["id"]}
+        rebuilds = [rebuild] if rebuild else []
+        rebuilds += [answer for one in sorted(later) if (answer := self._stand.rebuild(one))]
+        lines = [(line, None) for line in found["history"]]
+        lines += [(line, one) for one in rebuilds for line in one["history"]]
+        for line, one in sorted(lines, key=lambda pair: str(pair[0]["at"])):
+            key = (str(line["at"]), str(line["what"]))
+            if key in told.lines:
                 continue
-            told.steps.add(key)
-            at = datetime.fromisoformat(str(step["at"]))
-            if what == "release":
-                self._tell_release(found, str(step["what"]), at, told)
+            told.lines.add(key)
+            at = datetime.fromisoformat(str(line["at"]))
+            if one is None:
+                self._tell_release(found, line, at, told)
             else:
-                self._tell_rebuild(rebuild, str(step["what"]), at)
+                self._tell_rebuild(one, line, at)
 
-    def _tell_release(self, found: dict[str, Any], step: str, at: datetime, told: _Told) -> None:
+    def _tell_release(self, found: dict[str, Any], line: dict[str, Any], at: datetime, told: _Told) -> None:
         label = f"{found['package']} {found['version']} on {found['feed']}"
-        if step.startswith("signalled"):
-            self.line("signal", f"{label}: {step.removeprefix('signalled by ')}", at)
-        elif step.startswith("confirmed"):
+        kind = Happened(line["kind"])
+        if kind is Happened.SIGNALLED:
+            self.line("signal", f"{label}: {line['what']}", at)
+        elif kind is Happened.CONFIRMED:
             files = ", ".join(found["files"]) or "no file yet"
             self.line("feed", f"release confirmed on the feed: {files}; views: {', '.join(found['views'])}", at)
-        elif found["plan"] and found["plan"]["plan"] not in told.plans and ("planned" in step or "settled" in step):
+        elif kind in (Happened.PLANNED, Happened.SETTLED) and found["plan"] and found["plan"]["plan"] not in told.plans:
             told.plans.add(found["plan"]["plan"])
             self.line("plan", self._plan(found), at)
         else:
-            self.line("release", f"{label}: {step}", at)
+            self.line("release", f"{label}: {line['what']}", at)
 
     def _plan(self, found: dict[str, Any]) -> RenderableType:
         plan = found["plan"]
@@ -153,15 +158,16 @@ class Story:
             elsewhere.append(Text(f"and {summary}"))
         return Group(Text(head), rows, *warnings, *elsewhere)
 
-    def _tell_rebuild(self, rebuild: dict[str, Any], step: str, at: datetime) -> None:
-        if rebuild["commit"] and step.startswith(("pushed", "found")) and "run" not in step:
-            self.line("commit", Group(Text(step), self._diff(str(rebuild["commit"]))), at)
-        elif "run " in step and step.startswith(("queued", "found")):
-            self.line("run", Group(Text(step), *self._parameters(int(step.rsplit(" ", 1)[-1]))), at)
-        elif ": " in step:
-            self.line("ledger", step, at)
-        elif not step.startswith("planned"):
-            self.line("rebuild", f"{rebuild['id']}: {step}", at)
+    def _tell_rebuild(self, rebuild: dict[str, Any], line: dict[str, Any], at: datetime) -> None:
+        kind, what = Happened(line["kind"]), line["what"]
+        if kind is Happened.COMMITTED and rebuild["commit"] != rebuild["base"]:
+            self.line("commit", Group(Text(what), self._diff(str(rebuild["commit"]))), at)
+        elif kind is Happened.RUN_QUEUED:
+            self.line("run", Group(Text(what), *self._parameters(line["run"])), at)
+        elif kind is Happened.ENVIRONMENT:
+            self.line("ledger", what, at)
+        elif kind is not Happened.PLANNED:
+            self.line("rebuild", f"{rebuild['id']}: {what}", at)
 
     def _diff(self, commit: str) -> RenderableType:
         shown = git("show", "--format=%an: %s", "--unified=0", commit, at=self._stand.organization.repository.path)

@@ -48,9 +48,9 @@ def bump(
 ) -> None:
     """Raise the exact pins of one package in the named files, in place; no pin is lowered."""
     from shared.commandline.bump import bump as command
-    from shared.domain.orders import parse_wanted
+    from shared.domain.planning.explicit_bump import parse_release
 
-    command(parse_wanted(wanted), files, check=check)
+    command(parse_release(wanted), files, check=check)
 
 
 @app.command(rich_help_panel=_DESK, epilog="Example: python -m shared init ../environments --private 'our-*'")
@@ -67,7 +67,7 @@ def init(
 @app.command(rich_help_panel=_DESK)
 def schema() -> None:
     """Print the JSON Schema of rebuilder.yml (committed as rebuilder.schema.json)."""
-    from shared.domain.rules_schema import schema_text
+    from shared.domain.rules.schema import schema_text
 
     sys.stdout.buffer.write(schema_text().encode())
 

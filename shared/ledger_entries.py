@@ -37,11 +37,11 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from shared.domain.carried import CarriedEntry
 from shared.domain.due import Due, DueEnvironment, DueLook, DueRelease, DueRerun
-from shared.domain.plan import Plan
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
 
 MOMENT = "%Y%m%dT%H%M%S.%fZ"
@@ -195,9 +195,9 @@ def lease_key(target: str) -> Key[LeaseEntry]:
     return Key(place(target, "lease"), LeaseEntry)
 
 
-def carried_key(target: str, path: str) -> Key[CarriedEntry]:
+def carried_key(target: str, path: str) -> Key[EnvironmentRecord]:
     """What an environment carries."""
-    return Key(place(target, "environments", path), CarriedEntry)
+    return Key(place(target, "environments", path), EnvironmentRecord)
 
 
 def feed_key(target: str, feed: FeedName) -> Key[FeedEntry]:

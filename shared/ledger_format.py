@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.complaints import explain
+from shared.domain.rules.validation_messages import explain
 from shared.errors import DamagedEntry
 
 SCHEMA = 2

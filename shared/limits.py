@@ -39,7 +39,7 @@ REQUIREMENT_CHARACTERS = 120
 ELSEWHERE_ROWS = 100
 # Rows that a commit's message and a job's summary list: a person reads them.
 SUMMARY_ROWS = 20
-# References that one file may hold: generated files of thousands would cost a survey seconds.
+# References that one file may hold: generated files of thousands would cost a scan seconds.
 REFERENCES_PER_FILE = 1000
 # Python files that are looked through for environments; of a repository with more, none. They are fetched once for
 # each process, BLOBS_PER_REQUEST at a time (ten requests at most), and after that only those that change.

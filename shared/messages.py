@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from shared.domain.complaints import explain
 from shared.domain.releases import ReleaseId
+from shared.domain.rules.validation_messages import explain
 from shared.domain.signals import FeedSignal, ParkedSignal, ReleaseSignal, RunSignal, Signal, Source
 from shared.errors import InvalidInput, InvalidMessage
 from shared.limits import MESSAGE_BYTES

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.domain.catalog import Listing
 from shared.domain.feed_facts import FeedFile, Metadata
+from shared.domain.inventory.catalog import Listing
 from shared.domain.names import PackageName
+from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
-from shared.domain.upstreams import Upstream
 
 
 class Clock(Protocol):

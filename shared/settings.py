@@ -1,18 +1,4 @@
-"""The app's settings: environment variables, all of them checked at once.
-
-| setting | meaning |
-| --- | --- |
-| `REBUILDER_TARGETS` | JSON list of targets, see `TargetSettings` |
-| `REBUILDER_HOOK_SECRETS` | one or two secrets for the hook endpoint, separated by white space |
-| `REBUILDER_STORAGE__blobServiceUri`, `REBUILDER_STORAGE__queueServiceUri` | the storage account, by identity |
-| `REBUILDER_SETTLE_SECONDS` | how long releases are gathered before they are planned together (default 120) |
-| `REBUILDER_SUSPENDED` | `true`: take signals in and do nothing about them |
-| `REBUILDER_PUBLISHING_PROJECTS` | other projects whose pipelines publish packages, separated by commas |
-| `REBUILDER_REPLAY_FEEDS` | `true`: a feed that is new here is read from its beginning, not from now on |
-| `REBUILDER_PACKAGE_EVENTS` | event types of the package event, separated by white space, where yours differ |
-| `REBUILDER_STORAGE__clientId` | the user-assigned managed identity, of the app and of its triggers; else none |
-| `AZURE_CLIENT_ID` | not needed; the same identity, where other software wants it |
-"""
+"""The app's settings: environment variables, all of them checked at once. docs/deployment.md lists them."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 
-from shared.domain.complaints import explain
 from shared.domain.releases import FeedName
+from shared.domain.rules.validation_messages import explain
 from shared.domain.targets import Target, Workspace
 from shared.errors import InvalidConfiguration, InvalidInput
 from shared.identities import doubts, mistakes

@@ -16,7 +16,7 @@ from typing import Any
 import azure.functions as func
 
 from shared.composition import App, app
-from shared.domain.credentials import masked_within
+from shared.domain.files.credentials import masked_within
 from shared.errors import Busy, InvalidInput, NotAuthentic, NotKnown, RebuilderError, Transient
 from shared.limits import HOOK_BODY_BYTES
 from shared.log import alert

@@ -71,8 +71,8 @@ def _failing(fault: Fault) -> Response:
         case Fault.NOT_FOUND:
             return JSONResponse(ServiceError(404, "VssResourceNotFoundException", "It is not there.").body(), 404)
         case Fault.CONFLICT:
-            error = ServiceError(409, "GitReferenceStaleException", "TF401028: The reference has already been updated.")
-            return JSONResponse(error.body(), 409)
+            # Not the usual words of a stale ref: whatever a 409 says, somebody else was faster.
+            return JSONResponse(ServiceError(409, "UnexpectedConflictException", "Somebody was faster.").body(), 409)
         case Fault.SERVER_ERROR:
             return JSONResponse(ServiceError(500, "UnexpectedException", "An error on purpose.").body(), 500)
         case _:

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shared.domain.catalog import Catalog, Link, Listing, Missing, Shelf
 from shared.domain.definitions import Problem
-from shared.domain.survey import survey
+from shared.domain.inventory.catalog import Catalog, Link, Listing, Missing, Shelf
+from shared.domain.inventory.scan import scan
 from shared.errors import InvalidInput
 
 # Folders that belong to tools and hold no environments of the repository.
@@ -42,7 +42,7 @@ class Folder:
             leave_out: names of folders that do not belong to it.
         """
         listing, unread = self._listed(commit, leave_out)
-        while isinstance(found := survey(listing, self.shelf), Missing):
+        while isinstance(found := scan(listing, self.shelf), Missing):
             for path in sorted(found.blobs):
                 try:
                     self.shelf.raw[path] = (self.root / path).read_bytes()

@@ -1,4 +1,4 @@
-"""`python -m shared bump`: an explicit order. Exact pins of one package in the named files are raised in place."""
+"""`python -m shared bump`: an explicit bump. Raises exact pins of one package in the named files, in place."""
 
 import os
 from collections.abc import Sequence
@@ -6,18 +6,19 @@ from pathlib import Path
 
 from shared.adapters.folder import replace_files
 from shared.commandline.console import Console
-from shared.domain.credentials import credential_lines
-from shared.domain.orders import Left, Wanted, raise_pins, read_definition
-from shared.domain.text import Edit, apply, line_numbers
+from shared.domain.files.credentials import credential_lines
+from shared.domain.files.text import Edit, apply, line_numbers
+from shared.domain.planning.explicit_bump import Left, raise_pins, read_definition
+from shared.domain.releases import Release
 from shared.errors import InvalidInput, Unreadable
 from shared.limits import DEFINITION_BYTES
 
 
-def bump(wanted: Wanted, files: Sequence[Path], *, check: bool) -> None:
+def bump(release: Release, files: Sequence[Path], *, check: bool) -> None:
     """Raise the pins of a package in files, and say what changed and what was left.
 
     Args:
-        wanted: the package and its version.
+        release: the package and its version.
         files: the files; nothing is written before all of them could be read.
         check: only say it.
 
@@ -26,7 +27,7 @@ def bump(wanted: Wanted, files: Sequence[Path], *, check: bool) -> None:
     """
     console = Console()
     contents = {file: _read(file) for file in _each_once(files)}
-    looked_at = {file: _looked_at(file, raw, wanted) for file, raw in contents.items()}
+    looked_at = {file: _looked_at(file, raw, release) for file, raw in contents.items()}
     changes = {file: apply(contents[file], edits) for file, (edits, _, _) in looked_at.items() if edits}
     if not check:
         replace_files(changes)
@@ -42,17 +43,17 @@ def bump(wanted: Wanted, files: Sequence[Path], *, check: bool) -> None:
             console.note(f"{file}:{line}  warning: an address holds a credential: take it out and revoke it")
     done = "to raise" if check else "raised"
     where = f" in {len(changes)} file{'' if len(changes) == 1 else 's'}" if changes else ""
-    console.note(f"{wanted.package} {wanted.spelling}: {count or 'nothing'} {done}{where}")
+    console.note(f"{release.id.package} {release.spelling}: {count or 'nothing'} {done}{where}")
 
 
-def _looked_at(file: Path, raw: bytes, wanted: Wanted) -> tuple[list[Edit], list[Left], tuple[int, ...]]:
+def _looked_at(file: Path, raw: bytes, release: Release) -> tuple[list[Edit], list[Left], tuple[int, ...]]:
     try:
         if len(raw) > DEFINITION_BYTES:
             raise Unreadable(f"it is larger than {DEFINITION_BYTES // 1024} KiB")
         definition = read_definition(file.name, raw)
     except Unreadable as problem:
         return [], [Left(problem.line, problem.why)], ()
-    edits, left = raise_pins(str(file), definition, wanted)
+    edits, left = raise_pins(str(file), definition, release)
     return edits, left, credential_lines(definition.source.text)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from shared.domain.decisions import Kind
+from shared.domain.planning.decisions import Kind
 
 _COLOURS = {
     Kind.BUMP: "green",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from shared.commandline.console import Console
 from shared.commandline.plan import opened
-from shared.domain.proposal import propose_rules
-from shared.domain.rules import RULES_FILE
-from shared.domain.rules_schema import SCHEMA_FILE, schema_text
+from shared.domain.planning.proposal import propose_rules
+from shared.domain.rules.rules import RULES_FILE
+from shared.domain.rules.schema import SCHEMA_FILE, schema_text
 from shared.errors import InvalidInput
 
 _NONE = (

@@ -7,23 +7,21 @@ from pathlib import Path
 
 from shared.adapters.folder import Folder
 from shared.commandline.console import Console
-from shared.domain.catalog import Catalog
-from shared.domain.complaints import one_line
-from shared.domain.credentials import masked
-from shared.domain.decisions import Decision, Kind
-from shared.domain.environments import Environment
-from shared.domain.orders import parse_wanted
-from shared.domain.plan import Plan
-from shared.domain.planner import hold_everything, make_plan, unaffected_environments
+from shared.domain.files.credentials import masked
+from shared.domain.files.text import Edit, apply, line_numbers
+from shared.domain.files.wording import one_line
+from shared.domain.inventory.catalog import Catalog
+from shared.domain.inventory.environments import Environment
+from shared.domain.planning.decisions import Decision, Kind
+from shared.domain.planning.explicit_bump import parse_release
+from shared.domain.planning.plan import Plan
+from shared.domain.planning.planner import hold_everything, make_plan, unaffected_environments
 from shared.domain.releases import Release, ReleaseId
-from shared.domain.rules import RULES_FILE, Deliver, PackageRule, Rules, Upto, read_rules
-from shared.domain.text import Edit, apply, line_numbers
+from shared.domain.rules.rules import RULES_FILE, Deliver, PackageRule, Rules, Upto, read_rules
 from shared.errors import InvalidConfiguration, InvalidInput
 
 # A person who asks for a release means it, whatever its number.
 _A_PERSON_ASKS = Rules(deliver=Deliver.PUSH, packages=(PackageRule(match="*", upto=Upto.MAJOR, prereleases=True),))
-# The feed of releases that a person names: none was asked.
-_NO_FEED = "-"
 _ORDER = (Kind.BUMP, Kind.REBUILD, Kind.HELD, Kind.CURRENT, Kind.UNAFFECTED)
 
 
@@ -57,9 +55,8 @@ def parse_releases(texts: Sequence[str]) -> list[Release]:
         raise InvalidInput("no release is named: add --release NAME==VERSION")
     found: dict[ReleaseId, Release] = {}
     for text in texts:
-        wanted = parse_wanted(text)
-        identity = ReleaseId.of(_NO_FEED, wanted.package, wanted.spelling)
-        found.setdefault(identity, Release(identity, wanted.spelling))
+        release = parse_release(text)
+        found.setdefault(release.id, release)
     return list(found.values())
 
 

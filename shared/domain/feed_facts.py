@@ -1,6 +1,6 @@
-"""What a feed can tell of one version beyond that it is there: its files, and what its metadata require.
+"""Facts that a feed states about one version: its files, and the requirements in its metadata.
 
-Names of files and contents of wheels are written by whoever publishes: everything here takes any text or bytes and
+Names of files and contents of wheels are written by the publisher: everything here takes any text or bytes and
 raises nothing.
 """
 
@@ -52,18 +52,18 @@ class FeedFile:
     requires_python: str | None = None
 
     def installs_on(self, python: str) -> bool:
-        """Whether pip takes it for a Python such as `3.10` on Linux x86_64; only wheels install offline."""
+        """Tell whether pip takes it for a Python such as `3.10` on Linux x86_64; only wheels install offline."""
         return self.is_wheel and admits_python(self.requires_python, python) and _fits_linux(self.name, python)
 
     @property
     def is_wheel(self) -> bool:
-        """Whether it is a wheel."""
+        """Tell whether it is a wheel."""
         return self.name.endswith(".whl")
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a version requires (core metadata specification), as its author wrote it.
+    """The requirements of a version (core metadata specification), as its author wrote it.
 
     Attributes:
         requires_python: the text of `Requires-Python`, or None; nobody promises that it is a specifier.
@@ -89,7 +89,7 @@ def identity_of(file_name: str) -> tuple[PackageName, Version] | None:
 
 
 def is_file_of(file_name: str, package: PackageName, version: str) -> bool:
-    """Whether it is a file of this version (by PEP 440 equality); never for a version that is none."""
+    """Tell whether it is a file of this version (by PEP 440 equality); never for a version that is none."""
     try:
         return identity_of(file_name) == (package, version_of(version))
     except InvalidVersion:
@@ -118,7 +118,7 @@ def _one_line(text: str) -> str:
 
 
 def admits(specifier: str | None, version: Version) -> bool:
-    """Whether a specifier admits a version; one that is none admits everything."""
+    """Tell whether a specifier admits a version; one that is none admits everything."""
     specifiers = _specifiers(specifier) if specifier else None
     return specifiers is None or specifiers.contains(version, prereleases=True)
 
@@ -136,13 +136,13 @@ def _specifiers(text: str) -> SpecifierSet | None:
 
 
 def admits_python(specifier: str | None, python: str) -> bool:
-    """Whether a `Requires-Python` admits a Python such as `3.10`."""
+    """Tell whether a `Requires-Python` admits a Python such as `3.10`."""
     # Which patch release an environment has is not known, so the first and a late one are tried.
     return any(admits(specifier, Version(f"{python}.{patch}")) for patch in (0, 99))
 
 
 def _fits_linux(file_name: str, python: str) -> bool:
-    """Whether one of a wheel's tags fits CPython on Linux x86_64 (platform compatibility tags specification)."""
+    """Tell whether one of a wheel's tags fits CPython on Linux x86_64 (platform compatibility tags specification)."""
     try:
         *_, tags = parse_wheel_filename(file_name)
     except ValueError:

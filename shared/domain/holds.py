@@ -1,10 +1,10 @@
-"""Why something is held: a closed list, which alone says whether the hold may pass, and by what."""
+"""The codes of holds: a closed list, which alone says whether a hold may pass, and by what."""
 
 from enum import Enum, StrEnum
 
 
 class Passes(Enum):
-    """What may let something go on that is held."""
+    """The change that may lift a hold."""
 
     NEVER = "never"
     COMMIT = "commit"  # other files, alone
@@ -43,7 +43,7 @@ class Hold(StrEnum):
 
     @property
     def passes(self) -> Passes:
-        """What may let it go on."""
+        """Return what may lift the hold."""
         return _PASSES.get(self, Passes.REPOSITORY)
 
 

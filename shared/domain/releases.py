@@ -53,7 +53,7 @@ class FeedName:
         return cls(name=parts[-1], project=parts[0] if len(parts) == 2 else None)
 
     def answers_to(self, text: str) -> bool:
-        """Tell whether somebody who wrote `text` can have meant this feed (the project may be left out)."""
+        """Tell whether `text` can mean this feed (the project may be left out)."""
         wanted = text.strip().casefold()
         return wanted in (str(self).casefold(), self.name.casefold())
 
@@ -63,7 +63,7 @@ class FeedName:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ReleaseId:
-    """Who a release is: 1.0 and 1.0.0 are one, and so are all spellings of a name.
+    """The identity of a release: 1.0 and 1.0.0 are one, and so are all spellings of a name.
 
     Attributes:
         feed: the feed's name, as `str(FeedName)` gives it.
@@ -98,7 +98,7 @@ class Release:
         spelling: `str(Version)` of the feed's own spelling: what is written into files.
         files: names of its files that the feed had when it was confirmed.
         views: names of the feed's views that hold it.
-        files_since: when these files were seen first; how many will come nobody knows.
+        files_since: when these files were seen first; how many more will come is not known.
     """
 
     id: ReleaseId

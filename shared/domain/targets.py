@@ -47,5 +47,5 @@ class Target:
         return f"refs/heads/{self.branch}"
 
     def feed(self, text: str) -> FeedName | None:
-        """The watched feed that somebody who wrote `text` means."""
+        """Return the watched feed that `text` means."""
         return next((feed for feed in self.feeds if feed.answers_to(text)), None)

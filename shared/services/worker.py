@@ -165,8 +165,7 @@ class Worker:
                 named = [(target, feed) for target in targets if (feed := target.feed(signal.feed))]
                 for target, feed in named:
                     release = ReleaseId.of(str(feed), signal.name, signal.version)
-                    mine = replace(signal, target=target.name)
-                    self._park.signal(target.name, f"a signal of {release}", why, mine, release)
+                    self._park.release(target.name, release, why, signal)
                 if not named:
                     what = f"a signal of {signal.name} {signal.version} on {signal.feed}"
                     self._park.signal(NO_TARGET, what, why, signal)

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from shared.domain.credentials import masked
+from shared.domain.files.credentials import masked
 
 # The agent looks for commands anywhere in a line, whoever wrote it: a package's metadata, a file's path.
 _COMMAND = re.compile(r"##(?=(?:vso)?\[)", re.IGNORECASE)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.domain.buildable import name_obstacle
-from shared.domain.environments import Environment, build_beside
+from shared.domain.inventory.build_blockers import name_blocker
+from shared.domain.inventory.environments import Environment, build_beside
 from shared.steps.work import StepFailed
 
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,30}")
@@ -64,7 +64,7 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 def _problems(document: dict[str, Any]) -> list[str]:
     found = []
     name, version = document.get("name"), document.get("version")
-    if why := name_obstacle(name if isinstance(name, str) else str(name)):
+    if why := name_blocker(name if isinstance(name, str) else str(name)):
         found.append(why)
     if isinstance(version, float):
         found.append(f"`version` {version} is a number with a point: write it in quotes, or 1.10 becomes 1.1")

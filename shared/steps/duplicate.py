@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from shared.domain.jobs import DUPLICATE, work_of
+from shared.domain.records.pipeline_contract import DUPLICATE, work_of
 from shared.errors import InvalidConfiguration, RebuilderError
 from shared.limits import DUPLICATE_WINDOW
 from shared.ports import PipelineRun

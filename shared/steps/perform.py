@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from shared.domain.credentials import masked
+from shared.domain.files.credentials import masked
 from shared.errors import RebuilderError
 from shared.steps.commands import log_error, say
 from shared.steps.work import Job, StepFailed, Work

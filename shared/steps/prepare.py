@@ -12,14 +12,14 @@ from typing import Any
 import yaml
 
 from shared.adapters.folder import Folder
-from shared.domain.buildable import obstacle, outside
-from shared.domain.catalog import Catalog
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
-from shared.domain.environments import Environment
+from shared.domain.files.text import SourceText
+from shared.domain.files.yaml_nodes import load
+from shared.domain.inventory.build_blockers import build_blocker, outside
+from shared.domain.inventory.catalog import Catalog
+from shared.domain.inventory.environments import Environment
 from shared.domain.names import PackageName
-from shared.domain.rules import NO_RULES, RULES_FILE, Rules, read_rules
-from shared.domain.text import SourceText
-from shared.domain.yaml_nodes import load
+from shared.domain.rules.rules import NO_RULES, RULES_FILE, Rules, read_rules
 from shared.errors import InvalidConfiguration, Unreadable
 from shared.steps.commands import log_warning, say, set_variable
 from shared.steps.definition import check_definition, check_with_sdk
@@ -53,7 +53,9 @@ def prepare(job: Job) -> Work:
     environment = _environment(job, catalog)
     document = _document(job, folder)
     check_definition(document, environment)
-    if why := obstacle(environment) or outside(environment, *(use.path for use in environment.uses if not use.source)):
+    if why := build_blocker(environment) or outside(
+        environment, *(use.path for use in environment.uses if not use.source)
+    ):
         raise StepFailed(why)
     python = rules.python_for(environment.path) or environment.python
     if python is None:

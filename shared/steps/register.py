@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.jobs import COMMIT_TAG, PACKAGE_TAG, REBUILD_TAG, RUN_TAG, SUPERSEDED
+from shared.domain.records.pipeline_contract import COMMIT_TAG, PACKAGE_TAG, REBUILD_TAG, RUN_TAG, SUPERSEDED
 from shared.domain.targets import Workspace
 from shared.limits import AZURE_CLI_SECONDS
 from shared.steps.commands import say

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shared.domain.complaints import one_line
-from shared.domain.credentials import masked
+from shared.domain.files.credentials import masked
+from shared.domain.files.wording import one_line
 from shared.limits import SUMMARY_ROWS
 from shared.steps.commands import add_tag, say, upload_summary
 from shared.steps.work import Job, StepFailed, Work

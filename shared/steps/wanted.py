@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.domain.catalog import Catalog
 from shared.domain.definitions import Definition, Option, Requirement
 from shared.domain.definitions.requirements import TEMPLATE
-from shared.domain.environments import Environment, Use
-from shared.domain.rules import Rules
+from shared.domain.inventory.catalog import Catalog
+from shared.domain.inventory.environments import Environment, Use
+from shared.domain.rules.rules import Rules
 from shared.steps.work import StepFailed
 
 _INDEXES = {"-i", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "--trusted-host"}

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER
-from shared.domain.jobs import is_safe_path
-from shared.domain.surroundings import Elsewhere
+from shared.domain.inventory.build_blockers import is_safe_path
+from shared.domain.inventory.surroundings import Elsewhere
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration, Permanent
 

@@ -8,7 +8,7 @@ import pytest
 from local.agent.expressions import Unknown
 from local.agent.pipeline import JobPlan, plan_pipeline
 from local.agent.template import compile_pipeline
-from shared.domain.jobs import STEPS, numbered
+from shared.domain.records.pipeline_contract import STEPS, numbered
 from shared.limits import ENVIRONMENTS_PER_RUN
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -1,4 +1,4 @@
-"""`python -m shared bump`: an explicit order for named files."""
+"""`python -m shared bump`: an explicit bump of named files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -45,11 +45,12 @@ def test_check_only_says_it(run: Run, grow: Callable[[Tree], Path]) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("our-pkg==3.0", "newer: pins 3.0"),
-        ("our-pkg==1.0 --hash=sha256:00", "it carries hashes"),
+        ("our-pkg==3.0", "older: pins 3.0"),
+        ("our-pkg==1.0 --hash=sha256:00", "hashes unknown: the feed was not asked"),
         ("our-pkg>=1.0", "no exact pin: >=1.0"),
         ("our-pkg", "no exact pin: any version"),
-        ("our-pkg==1.*", "no exact pin: ==1.*"),
+        ("our-pkg==1.*", "outside ==1.*"),
+        ("our-pkg==2.*", "no exact pin: ==2.*"),
         ("our-pkg==${VERSION}", "not a feed version"),
         ("our-pkg @ https://me:pw@host.test/x.zip", "not a feed version: our-pkg @ https://***@host.test/x.zip"),
         ("our-pkg==1.0  # rebuilder: hold", "the line carries `# rebuilder: hold`"),

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.domain.rules import Deliver, read_rules
-from shared.domain.rules_schema import schema_text
+from shared.domain.rules.rules import Deliver, read_rules
+from shared.domain.rules.schema import schema_text
 from tests.commandline.conftest import Run, Tree
 
 FILES: Tree = {

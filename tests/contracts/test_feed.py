@@ -7,7 +7,7 @@ from packaging.utils import canonicalize_name
 
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import package_name
-from shared.domain.upstreams import Upstream
+from shared.domain.provenance import Upstream
 from shared.limits import CHANGES_PER_REQUEST, PACKAGES_PER_REQUEST
 from shared.ports import Feed
 from tests.contracts.worlds import PUBLIC_PACKAGE, PUBLIC_VERSION, FeedWorld, MemoryFeed, StandFeed

@@ -13,7 +13,7 @@ from local.azure_devops.pipelines import EDIT_QUEUE_CONFIGURATION, QUEUE_BUILDS
 from local.azure_devops.server import Organization
 from local.identity import make_token
 from shared.adapters.azure_devops import AzureDevOps
-from shared.domain.jobs import numbered
+from shared.domain.records.pipeline_contract import numbered
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, PipelineRejected, ServiceUnavailable
 from shared.ports import JobOutcome

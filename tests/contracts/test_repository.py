@@ -4,7 +4,7 @@ import pytest
 
 from local.environments import SAMPLE
 from shared.adapters.folder import Folder
-from shared.domain.catalog import Link
+from shared.domain.inventory.catalog import Link
 from shared.errors import BranchMoved, NotThere, Permanent, RejectedByPolicy, ServiceUnavailable
 from shared.limits import COMMITS_PER_REQUEST
 from shared.ports import Commit

@@ -20,9 +20,9 @@ from local.upstream import Upstream as PublicIndex
 from local.upstream import UpstreamFile
 from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
-from shared.domain.catalog import Link
+from shared.domain.inventory.catalog import Link
+from shared.domain.provenance import Upstream
 from shared.domain.targets import Target
-from shared.domain.upstreams import Upstream
 from shared.errors import ServiceUnavailable
 from shared.ports import Feed, JobOutcome, Pipeline, Repository
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository

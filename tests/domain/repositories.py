@@ -1,4 +1,4 @@
-"""Repositories held in memory: a few files at one commit, surveyed until no blob is missing."""
+"""Repositories held in memory: a few files at one commit, scanned until no blob is missing."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -6,18 +6,18 @@ from itertools import groupby
 
 from packaging.version import Version
 
-from shared.domain.catalog import Catalog, Link, Listing, Missing, Shelf
 from shared.domain.due import Forced
-from shared.domain.environments import Environment
 from shared.domain.feed_facts import FeedFile, Metadata
-from shared.domain.knowledge import Knowledge
+from shared.domain.files.text import apply
+from shared.domain.inventory.catalog import Catalog, Link, Listing, Missing, Shelf
+from shared.domain.inventory.environments import Environment
+from shared.domain.inventory.scan import scan
 from shared.domain.names import PackageName, package_name
-from shared.domain.plan import OwedEnvironment, Plan
-from shared.domain.planner import make_plan
+from shared.domain.planning.plan import OwedEnvironment, Plan
+from shared.domain.planning.planner import make_plan
+from shared.domain.planning.planning_facts import PlanningFacts
 from shared.domain.releases import Release, ReleaseId, version_of
-from shared.domain.rules import RULES_FILE, Rules, read_rules
-from shared.domain.survey import survey
-from shared.domain.text import apply
+from shared.domain.rules.rules import RULES_FILE, Rules, read_rules
 
 FEED = "our-feed"
 
@@ -56,22 +56,22 @@ def listing_of(files: Files) -> Listing:
     return Listing(commit, blobs, {path: Link(what) for path, what in links.items()})
 
 
-def surveyed(files: Files, shelf: Shelf | None = None) -> tuple[Catalog, list[set[str]]]:
-    """Survey the files until no blob is missing; also returns the paths that were asked for, turn by turn."""
+def scanned(files: Files, shelf: Shelf | None = None) -> tuple[Catalog, list[set[str]]]:
+    """Scan the files until no blob is missing; also returns the paths that were asked for, turn by turn."""
     listing = listing_of(files)
     shelf = Shelf() if shelf is None else shelf
     contents = {blob_id(content): content for content in raw(files).values()}
     asked: list[set[str]] = []
-    while isinstance(found := survey(listing, shelf), Missing):
+    while isinstance(found := scan(listing, shelf), Missing):
         asked.append({path for path, blob in listing.files.items() if blob in found.blobs})
-        assert found.blobs.isdisjoint(shelf.raw), "a survey asks for what it has"
+        assert found.blobs.isdisjoint(shelf.raw), "a scan asks for what it has"
         shelf.raw.update({blob: contents[blob] for blob in found.blobs})
     return found, asked
 
 
 def catalog_of(files: Files) -> Catalog:
     """The catalog of a commit that holds these files."""
-    return surveyed(files)[0]
+    return scanned(files)[0]
 
 
 def sole(files: Files) -> Environment:
@@ -115,7 +115,7 @@ def plan_of(
     *spelled: str,
     forced: Forced | None = None,
     owed: Iterable[OwedEnvironment] = (),
-    knowledge: Knowledge | None = None,
+    facts: PlanningFacts | None = None,
     pipeline: bool = True,
 ) -> Plan:
     """The plan for releases such as `our-pkg 1.4.0`, all of which a person may have asked for."""
@@ -127,7 +127,7 @@ def plan_of(
         releases=given,
         forced={one.id: forced for one in given} if forced else {},
         owed=owed,
-        knowledge=knowledge,
+        facts=facts,
         pipeline=pipeline,
     )
 
@@ -151,13 +151,13 @@ def feed_files(name: str, version: str, *digests: str | None) -> dict[ReleaseId,
     return {ReleaseId.of(FEED, name, version): tuple(found)}
 
 
-def carried_after(plan: Plan) -> Knowledge:
+def carried_after(plan: Plan) -> PlanningFacts:
     """What the ledger knows once a plan is carried out."""
     carried: dict[str, dict[str, str]] = {}
     for verdict in plan.verdicts:
         if verdict.decision.acts:
             carried.setdefault(verdict.path, {})[verdict.release.package] = verdict.release.version
-    return Knowledge(carried=carried)
+    return PlanningFacts(carried=carried)
 
 
 def edited(files: Files, plan: Plan) -> dict[str, bytes]:

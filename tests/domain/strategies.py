@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from shared.domain.rules.rules import PackageRule, Transitive, Upto
+
 _ALPHANUMERIC = "abcxyzABCXYZ0189"
 _SEPARATORS = st.text("-_.", min_size=1, max_size=3)
 
@@ -38,6 +40,23 @@ def version_texts(draw: st.DrawFn, *, local: bool = True, final: bool = False) -
     text += draw(st.sampled_from(("", "", "", ".post1", ".post2")))
     text += draw(st.sampled_from(("", "", "", ".dev1")))
     return text + (draw(st.sampled_from(("", "", "", "+cpu", "+cu12.1"))) if local else "")
+
+
+def package_rules() -> st.SearchStrategy[PackageRule | None]:
+    """What the rules say about a package, or that no rule names it."""
+    return st.one_of(
+        st.none(),
+        st.builds(
+            PackageRule,
+            match=st.just("*"),
+            upto=st.sampled_from(Upto),
+            allow=st.sampled_from(("", "<3", ">=1,!=2.*")),
+            prereleases=st.booleans(),
+            transitive=st.just(Transitive.REBUILD),
+            view=st.sampled_from((None, "Release")),
+            hold=version_texts().map(lambda version: (version,)),
+        ),
+    )
 
 
 LINE_ENDS = ("\n", "\r\n", "\r", "\x0c", "\x85", "\u2028")

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.decisions import held
 from shared.domain.holds import Hold, Passes
-from shared.domain.plan import Plan
+from shared.domain.planning.decisions import held
+from shared.domain.planning.plan import Plan
 from tests.domain.repositories import plan_of
 
 NEVER = {Hold.OLDER, Hold.TAKEN}

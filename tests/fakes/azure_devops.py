@@ -8,12 +8,12 @@ from datetime import datetime
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from shared.domain.catalog import Link, Listing
 from shared.domain.feed_facts import FeedFile, Metadata
+from shared.domain.inventory.catalog import Link, Listing
 from shared.domain.names import PackageName
+from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
-from shared.domain.upstreams import Upstream
 from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
 from shared.limits import CHANGES_PER_REQUEST, RUNS_PER_LOOKUP
 from shared.ports import Change, Changes, Clock, Commit, FeedVersion, JobOutcome, PipelineRun, RunOutcome

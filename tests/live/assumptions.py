@@ -241,7 +241,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "free-text parameters need *Edit queue build configuration* besides *Queue builds* (TF215106)",
-        "README.md",
+        "docs/deployment.md",
         reason="needs a second identity that lacks the right; ours has to have it for the other tests",
     ),
     Assumption(
@@ -325,7 +325,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "names: dots are allowed; blanks, `AzureML-…` and more than 255 characters are not",
-        "shared/domain/environments.py",
+        "shared/domain/inventory/environments.py",
         (
             "test_workspace::test_dots_are_allowed_in_a_name",
             "test_workspace::test_a_name_that_is_not_allowed_is_400",
@@ -334,7 +334,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "an image together with a build, and neither of them, are 400",
-        "shared/domain/environments.py",
+        "shared/domain/inventory/environments.py",
         (
             "test_workspace::test_an_image_together_with_a_build_is_400",
             "test_workspace::test_neither_image_nor_build_is_400",
@@ -357,7 +357,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "where keys of the workspace's storage are disabled, uploads need *Storage Blob Data Contributor*",
-        "README.md",
+        "docs/deployment.md",
         reason="needs a second workspace whose storage is set up so",
     ),
     Assumption(

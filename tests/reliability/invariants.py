@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from packaging.version import Version
 
-from shared.domain.jobs import work_of
+from shared.domain.records.pipeline_contract import work_of
 from shared.domain.states import (
     ENVIRONMENT_MOVES,
     REBUILD_MOVES,

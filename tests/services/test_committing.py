@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.commit_message import commit_message
+from shared.domain.planning.commit_message import commit_message
 from shared.domain.states import RebuildState
 from shared.errors import AccessDenied, BranchMoved, Permanent, ServiceUnavailable
 from shared.limits import COMMITS_PER_REQUEST, PLANS_PER_MESSAGE

@@ -4,8 +4,8 @@ from typing import Literal
 
 import pytest
 
+from shared.domain.provenance import Upstream
 from shared.domain.states import ReleaseState
-from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.limits import FEED_PATIENCE, FIRST_PAUSE, LONGEST_PAUSE, TRIES
 from tests.services.crashes import Crashes

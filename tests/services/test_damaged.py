@@ -6,19 +6,22 @@ import pytest
 
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable
-from shared.ledger_entries import TurnEntry, parked_key, turn_key
+from shared.ledger_entries import LeaseEntry, lease_key, parked_key
 from shared.limits import HELD_PERIOD, STANDSTILL
 from shared.ports import Stored
 from tests.services.world import RULES, SAMPLE, World, environment
 
 STRAYS = [
-    "main/waiting/20260101T000000.000000Z",
-    "main/waiting/readme.txt",
-    "main/waiting/x/y.json",
-    "main/waiting/2026/ml%2Fpackages/our-package/1.1.json",
-    "main/waiting/20260101T000000.000000Z/ml%2Fpackages/our-package/not-a-version.json",
-    "main/waiting/20260101T000000.000000Z/ml%2Fpackages/-/1.1.json",
-    "main/waiting/20260101T000000.000000Z/ml%2Fpackages/Our_Package/1.1.json",
+    "main/due/release/20260101T000000.000000Z",
+    "main/due/readme.txt",
+    "main/due/release/x/y.json",
+    "main/due/release/2026/ml%2Fpackages/our-package/1.1.json",
+    "main/due/release/20260101T000000.000000Z/ml%2Fpackages/our-package/not-a-version.json",
+    "main/due/release/20260101T000000.000000Z/ml%2Fpackages/-/1.1.json",
+    "main/due/release/20260101T000000.000000Z/ml%2Fpackages/Our_Package/1.1.json",
+    "main/due/look/yesterday/0123.json",
+    "main/due/look/20260101T000000.000000Z.json",
+    "main/due/other/0123.json",
     "main/held/repository/ml%2Fpackages/our-package/1.1.json/copy",
     "main/held/never/ml%2Fpackages/our-package/1.1.json",
     "main/held/repository/ml/packages/our-package/1.1.json",
@@ -33,7 +36,7 @@ STRAYS = [
 def damage(world: World, key: str) -> None:
     """Cut an entry off."""
     assert key in world.store.blobs
-    world.store.blobs[key] = Stored(b'{"schema": 1, "ent', "damaged")
+    world.store.blobs[key] = Stored(b'{"schema": 2, "ent', "damaged")
 
 
 def key_of(world: World, prefix: str) -> str:
@@ -42,7 +45,7 @@ def key_of(world: World, prefix: str) -> str:
 
 
 def untouched(world: World, key: str) -> bool:
-    return world.store.blobs[key] == Stored(b'{"schema": 1, "ent', "damaged")
+    return world.store.blobs[key] == Stored(b'{"schema": 2, "ent', "damaged")
 
 
 class TestStrays:
@@ -107,7 +110,7 @@ class TestDamage:
 
         assert world.commits == ["Bump our-other 1.1"]
         assert untouched(world, key)
-        assert len(world.app.ledger.waiting("main")) == 1  # it waits until its entry is repaired
+        assert len(world.app.ledger.due("main")) == 1  # it waits until its entry is repaired
         assert f"the ledger's {key} is damaged" in caplog.text
 
     def test_a_release_that_is_damaged_while_its_rebuild_is_carried_out_stops_no_other(self) -> None:
@@ -118,9 +121,7 @@ class TestDamage:
         damage(world, "main/releases/ml%2Fpackages/our-package/1.1.json")
 
         world.work()
-        world.build(world.pipeline.runs[0])
-        world.tell_of(world.pipeline.runs[0])
-        world.work()
+        world.finish()
 
         assert world.known("our-other").state is ReleaseState.SETTLED
         assert world.rebuild("our-other").state is RebuildState.FINISHED
@@ -139,9 +140,7 @@ class TestDamage:
         assert world.pipeline.runs[1].paths == ["scoring/environment.yml"]
         assert untouched(world, key)
 
-        world.build(world.pipeline.runs[1])
-        world.tell_of(world.pipeline.runs[1])
-        world.work()
+        world.finish()
         del world.store.blobs[key]
         world.clock.advance(HELD_PERIOD)
         world.app.repair.run()
@@ -149,7 +148,7 @@ class TestDamage:
 
         assert world.pipeline.runs[2].paths == ["training/environment.yml"]
 
-    def test_a_rebuild_that_cannot_be_read_keeps_the_turn_from_no_other(self) -> None:
+    def test_a_rebuild_that_cannot_be_read_keeps_the_lease_from_no_other(self) -> None:
         world = World({**SAMPLE, **environment("other", b"our-other==1.0\n")})
         world.publish()
         world.pipeline.fail("queue", "before", ServiceUnavailable("no answer"), times=1000)
@@ -165,10 +164,10 @@ class TestDamage:
 
         assert world.commits == ["Bump our-package 1.1", "Bump our-other 1.1"]
         assert untouched(world, key)
-        assert world.app.ledger.read(turn_key("main")) == TurnEntry()
+        assert world.app.lease.present("main") is None
         assert [thing.entry.what for thing in world.app.parked.all()] == [f"rebuild {world.known().rebuild}"]
 
-    def test_the_timer_frees_the_turn_of_a_rebuild_that_cannot_be_read(self) -> None:
+    def test_the_timer_frees_the_lease_of_a_rebuild_that_cannot_be_read(self) -> None:
         world = World()
         world.publish()
         world.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
@@ -181,7 +180,7 @@ class TestDamage:
         world.app.repair.run()
         world.work()
 
-        assert world.app.ledger.read(turn_key("main")) == TurnEntry()
+        assert world.app.lease.present("main") is None
 
     def test_a_rebuild_that_cannot_be_read_does_not_stop_the_following_of_others(self) -> None:
         world = with_two_releases()
@@ -223,7 +222,7 @@ class TestDamage:
 
         assert len(world.app.parked.all()) == 1
         world.app.repair.run()
-        assert len(world.app.parked.release()) == 1
+        assert len(world.app.parked.requeue()) == 1
 
     def test_a_feed_whose_place_cannot_be_read_stops_nothing_but_its_change_log(
         self, caplog: pytest.LogCaptureFixture
@@ -240,18 +239,35 @@ class TestDamage:
         assert world.commits == ["Bump our-package 1.1"]
         assert "change_log_not_read" in caplog.text
 
-    def test_a_turn_that_cannot_be_read_is_parked_and_said_and_goes_on_when_it_is_repaired(self) -> None:
+    def test_behind_a_lease_that_cannot_be_read_all_is_parked_and_goes_on_when_it_is_repaired(self) -> None:
         world = World()
         world.publish()
         world.app.worker.signal(world.signals.receive() or "")
-        world.app.ledger.update(turn_key("main"), lambda _: TurnEntry())
-        damage(world, "main/turn.json")
+        world.app.ledger.create(lease_key("main"), LeaseEntry(None, world.clock.now()))
+        damage(world, "main/lease.json")
         world.work()
         assert world.commits == []
-        assert "the ledger's main/turn.json is damaged" in world.app.parked.all()[0].entry.why
+        assert "the ledger's main/lease.json is damaged" in world.app.parked.all()[0].entry.why
 
-        del world.store.blobs["main/turn.json"]
-        world.app.parked.release()
+        del world.store.blobs["main/lease.json"]
+        world.app.parked.requeue()
         world.work()
 
         assert world.commits == ["Bump our-package 1.1"]
+
+    def test_an_owed_mark_that_cannot_be_read_stops_no_other(self, caplog: pytest.LogCaptureFixture) -> None:
+        world = World()
+        world.publish()
+        world.work()
+        world.build(world.pipeline.runs[0], failing={"training/environment.yml": "the disk is full"})
+        world.app.follow.all()
+        key = key_of(world, "main/due/environment/")
+        damage(world, key)
+        world.publish(version="1.2")
+
+        with caplog.at_level(logging.ERROR):
+            world.work()
+
+        assert world.commits == ["Bump our-package 1.1", "Bump our-package 1.2"]
+        assert untouched(world, key)
+        assert f"the ledger's {key} is damaged" in caplog.text

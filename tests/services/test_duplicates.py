@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.jobs import DUPLICATE
+from shared.domain.records.pipeline_contract import DUPLICATE
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable
 from shared.ports import JobOutcome

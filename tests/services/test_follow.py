@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs import SUPERSEDED
+from shared.domain.records.pipeline_contract import SUPERSEDED
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger_entries import carried_key

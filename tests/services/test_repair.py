@@ -2,9 +2,9 @@ import logging
 
 import pytest
 
+from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName
 from shared.domain.signals import Source
-from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger_entries import FeedEntry, feed_key
 from shared.limits import CHANGE_PAGES

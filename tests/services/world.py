@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
-from shared.domain.carried import CarriedEntry
-from shared.domain.jobs import DUPLICATE, STEPS, work_of
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.pipeline_contract import DUPLICATE, STEPS, work_of
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable
@@ -205,12 +205,16 @@ class World:
         """The ledger's entry of a release."""
         return self.app.ledger.read(release_key(target, ReleaseId.of(FEED, name, version)))
 
+    def give_up_the_turn(self) -> None:
+        """The message of the target's turn is handed out for the last time."""
+        self.app.worker.turn(encode(Turn("main")), HOPELESS)
+
     def park_the_rebuild(self) -> None:
         """Of the release that was published: its commit is on the branch, and no run can be queued."""
         self.pipeline.fail("queue", "before", ServiceUnavailable("no answer"))
         while not self.commits:
             assert self.step()
-        self.app.worker.turn(encode(Turn("main")), HOPELESS)
+        self.give_up_the_turn()
         self.rebuilds.waiting.clear()
         assert self.rebuild().state is RebuildState.PARKED
 
@@ -233,7 +237,7 @@ class World:
         entries = [self.app.ledger.get(rebuild_key(target, found)) for found in ids]
         return sorted(entries, key=lambda entry: entry.created)
 
-    def carried(self, path: str) -> CarriedEntry:
+    def carried(self, path: str) -> EnvironmentRecord:
         """What an environment carries."""
         return self.app.ledger.get(carried_key("main", path))
 

@@ -15,7 +15,7 @@ import pytest
 from local.azure_devops.repository import git
 from local.stand import Stand, StandSettings
 from shared.adapters.blob_ledger import BlobLedgerStore
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState, ReleaseState
 from shared.ledger import Ledger

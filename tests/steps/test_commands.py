@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.agent.commands import read_command
-from shared.domain.credentials import masked
+from shared.domain.files.credentials import masked
 from shared.steps import commands
 
 

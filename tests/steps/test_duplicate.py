@@ -16,7 +16,7 @@ from local.azure_devops.api import AUDIENCE, BUILD_SERVICE
 from local.azure_devops.server import Organization
 from local.identity import make_token
 from shared.adapters.azure_devops import AzureDevOps
-from shared.domain.jobs import numbered, older_run
+from shared.domain.records.pipeline_contract import numbered, older_run
 from shared.domain.targets import Target
 from shared.limits import RUNS_PER_LOOKUP
 from shared.steps.duplicate import duplicate

@@ -1,8 +1,8 @@
 import pytest
 
-from shared.domain.inline import InlinePin
-from shared.domain.references import Reference
-from shared.domain.surroundings import Elsewhere
+from shared.domain.inventory.inline import InlinePin
+from shared.domain.inventory.references import Reference
+from shared.domain.inventory.surroundings import Elsewhere
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration
 from shared.steps.register import tags_of

@@ -21,8 +21,8 @@ from shared.adapters.simple_index import Link, links
 from shared.adapters.wheel import Unusable, metadata_bytes
 from shared.domain.feed_facts import FeedFile, Metadata, is_file_of, metadata_of
 from shared.domain.names import PackageName
+from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName, version_of
-from shared.domain.upstreams import Upstream
 from shared.errors import AccessDenied, InvalidVersion, Permanent, ServiceUnavailable
 from shared.limits import CHANGES_PER_REQUEST, PACKAGE_PAGES, PACKAGES_PER_REQUEST
 from shared.log import alert, event

@@ -8,6 +8,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from itertools import batched
 
 from azure.devops.connection import Connection
@@ -22,10 +23,11 @@ from azure.devops.v7_1.git.models import (
 )
 
 from shared.adapters.azure_devops.connection import client, translated
+from shared.adapters.azure_devops.guard import LAST
 from shared.adapters.zips import BROKEN, is_usual
-from shared.domain.catalog import Link, Listing
+from shared.domain.inventory.catalog import Link, Listing
 from shared.domain.targets import Target
-from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable
+from shared.errors import AccessDenied, BranchMoved, NotThere, Permanent, RebuilderError, ServiceUnavailable
 from shared.limits import BLOBS_PER_REQUEST, COMMIT_PAGES, COMMITS_PER_REQUEST, UNPACKED_BYTES
 from shared.ports import Commit
 
@@ -99,9 +101,15 @@ class AzureRepository:
             ref_updates=[GitRefUpdate(name=self._target.ref, old_object_id=base)],
             commits=[GitCommitRef(comment=message, changes=changes)],
         )
-        with translated(f"pushing to {self._target.branch} of {self._target.repository}"):
-            answer = client(self._connection, "git").create_push(push, **self._where)
-            return str(answer.commits[0].commit_id)
+        try:
+            with translated(f"pushing to {self._target.branch} of {self._target.repository}"):
+                answer = client(self._connection, "git").create_push(push, **self._where)
+                return str(answer.commits[0].commit_id)
+        except RebuilderError as problem:
+            # Whatever a 409 says: the branch was not as the push named it, so it is looked at again.
+            if LAST.status == HTTPStatus.CONFLICT:
+                raise BranchMoved(str(problem)) from problem
+            raise
 
     def commits_since(self, base: str) -> Sequence[Commit]:
         """The branch's commits down to `base`, newest first: all of them, page by page.

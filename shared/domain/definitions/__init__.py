@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 
+from shared.domain.files.text import SourceText, Span
 from shared.domain.names import PackageName, mention, words_of
-from shared.domain.text import SourceText, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """What one definition file says, independent of its path: the same blob reads the same everywhere.
+    """The content of one definition file, independent of its path: the same blob reads the same everywhere.
 
     Attributes:
         source: its text.

@@ -1,4 +1,4 @@
-"""Which command it is that another one runs: behind `sudo`, `env`, `python -m`, `uv run` and the like."""
+"""The command that another one runs: behind `sudo`, `env`, `python -m`, `uv run` and the like."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ CONDA_WITH_VALUE = {"-n", "--name", "-p", "--prefix", "-c", "--channel", "--cwd"
 
 
 def prefixes(words: Sequence[Traced]) -> int:
-    """How many words stand in front of the command."""
+    """Count the words in front of the command."""
     at = 0
     while at < len(words) and (words[at].text in _PREFIXES or _ASSIGNMENT.match(words[at].text)):
         options = words[at].text in _PREFIXES_WITH_OPTIONS

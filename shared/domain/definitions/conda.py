@@ -11,9 +11,9 @@ import yaml
 from shared.domain.definitions import Definition, Entry, Line
 from shared.domain.definitions.requirements import Reading, nameless, read_entries, words_of_entries
 from shared.domain.definitions.traced import Traced
+from shared.domain.files.text import SourceText
+from shared.domain.files.yaml_nodes import Node, documents, entries, get, items, line_of, places, scalar, walk
 from shared.domain.names import PackageName, package_name
-from shared.domain.text import SourceText
-from shared.domain.yaml_nodes import Node, documents, entries, get, items, line_of, places, scalar, walk
 from shared.errors import InvalidName
 
 # `python=3.10`, `python==3.10.4`, `python 3.10.*`: the first two numbers say which Python it is.
@@ -73,7 +73,7 @@ def read_pip_lists(source: SourceText) -> Definition:
 
 @dataclass(slots=True)
 class _Conda:
-    """What has been found so far."""
+    """The findings so far."""
 
     source: SourceText
     lines: list[Entry] = field(default_factory=list)

@@ -20,8 +20,8 @@ from shared.domain.definitions.requirements import read_entries, words_of_entrie
 from shared.domain.definitions.shell import Shell
 from shared.domain.definitions.sources import HERE, Copy, HandedOver, Trail, absolute
 from shared.domain.definitions.traced import Traced
+from shared.domain.files.text import SourceText
 from shared.domain.names import PackageName, package_name
-from shared.domain.text import SourceText
 from shared.errors import InvalidName
 
 # Where the pipeline puts the wheels, inside the build context.
@@ -42,7 +42,7 @@ _LIMITS = ("PIP_CONSTRAINT", "UV_CONSTRAINT")
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """What one Dockerfile says.
+    """The content of one Dockerfile.
 
     Attributes:
         definition: what its own commands install.
@@ -78,7 +78,7 @@ def read_script(source: SourceText) -> Dockerfile:
 
 @dataclass(slots=True)
 class _Stage:
-    """What is in force at a place of a stage; `environment` names the variables that `ENV` set, which `ARG` cannot."""
+    """The values in force at a place of a stage; `environment` names the variables that `ENV` set; `ARG` sets none."""
 
     image: str = ""
     folder: str = "/"
@@ -87,7 +87,7 @@ class _Stage:
     copies: Trail | None = None
 
     def continued(self) -> "_Stage":
-        """What is in force in a stage that begins where this one is."""
+        """Return the values in force in a stage that begins here."""
         return replace(self, variables=dict(self.variables), environment=set(self.environment))
 
 

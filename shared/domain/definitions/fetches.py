@@ -1,4 +1,4 @@
-"""What commands bring into an image from elsewhere: clones and downloads.
+"""Clones and downloads: content that commands bring into an image from elsewhere.
 
 What lies there is no file of the repository, whatever its name.
 """
@@ -33,7 +33,7 @@ class Fetch:
 
 
 def fetches(program: str, arguments: Sequence[Traced], folder: str) -> Iterator[Fetch]:
-    """What a command fetches.
+    """The content that a command fetches.
 
     Args:
         program: the command.
@@ -48,7 +48,7 @@ def fetches(program: str, arguments: Sequence[Traced], folder: str) -> Iterator[
 
 
 def fetched_name(address: str) -> str:
-    """What a file or a folder is called that an address leads to."""
+    """Return the name of the file or folder that an address leads to."""
     return posixpath.basename(re.split(r"[?#]", address)[0].rstrip("/")).rpartition(":")[2].removesuffix(".git")
 
 

@@ -7,7 +7,7 @@ from shared.domain.definitions.traced import Traced
 
 
 class Takes(StrEnum):
-    """What is made of a path that a command names."""
+    """The use that a command makes of a path."""
 
     LIST = "a list of requirements"
     CONDA = "a conda file"

@@ -26,7 +26,7 @@ class Replacement:
 
 
 def has_hashes(requirement: Requirement) -> bool:
-    """Whether a requirement carries hashes."""
+    """Tell whether a requirement carries hashes."""
     return "--hash" in requirement.options
 
 
@@ -37,7 +37,7 @@ def digests(requirement: Requirement) -> frozenset[str]:
 
 
 def lacks_a_file(requirement: Requirement, files: Sequence[FeedFile]) -> bool:
-    """Whether a file of the feed fits none of the hashes."""
+    """Tell whether a file of the feed fits none of the hashes."""
     known = digests(requirement)
     if not known or any(match["algorithm"] != "sha256" for match in _HASH.finditer(requirement.options)):
         return False  # pip takes those of other algorithms too, and the feed does not state them
@@ -70,13 +70,13 @@ def renewed(requirement: Requirement, files: Sequence[FeedFile], text: str) -> R
 
 
 def place_of(requirement: Requirement, text: str) -> tuple[int, int] | None:
-    """Where in the file's text the hashes stand, or None if there are none or not in one piece."""
+    """Return the place of the hashes in the file's text, or None if there are none or not in one piece."""
     bounds = _bounds(requirement, text)
     return (bounds[0], bounds[-1]) if bounds else None
 
 
 def _bounds(requirement: Requirement, text: str) -> list[int]:
-    """Where each hash begins and ends in the file's text; nothing if they cannot be replaced."""
+    """Return the beginning and end of each hash in the file's text; nothing if they cannot be replaced."""
     found = list(_HASH.finditer(requirement.options))
     line = requirement.line
     options = line.text.find(requirement.options, requirement.offset + len(requirement.text))

@@ -1,4 +1,4 @@
-"""What shell commands install.
+"""The packages that shell commands install.
 
 Requirements and files that they hand to pip, conda files, packages of conda's channels, and what other tools and
 scripts install. The forms of pip are those of its own reference ("pip install"), `uv pip` takes the same; conda's are
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from shared.domain.credentials import masked
 from shared.domain.definitions.commands import CONDA, CONDA_WITH_VALUE, PYTHON, prefixes, runs
 from shared.domain.definitions.fetches import Fetch, fetches
 from shared.domain.definitions.handed import Handed, Takes
@@ -20,6 +19,7 @@ from shared.domain.definitions.requirements import identify, project_in
 from shared.domain.definitions.shell import Shell
 from shared.domain.definitions.tools import INSTALLERS, LOCKS, PROJECT_FILES
 from shared.domain.definitions.traced import Traced
+from shared.domain.files.credentials import masked
 
 _PIP = re.compile(r"pip(?:\d+(?:\.\d+)*)?|pipx")
 _SHELL = re.compile(r"(?:ba|da|z|k)?sh")
@@ -64,7 +64,7 @@ _WHICH = re.compile(r"(?:\$\(|`)\s*(?:which|command\s+-v)\s+(?P<program>[^\s`)]+
 
 @dataclass(slots=True)
 class Installs:
-    """What a script installs.
+    """The packages that a script installs.
 
     Attributes:
         requirements: as pip takes them.
@@ -194,7 +194,7 @@ class Installs:
             self.handed.append(replace(handed, fetched=len(self.fetches)))
 
     def _tool(self, program: str, words: list[Traced]) -> None:
-        """What other tools install, and scripts."""
+        """Read what other tools install, and scripts."""
         arguments = words[1:]
         verb = next((word.text for word in arguments if not word.text.startswith("-")), "")
         what = f"{program} {verb}".strip()
@@ -285,7 +285,7 @@ class Installs:
             self.opaque.append((word, "xargs pip install"))
 
     def _pip_arguments(self, arguments: list[Traced], *, files: bool) -> None:
-        """What stands behind `pip install`; `uv pip sync` takes files instead of packages."""
+        """Read the words behind `pip install`; `uv pip sync` takes files instead of packages."""
         self._commands += 1
         dependencies = all(word.text not in ("--no-deps", "--no-dependencies") for word in arguments)
         rest = iter(arguments)

@@ -75,7 +75,7 @@ class _Lines:
         return self.at, Traced.at(self.text[start:end].removesuffix("\r"), start)
 
     def holds_later(self, text: str, *, strip: bool) -> bool:
-        """Whether a line that has not been taken holds a text, so that nobody looks through them all in vain."""
+        """Tell whether a line that has not been taken holds a text, to save a search through all of them."""
         if not self.last:
             for at, line in enumerate(self.text.split("\n")):
                 bare = line.removesuffix("\r")

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from shared.domain.definitions import Definition, Entry, Found, Line, Requirement
 from shared.domain.definitions.requirements import identify, words_of_entries
 from shared.domain.definitions.toml_texts import Item, read_toml, table, texts
+from shared.domain.files.text import SourceText
 from shared.domain.names import LONGEST_NAME
-from shared.domain.text import SourceText
 from shared.errors import Unreadable
 
 # Where uv, Poetry and PDM take a package that is none of an index's.

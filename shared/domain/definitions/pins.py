@@ -1,4 +1,4 @@
-"""What one requirement says about the version of its package."""
+"""The version that one requirement asks for: an exact pin, a range, or no version of a feed."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as PackagingRequirement
 from packaging.version import Version
 
-from shared.domain.definitions import Requirement
+from shared.domain.definitions import Definition, Requirement
 from shared.domain.releases import version_of
 from shared.errors import InvalidVersion, Unreadable
 
@@ -81,6 +81,16 @@ def pin_of(requirement: Requirement) -> Pin:
 def is_held(requirement: Requirement) -> bool:
     """Tell whether the line asks to be left alone (`# rebuilder: hold`)."""
     return bool(_HOLD.search(requirement.comment))
+
+
+def shared_variable(definition: Definition, requirement: Requirement, pin: Pin) -> str | None:
+    """Return the variable that gives an exact pin its version, if it serves something else too."""
+    if not definition.shared or not isinstance(pin, Exact):
+        return None
+    place = requirement.line.locate(requirement.offset + pin.start, requirement.offset + pin.end)
+    if place is None:
+        return None
+    return next((name for start, end, name in definition.shared if start <= place[0] < end), None)
 
 
 def can_apply(requirement: Requirement, python: str | None) -> bool:

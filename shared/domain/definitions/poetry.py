@@ -1,7 +1,7 @@
 """Turns what Poetry's table and a Pipfile say about a package into requirements.
 
 Poetry's own signs are worked out as its documentation has them ("Dependency specification"): `^`, `~`, wildcards, and a
-bare version, which is an exact one. What has no exact counterpart stays as it is written, so that nobody can read it.
+bare version, which is an exact one. What has no exact counterpart stays as it is written, so that it is unreadable.
 """
 
 import re

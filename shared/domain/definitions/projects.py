@@ -14,8 +14,8 @@ from shared.domain.definitions.poetry import poetry_extras, poetry_requirement
 from shared.domain.definitions.requirements import nameless, read_entries, words_of_entries
 from shared.domain.definitions.toml_texts import Item, Text, read_toml, table, texts
 from shared.domain.definitions.traced import Traced
+from shared.domain.files.text import SourceText
 from shared.domain.names import LONGEST_NAME, package_name
-from shared.domain.text import SourceText
 from shared.errors import InvalidName, Unreadable
 
 _SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
@@ -28,7 +28,7 @@ _MOST_EXTRAS = 200
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What one file of a project says.
+    """The content of one file of a project.
 
     Attributes:
         definition: the requirements, with the extras that bring them.
@@ -43,7 +43,7 @@ class Project:
 
 @dataclass(slots=True)
 class Gathered:
-    """What has been found so far."""
+    """The findings so far."""
 
     source: SourceText
     entries: list[Entry] = field(default_factory=list)

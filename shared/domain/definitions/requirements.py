@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from shared.domain.credentials import masked
 from shared.domain.definitions import Definition, Entry, Found, Include, Line, Option, Requirement
+from shared.domain.files.credentials import masked
+from shared.domain.files.text import SourceText
 from shared.domain.names import LONGEST_NAME, PackageName, package_name, words_of
-from shared.domain.text import SourceText
 from shared.errors import InvalidName
 
 # pip's own pattern is `(^|\s+)#.*$`; this finds the same place without looking at blanks again and again.
@@ -62,7 +62,7 @@ _FLAGS = {"--no-index", "--prefer-binary", "--require-hashes", "--pre"}
 
 @dataclass(slots=True)
 class Reading:
-    """What has been found so far while the lines of one file are read."""
+    """The findings so far while the lines of one file are read."""
 
     requirements: list[Requirement] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
@@ -256,7 +256,7 @@ def _may_be_address(text: str) -> bool:
 
 
 def _identified(body: str) -> tuple[bool, PackageName | None]:
-    """What an address names: that is no word of its own in `our_pkg-1.0-py3-none-any.whl`."""
+    """The name in an address: it is no word of its own in `our_pkg-1.0-py3-none-any.whl`."""
     text = body[: 2 * _LONGEST]
     for behind in (_COMMENT.search(text), _PER_REQUIREMENT.search(text)):
         text = text[: behind.start()] if behind else text

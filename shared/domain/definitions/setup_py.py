@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.definitions.projects import Gathered, Project, normal_extra
 from shared.domain.definitions.traced import Traced
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 from shared.errors import Unreadable
 
 _LIST = re.compile(r"[\w./-]*require[\w./-]*\.(?:txt|in)", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Where a file of an image comes from: `COPY`, `ADD` and mounts lead from a place in the image to the build context."""
+"""The origin of a file of an image: `COPY`, `ADD` and mounts lead from a place in the image to the build context."""
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """What has been copied up to a place, the latest first."""
+    """The copies up to a place, the latest first."""
 
     copy: Copy
     before: "Trail | None" = None
@@ -103,7 +103,7 @@ class HandedOver:
 
 
 def called_by(script: HandedOver, handed: HandedOver) -> HandedOver:
-    """What a script installs from, seen from the command that runs it."""
+    """Return what a script installs from, seen from the command that runs it."""
 
     def rooted(path: str) -> str:
         below = path.removeprefix(HERE)
@@ -177,7 +177,7 @@ def copied(copies: Collection[Copy], inside: Collection[str], *, folders: bool) 
 
 
 def _places(place: str, copies: Trail | None, seen: set[tuple[str, int]], depth: int = 0) -> Iterator[str]:
-    """What may have been put at a place of an image; "" if it is written there and copied from nowhere.
+    """Return what may have been put at a place of an image; "" if it is written there and copied from nowhere.
 
     Places of stages that have been `seen` are not looked at again: stages may copy from each other in many ways.
     """
@@ -203,7 +203,7 @@ def _lies_in(place: str, copy: Copy) -> bool:
 
 
 def _candidates(place: str, copy: Copy) -> Iterator[str]:
-    """What a copy may have put at a place."""
+    """Return what a copy may have put at a place."""
     below = place[len(copy.target.rstrip("/")) + 1 :] if place.startswith(copy.target.rstrip("/") + "/") else None
     for source in copy.sources:
         pattern = _inside(source)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.definitions.traced import Traced
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 from shared.errors import Unreadable
 
 _TEXT = re.compile(

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 
 # What says what a project requires, in the order in which it counts.
 PROJECT_FILES = ("pyproject.toml", "setup.cfg", "setup.py")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from shared.domain.due import DueRerun
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
 from shared.domain.states import ReleaseState
@@ -113,7 +113,11 @@ class Confirm:
         if entry.state is ReleaseState.PARKED and entry.rebuild:
             self._requeue.rebuild(target, entry.rebuild)  # who tells of it again asks for its rebuild
             entry = self._ledger.get(key)
-        found = self._look(target, feed, release, entry, signal)
+        try:
+            found = self._look(target, feed, release)
+        except Permanent as problem:
+            self._park.release(target.name, release, str(problem), signal)
+            return
         if found is None:
             self._not_visible(entry, signal)
             return
@@ -122,15 +126,8 @@ class Confirm:
         if rerun and isinstance(found, Release):
             self._due.mark(target.name, rerun)
 
-    def _look(
-        self, target: Target, feed: FeedName, release: ReleaseId, entry: ReleaseEntry, signal: ReleaseSignal
-    ) -> Release | _Refusal | None:
-        try:
-            found = self._services.feed(target, feed).version(release.package, release.version)
-        except Permanent as problem:
-            if entry.state is ReleaseState.SIGNALLED:
-                self._park.signal(target.name, f"release {release}", str(problem), signal, release)
-            raise
+    def _look(self, target: Target, feed: FeedName, release: ReleaseId) -> Release | _Refusal | None:
+        found = self._services.feed(target, feed).version(release.package, release.version)
         return _judged(release, found, ours=is_ours(self._services, target, found.upstream)) if found else None
 
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
@@ -181,7 +178,7 @@ class Confirm:
         if now - entry.history[-1].at < FEED_PATIENCE:
             raise NotVisibleYet(f"feed {entry.id.feed} does not show {entry.id.package} {entry.id.version} yet")
         reason = f"feed {entry.id.feed} did not show it within {int(FEED_PATIENCE.total_seconds() // 60)} minutes"
-        self._park.signal(entry.target, f"release {entry.id}", reason, signal, entry.id)
+        self._park.release(entry.target, entry.id, reason, signal)
 
     def _change(self, entry: ReleaseEntry, change: Callable[[ReleaseEntry], ReleaseEntry]) -> ReleaseEntry:
         return self._ledger.change(release_key(entry.target, entry.id), entry, change)

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
-from shared.domain import upstreams
+from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
-from shared.domain.upstreams import Upstream
 from shared.errors import Permanent, Transient
 from shared.log import alert, event
 from shared.ports import Change, Feed, Services
@@ -19,7 +18,7 @@ def is_ours(services: Services, target: Target, upstream: Upstream | None) -> bo
     Raises:
         Transient: a feed does not tell its id.
     """
-    return upstreams.is_ours(upstream, lambda: _ids(services, target))
+    return upstream is None or upstream.is_within(lambda: _ids(services, target))
 
 
 def alert_foreign(target: Target, name: FeedName, feed: Feed, changes: Sequence[Change]) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.history import Happened, HistoryLine
-from shared.domain.jobs import older_run, work_of
-from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment
+from shared.domain.records.history import Happened, HistoryLine
+from shared.domain.records.pipeline_contract import older_run, work_of
+from shared.domain.records.rebuilds import RebuildEntry, RebuiltEnvironment
 from shared.ports import RunOutcome
 
 type Look = Callable[[int], RunOutcome]

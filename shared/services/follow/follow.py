@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
-from shared.domain.carried import CarriedEntry
-from shared.domain.credentials import masked
 from shared.domain.due import DueEnvironment
-from shared.domain.jobs import DUPLICATE, REBUILD_TAG, SUPERSEDED
-from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.files.credentials import masked
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.pipeline_contract import DUPLICATE, REBUILD_TAG, SUPERSEDED
+from shared.domain.records.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target, Workspace
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
@@ -218,7 +218,7 @@ class Follow:
                 continue
             versions = {registration.workspace: registration.version for registration in environment.workspaces}
 
-            def carry(entry: CarriedEntry | None, versions: dict[str, str] = versions) -> CarriedEntry | None:
+            def carry(entry: EnvironmentRecord | None, versions: dict[str, str] = versions) -> EnvironmentRecord | None:
                 # A later rebuild may have taken the environment over meanwhile: then this is not what it carries.
                 if entry is None or entry.rebuild != rebuild.id:
                     return entry

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from shared.domain.jobs import STEPS
-from shared.domain.rebuilds import RebuiltEnvironment
+from shared.domain.records.pipeline_contract import STEPS
+from shared.domain.records.rebuilds import RebuiltEnvironment
 from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState
 from shared.ports import JobOutcome, RunOutcome
 

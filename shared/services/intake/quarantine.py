@@ -5,7 +5,7 @@ Nothing acts on it, and nothing of a request but its body is kept.
 
 import hashlib
 
-from shared.domain.complaints import one_line
+from shared.domain.files.wording import one_line
 from shared.ledger import Ledger
 from shared.ledger_entries import QuarantinedEntry, quarantined_key
 from shared.limits import QUARANTINE_BYTES, QUARANTINE_LIFETIME, REASON_CHARACTERS

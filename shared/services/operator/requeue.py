@@ -7,11 +7,11 @@ no run of it rebuilds is owed a new rebuild.
 from collections.abc import Iterable
 from datetime import datetime
 
-from shared.domain.carried import CarriedEntry
 from shared.domain.due import DueEnvironment
-from shared.domain.plan import Plan
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import ParkedSignal
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
@@ -115,9 +115,9 @@ class Requeue:
         self._due.close(plan, lambda: True)
         marks = []
         for environment in rebuild.environments:
-            fresh = CarriedEntry.of(rebuild, environment)
+            fresh = EnvironmentRecord.of(rebuild, environment)
 
-            def carry(entry: CarriedEntry | None, fresh: CarriedEntry = fresh) -> CarriedEntry:
+            def carry(entry: EnvironmentRecord | None, fresh: EnvironmentRecord = fresh) -> EnvironmentRecord:
                 return (entry or fresh).with_rebuild(plan, rebuild)
 
             record = self._ledger.update(carried_key(target, environment.path), carry)

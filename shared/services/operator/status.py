@@ -2,23 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from shared.domain.buildable import obstacle
-from shared.domain.environments import Environment
-from shared.domain.history import HistoryLine
-from shared.domain.plan import Plan
-from shared.domain.planner import unaffected_environments
-from shared.domain.rebuilds import RebuildEntry, RebuiltEnvironment
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.due import DueEnvironment
+from shared.domain.inventory.build_blockers import build_blocker
+from shared.domain.inventory.environments import Environment
+from shared.domain.planning.plan import Plan
+from shared.domain.planning.planner import unaffected_environments
+from shared.domain.records.history import HistoryLine
+from shared.domain.records.rebuilds import RebuildEntry, RebuiltEnvironment
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import EnvironmentState
 from shared.domain.targets import Target
 from shared.errors import NotKnown
 from shared.ledger import Ledger
-from shared.ledger_entries import carried_key, plan_key, rebuild_key, release_key
+from shared.ledger_entries import carried_key, due_key, plan_key, rebuild_key, release_key
 from shared.services.planning.snapshots import Reader
+
+_MAY_BE_OWED = (EnvironmentState.FAILED, EnvironmentState.SUPERSEDED)
 
 
 class Status:
@@ -115,7 +118,7 @@ class Status:
         rebuilt = {e.path: e for e in rebuild.environments} if rebuild else {}
         rows = []
         for verdict in plan.about(release):
-            mine, carried_by = self._followed(target, rebuild, rebuilt.get(verdict.path))
+            mine, mine_in = self._followed(target, rebuild, rebuilt.get(verdict.path))
             rows.append(
                 {
                     "path": verdict.path,
@@ -124,7 +127,8 @@ class Status:
                     "hold": verdict.decision.hold,
                     "reason": mine.reason if mine and mine.reason else verdict.decision.reason,
                     "state": mine.state if mine else None,
-                    "rebuild": carried_by,
+                    "rebuild": mine_in,
+                    "owed": self._is_owed(target, mine, mine_in),
                     "run": mine.run if mine else None,
                     **_registration(mine),
                 }
@@ -140,6 +144,7 @@ class Status:
                     "reason": _why_unaffected(environment, release),
                     "state": None,
                     "rebuild": None,
+                    "owed": False,
                     "run": None,
                     **_registration(None),
                 }
@@ -153,7 +158,7 @@ class Status:
         """An environment in a release's rebuild, or in the later one that it was owed, and which one that is."""
         if rebuild is None or environment is None:
             return None, None
-        if environment.state in (EnvironmentState.FAILED, EnvironmentState.SUPERSEDED):
+        if environment.state in _MAY_BE_OWED:
             record = self._ledger.readable(carried_key(target.name, environment.path))
             if record and record.rebuild != rebuild.id:
                 later = self._ledger.readable(rebuild_key(target.name, record.rebuild))
@@ -162,12 +167,19 @@ class Status:
                         return found, record.rebuild
         return environment, rebuild.id
 
+    def _is_owed(self, target: Target, environment: RebuiltEnvironment | None, rebuild: str | None) -> bool:
+        """Whether another rebuild of an environment is due, since this one did not register it."""
+        if environment is None or rebuild is None or environment.state not in _MAY_BE_OWED:
+            return False
+        mark = DueEnvironment(environment.path, rebuild, attempt=1, at=datetime.min.replace(tzinfo=UTC))
+        return self._ledger.holds(due_key(target.name, mark))  # which attempt, and when, is not part of its identity
+
 
 def _why_unaffected(environment: Environment, release: ReleaseId) -> str:
     why = f"requires no {release.package} from the feed"
     doubt = environment.doubt()
-    hurdle = doubt[1] if doubt else obstacle(environment)
-    return f"{why}, as far as it can be read ({hurdle})" if hurdle else why
+    pipeline_blocker = doubt[1] if doubt else build_blocker(environment)
+    return f"{why}, as far as it can be read ({pipeline_blocker})" if pipeline_blocker else why
 
 
 def _registration(environment: RebuiltEnvironment | None) -> dict[str, Any]:

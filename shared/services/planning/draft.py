@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.domain.catalog import content_of
 from shared.domain.due import Due, DueEnvironment, forced_by
-from shared.domain.knowledge import Knowledge
+from shared.domain.inventory.catalog import content_of
 from shared.domain.names import PackageName
-from shared.domain.plan import OwedEnvironment, Plan
-from shared.domain.planner import hold_everything, make_plan
+from shared.domain.planning.plan import OwedEnvironment, Plan
+from shared.domain.planning.planner import hold_everything, make_plan
+from shared.domain.planning.planning_facts import PlanningFacts
 from shared.domain.releases import Release, ReleaseId
-from shared.domain.rules import NO_RULES, RULES_FILE, Deliver, Rules
+from shared.domain.rules.rules import NO_RULES, RULES_FILE, Deliver, Rules
 from shared.domain.targets import Target
 from shared.errors import InvalidConfiguration
 from shared.ledger import Ledger
@@ -77,9 +77,9 @@ class Drafter:
             return Draft(replace(plan, marks=marks))
         forced = forced_by(marks, looked_at)
         considered = _highest(releases)
-        knowledge = Knowledge()
+        facts = PlanningFacts()
         while True:
-            knowledge = self._gatherer.gather(target, catalog, considered, knowledge, [one.path for one in owed])
+            facts = self._gatherer.gather(target, catalog, considered, facts, [one.path for one in owed])
             plan = make_plan(
                 target=target.name,
                 catalog=catalog,
@@ -87,12 +87,12 @@ class Drafter:
                 releases=releases,
                 forced=forced,
                 owed=owed,
-                knowledge=knowledge,
+                facts=facts,
             )
             known = {release.id for release in considered}
             chosen = {verdict.release for verdict in plan.verdicts if verdict.decision.is_taken} - known
             if not chosen:
-                arriving = {release: files for release, files in knowledge.arriving.items() if release not in forced}
+                arriving = {release: files for release, files in facts.arriving.items() if release not in forced}
                 return Draft(replace(plan, marks=marks), arriving)
             considered += [release for release in releases if release.id in chosen]
 

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
-from shared.domain.catalog import Catalog
 from shared.domain.definitions.hashes import has_hashes
 from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.feed_facts import FeedFile, Metadata, is_file_of
-from shared.domain.knowledge import Knowledge
+from shared.domain.inventory.catalog import Catalog
 from shared.domain.names import PackageName
+from shared.domain.planning.planning_facts import PlanningFacts
 from shared.domain.releases import FeedName, Release, ReleaseId
 from shared.domain.targets import Target
 from shared.errors import DamagedEntry, Permanent, Transient, Unreadable
@@ -55,9 +55,9 @@ class Gatherer:
         target: Target,
         catalog: Catalog,
         releases: Iterable[Release],
-        known: Knowledge | None = None,
+        known: PlanningFacts | None = None,
         owed: Iterable[str] = (),
-    ) -> Knowledge:
+    ) -> PlanningFacts:
         """Collect the facts for a plan.
 
         Args:
@@ -73,7 +73,7 @@ class Gatherer:
         """
         relevant = [release for release in releases if catalog.naming(release.id.package)]
         gaps = _Gaps()
-        known = known or Knowledge()
+        known = known or PlanningFacts()
         files, arriving, metadata = dict(known.files), dict(known.arriving), dict(known.metadata)
         for release in relevant:
             if release.id in files:
@@ -97,7 +97,7 @@ class Gatherer:
                 metadata[identity.package, version] = required
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
         carried = self._carried(target, paths.union(owed))
-        return Knowledge(files, metadata, arriving, *carried, tuple(gaps.found.values()))
+        return PlanningFacts(files, metadata, arriving, *carried, tuple(gaps.found.values()))
 
     def _may_grow(self, release: Release, found: tuple[FeedFile, ...]) -> bool:
         """Whether the files of a release have not stood still for the settle time."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from threading import RLock
 
-from shared.domain.catalog import Catalog, Listing, Missing, Shelf
-from shared.domain.rules import RULES_FILE, Rules, read_rules
-from shared.domain.survey import survey
+from shared.domain.inventory.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.inventory.scan import scan
+from shared.domain.rules.rules import RULES_FILE, Rules, read_rules
 from shared.domain.targets import Target
 from shared.errors import ServiceUnavailable
 from shared.ports import Repository, Services
@@ -48,7 +48,7 @@ class Reader:
         repository = self._services.repository(target)
         listing = repository.listing(commit)
         shelf = self._shelves.setdefault(target.name, Shelf())
-        while isinstance(found := survey(listing, shelf), Missing):
+        while isinstance(found := scan(listing, shelf), Missing):
             self._fetch(repository, shelf, found.blobs)
         snapshot = Snapshot(listing, found, listing.files.get(RULES_FILE))
         shelf.trim(listing, [*found.blobs.values(), *([snapshot.rules_blob] if snapshot.rules_blob else [])])

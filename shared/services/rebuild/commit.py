@@ -6,11 +6,11 @@ the branch shows whether our commit is there: it carries the rebuild's id.
 
 from collections.abc import Callable
 
-from shared.domain.commit_message import commit_message, is_commit_of
-from shared.domain.plan import Plan
-from shared.domain.rebuilds import RebuildEntry
+from shared.domain.files.text import apply
+from shared.domain.planning.commit_message import commit_message, is_commit_of
+from shared.domain.planning.plan import Plan
+from shared.domain.records.rebuilds import RebuildEntry
 from shared.domain.targets import Target
-from shared.domain.text import apply
 from shared.errors import BranchMoved
 from shared.ledger import Ledger
 from shared.ledger_entries import rebuild_key

@@ -8,8 +8,8 @@ was shown late after a lost answer, is found by the pipeline's first step.
 from collections.abc import Callable
 from datetime import timedelta
 
-from shared.domain.jobs import numbered, work_of
-from shared.domain.rebuilds import RebuildEntry, Run
+from shared.domain.records.pipeline_contract import numbered, work_of
+from shared.domain.records.rebuilds import RebuildEntry, Run
 from shared.domain.states import RebuildState
 from shared.domain.targets import Target
 from shared.errors import Conflict, Permanent, Throttled, Transient

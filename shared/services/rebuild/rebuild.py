@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.carried import CarriedEntry
 from shared.domain.due import DueLook, DueRelease, DueRerun
-from shared.domain.plan import Plan
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import RebuildState
 from shared.domain.targets import Target
@@ -208,8 +208,7 @@ class Rebuild:
         """Write into the releases that a plan deals with them: they are planned, or settled by it."""
         if not self._has_lease(plan):
             return
-        # What is held is written first: a release that is settled without it would never be looked at again.
-        self._held.mark(plan)
+        self._held.hold(plan)
         named = {mark.release for mark in plan.marks if isinstance(mark, DueRelease | DueRerun)}
         for release in plan.releases:
 
@@ -224,7 +223,7 @@ class Rebuild:
     def _record(self, plan: Plan, rebuild: RebuildEntry) -> None:
         """Write into the environments' records what they carry from this rebuild's commit on."""
         for environment in rebuild.environments:
-            fresh = CarriedEntry.of(rebuild, environment)
+            fresh = EnvironmentRecord.of(rebuild, environment)
             with self._ledger.passing_over_damage():
                 self._ledger.update(
                     carried_key(plan.target, environment.path),
@@ -232,6 +231,7 @@ class Rebuild:
                 )
 
     def _close(self, plan: Plan) -> None:
+        self._held.let_go(plan, lambda: self._has_lease(plan))
         self._due.close(plan, lambda: self._has_lease(plan))
 
     def _overtaken(self, plan: Plan, rebuild: RebuildEntry) -> None:

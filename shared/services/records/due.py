@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from shared import messages
 from shared.domain.due import Due, DueEnvironment, DueLook, DueRelease, DueRerun
-from shared.domain.plan import Plan
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import ReleaseState
 from shared.errors import DamagedEntry
@@ -131,8 +131,11 @@ class DueMarks:
             return entry.due_again(since) if entry and since else entry
 
         with self._ledger.passing_over_damage():
-            if entry := self._ledger.update(release_key(target, release), due_again):
-                self.mark_release(entry)
+            entry = self._ledger.update(release_key(target, release), due_again)
+            mark = DueRelease(entry.id, entry.due_since) if entry and entry.due_since else None
+            # Told once: a plan that is closed again with every try would make a crowd of messages.
+            if mark and self._ledger.create(due_key(target, mark), mark):
+                self.wake(target, self._moment(mark) - self._clock.now())
 
     def looked(self, target: str, look: DueLook) -> None:
         """Record a look, unless a later one is known."""

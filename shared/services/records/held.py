@@ -3,14 +3,14 @@
 Any hold may pass when the rules or the files of the repository change; a few also when another release comes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import product
 
 from shared.domain.due import DueLook
 from shared.domain.holds import Passes
-from shared.domain.plan import Plan
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.planning.plan import Plan
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId, version_of
 from shared.domain.states import ReleaseState
 from shared.ledger import Ledger
@@ -53,26 +53,23 @@ class Held:
         plan = self._ledger.readable(plan_key(target, entry.plan)) if entry.plan else None
         return plan.commit if plan else None
 
-    def mark(self, plan: Plan) -> None:
-        """Write down what a plan holds, and what it does not hold any more."""
+    def hold(self, plan: Plan) -> None:
+        """Write down what a plan holds. A release that is settled without it would never be looked at again."""
         present = set(self._ledger.held(plan.target))
-        wanted = set(present)
-        for release in plan.releases:
-            if release.id in plan.partial:
-                continue  # it says nothing of the environments that nobody named
-            wanted -= {HeldEntry(until, release.id) for until in Until}
-            if until := _until(plan, release.id):
-                wanted.add(HeldEntry(until, release.id))
-        for package, until, early in product({release.id.package for release in plan.releases}, Until, (True, False)):
-            # Each kind by itself: no stream of development versions pushes out a release.
-            mine = [held for held in wanted if held.release.package == package and held.until is until]
-            mine = [held for held in mine if version_of(held.release.version).is_prerelease == early]
-            mine.sort(key=lambda held: version_of(held.release.version))
-            wanted -= set(mine[:-HELD_PER_PACKAGE])
-        for held in sorted(wanted - present):
+        for held in sorted(_after(plan, present) - present):
             self._ledger.create(held_key(plan.target, held), held)
-        for held in sorted(present - wanted):
-            self._ledger.delete(held_key(plan.target, held))
+
+    def let_go(self, plan: Plan, allowed: Callable[[], bool]) -> None:
+        """Delete what a plan does not hold any more, once it is done: until then it may be superseded.
+
+        Args:
+            plan: the plan.
+            allowed: asked after each entry is read and before it is deleted.
+        """
+        present = set(self._ledger.held(plan.target))
+        for held in sorted(present - _after(plan, present)):
+            with self._ledger.passing_over_damage():
+                self._ledger.discard(held_key(plan.target, held), lambda _: allowed())
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
         """Whether a plan says something else of a release than its latest one.
@@ -96,6 +93,24 @@ class Held:
 
 def _hour(now: datetime) -> datetime:
     return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % HELD_PERIOD
+
+
+def _after(plan: Plan, present: set[HeldEntry]) -> set[HeldEntry]:
+    """What is held after a plan; of each package the newest releases."""
+    wanted = set(present)
+    for release in plan.releases:
+        if release.id in plan.partial:
+            continue  # it says nothing of the environments that nobody named
+        wanted -= {HeldEntry(until, release.id) for until in Until}
+        if until := _until(plan, release.id):
+            wanted.add(HeldEntry(until, release.id))
+    for package, until, early in product({release.id.package for release in plan.releases}, Until, (True, False)):
+        # Each kind by itself: no stream of development versions pushes out a release.
+        mine = [held for held in wanted if held.release.package == package and held.until is until]
+        mine = [held for held in mine if version_of(held.release.version).is_prerelease == early]
+        mine.sort(key=lambda held: version_of(held.release.version))
+        wanted -= set(mine[:-HELD_PER_PACKAGE])
+    return wanted
 
 
 def _until(plan: Plan, release: ReleaseId) -> Until | None:

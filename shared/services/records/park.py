@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from shared import messages
-from shared.domain.complaints import one_line
 from shared.domain.due import Due, DueEnvironment, DueLook
-from shared.domain.plan import Plan
-from shared.domain.rebuilds import RebuildEntry
-from shared.domain.release_entry import ReleaseEntry
+from shared.domain.files.wording import one_line
+from shared.domain.planning.plan import Plan
+from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
-from shared.domain.signals import Signal
+from shared.domain.signals import ReleaseSignal, Signal, Source
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import DamagedEntry
 from shared.ledger import Ledger
@@ -39,12 +39,33 @@ class Park:
         self._lease = lease
         self._clock = clock
 
-    def signal(self, target: str, what: str, why: str, signal: Signal, release: ReleaseId | None = None) -> None:
-        """Park a signal, and the release that it is about if nothing else is known of that."""
+    def signal(self, target: str, what: str, why: str, signal: Signal) -> None:
+        """Park a signal that is about no release of a target."""
         text = messages.encode(replace(signal, tries=0))
-        self._record(target, what, why, ParkedEntry(self._clock.now(), why, what, (text,), (), _some(release)))
-        if release:
-            self._release(target, release, why, ReleaseState.SIGNALLED)
+        self._record(target, what, why, ParkedEntry(self._clock.now(), why, what, (text,)))
+
+    def release(self, target: str, release: ReleaseId, why: str, signal: ReleaseSignal) -> None:
+        """Park a signal of a release, and the release if nothing else is known of it.
+
+        Whoever told of it, requeued it is a person's wish; a person's rerun stays that rerun.
+        """
+        wish = ReleaseSignal(
+            release.feed,
+            release.package,
+            release.version,
+            Source.PERSON,
+            target=target,
+            rerun=signal.rerun,
+            environments=signal.environments,
+        )
+        entry = self._ledger.readable(release_key(target, release))
+        unknown = entry is None or entry.state in (ReleaseState.SIGNALLED, ReleaseState.PARKED)
+        what = f"release {release}" if unknown else f"a signal of {release}"
+        releases = (release,) if unknown else ()
+        self._record(
+            target, what, why, ParkedEntry(self._clock.now(), why, what, (messages.encode(wish),), (), releases)
+        )
+        self._release(target, release, why, ReleaseState.SIGNALLED)
 
     def turn(self, target: str, why: str) -> None:
         """Park what a target was about to do: the plan that has the lease, or else all that is due."""
@@ -89,10 +110,16 @@ class Park:
         releases = tuple(dict.fromkeys(m.release for m in marks if not isinstance(m, DueEnvironment | DueLook)))
         paths = tuple(mark.path for mark in marks if isinstance(mark, DueEnvironment))
         what = _named(releases) or _named(paths) or "a look at what is held"
-        self._record(target, what, why, ParkedEntry(self._clock.now(), why, what, (), marks, releases))
+        if not self._are_named(target, marks):
+            self._record(target, what, why, ParkedEntry(self._clock.now(), why, what, (), marks, releases))
         for release in releases:
             self._release(target, release, why, ReleaseState.CONFIRMED)
         self._due.drop(target, marks, allowed)
+
+    def _are_named(self, target: str, marks: tuple[Due, ...]) -> bool:
+        """Whether an entry names these marks already, whose writer died before it had taken all of them away."""
+        keys = (parked_key(target, found) for found in self._ledger.parked(target))
+        return any(set(marks) <= set(entry.marks) for key in keys if (entry := self._ledger.readable(key)))
 
     def _release(
         self, target: str, release: ReleaseId, why: str, state: ReleaseState, rebuild: str | None = None
@@ -114,10 +141,6 @@ class Park:
         key = parked_key(target, hashlib.sha256(identity.encode()).hexdigest()[:12])
         self._ledger.update(key, lambda _: replace(entry, what=one_line(what)))
         alert("parked", target=target, entry=key.path, what=what, why=why)
-
-
-def _some(release: ReleaseId | None) -> tuple[ReleaseId, ...]:
-    return (release,) if release else ()
 
 
 def _named(what: Iterable[object]) -> str:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shared.domain.definitions import Definition, Include
 from shared.domain.definitions.conda import read_conda
 from shared.domain.definitions.pins import Exact, is_held, pin_of
-from shared.domain.text import Edit, SourceText, apply
+from shared.domain.files.text import Edit, SourceText, apply
 from shared.errors import Unreadable
 
 

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from shared.domain.definitions.conda import read_conda
 from shared.domain.definitions.pins import Exact, pin_of
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 
 _ITEMS = st.sampled_from(
     ("our-pkg==1.0", "'our-pkg == 1.0'", '"our-pkg==1.0"', "our-pkg[a]==1.0  # why", "übung==1.0", "our-pkg===1.0 # é",

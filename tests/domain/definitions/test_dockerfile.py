@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from shared.domain.definitions import Requirement
 from shared.domain.definitions.dockerfile import Dockerfile, read_dockerfile
 from shared.domain.definitions.pins import Exact, is_held, pin_of
+from shared.domain.files.text import SourceText
 from shared.domain.names import package_name
-from shared.domain.text import SourceText
 from tests.domain.strategies import normalised_names, spellings
 
 

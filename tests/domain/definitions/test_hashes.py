@@ -8,7 +8,7 @@ from shared.domain.definitions import Requirement
 from shared.domain.definitions.hashes import digests, has_hashes, lacks_a_file, place_of, renewed
 from shared.domain.definitions.requirements import read_requirements
 from shared.domain.feed_facts import FeedFile
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 
 H = "--hash=sha256:"
 

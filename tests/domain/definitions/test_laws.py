@@ -12,8 +12,8 @@ from shared.domain.definitions.conda import read_conda, read_pip_lists
 from shared.domain.definitions.dockerfile import read_dockerfile
 from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.definitions.requirements import read_requirements
-from shared.domain.environments import read_environment
-from shared.domain.text import Edit, SourceText, apply
+from shared.domain.files.text import Edit, SourceText, apply
+from shared.domain.inventory.environments import read_environment
 from shared.errors import Unreadable
 from tests.domain.strategies import Written, requirement_lines, requirements_texts, written
 

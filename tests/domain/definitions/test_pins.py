@@ -5,7 +5,7 @@ from packaging.version import Version
 from shared.domain.definitions import Requirement
 from shared.domain.definitions.pins import Exact, Foreign, Pin, Range, can_apply, is_held, pin_of
 from shared.domain.definitions.requirements import read_requirements
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 from shared.errors import Unreadable
 from tests.domain.strategies import version_texts
 

@@ -13,7 +13,7 @@ from shared.domain.definitions.projects import Project, read_pyproject, read_set
 from shared.domain.definitions.setup_py import read_setup_py
 from shared.domain.definitions.toml_texts import Text
 from shared.domain.definitions.traced import Traced
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 from shared.errors import Unreadable
 
 

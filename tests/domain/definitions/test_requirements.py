@@ -10,8 +10,8 @@ from pip._internal.req.req_file import OptionParsingError, break_args_options, g
 from shared.domain.definitions import Definition, Include, Requirement
 from shared.domain.definitions.pins import Exact, Foreign, pin_of
 from shared.domain.definitions.requirements import read_requirements
+from shared.domain.files.text import Edit, SourceText, apply
 from shared.domain.names import package_name
-from shared.domain.text import Edit, SourceText, apply
 from shared.errors import Unreadable
 from tests.domain.strategies import Written, requirement_lines, requirements_texts, written
 

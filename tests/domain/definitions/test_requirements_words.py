@@ -5,8 +5,8 @@ from hypothesis import given
 
 from shared.domain.definitions import Definition, Requirement
 from shared.domain.definitions.requirements import read_requirements
+from shared.domain.files.text import SourceText
 from shared.domain.names import package_name
-from shared.domain.text import SourceText
 from tests.domain.strategies import requirements_texts
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.domain.definitions.dockerfile import read_dockerfile
 from shared.domain.definitions.sources import absolute, by_last_part, copied, origins
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 
 INSIDE = ("requirements.txt", "a/requirements.txt", "b/requirements.txt", "a/deep/prod.txt", "prod.txt", "limits.txt")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.definitions.toml_texts import Item, Text, read_toml
-from shared.domain.text import SourceText
+from shared.domain.files.text import SourceText
 from shared.errors import Unreadable
 
 WRITTEN = st.sampled_from(

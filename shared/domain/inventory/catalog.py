@@ -1,0 +1,186 @@
+"""The catalog: every environment of a repository at one commit, with the files that decide its content.
+
+It is built (`scan`) from a listing (which blob lies at which path) and from what each blob says. What a
+blob says does not depend on where or when it lies, so it is read once for its blob id and kept (`Shelf`); a new commit
+costs only the blobs that it brings.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.domain.definitions import Definition, Problem
+from shared.domain.files.text import SourceText
+from shared.domain.inventory.environments import Environment
+from shared.domain.inventory.surroundings import Surroundings
+from shared.domain.names import PackageName, words_of
+from shared.errors import Unreadable
+from shared.limits import DEFINITION_BYTES
+
+
+class Link(StrEnum):
+    """A link or submodule: a path whose content lies elsewhere, which is not followed."""
+
+    SYMBOLIC = "a symbolic link"
+    SUBMODULE = "a submodule"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The blobs by their paths at one commit.
+
+    Attributes:
+        commit: the commit's id.
+        files: path from the root, without a leading slash → blob id. Symbolic links and submodules are left out.
+        links: the paths of those; nothing below them is listed.
+    """
+
+    commit: str
+    files: Mapping[str, str]
+    links: Mapping[str, Link] = field(default_factory=dict)
+
+
+def content_of(environment: Environment, listing: Listing, *others: str) -> Mapping[str, str]:
+    """Which blob, or which kind of link, lies at each path that may decide an environment's content.
+
+    Args:
+        environment: the environment.
+        listing: the files of a commit.
+        others: files that count besides its own and those of its build context.
+    """
+    named = {environment.path, environment.version_path, environment.dockerfile, *others}
+    named.update(use.path for use in environment.uses)
+    folder = None if environment.context is None else f"{environment.context}/" if environment.context else ""
+    return {
+        path: str(blob)
+        for path, blob in {**listing.files, **listing.links}.items()
+        if path in named or (folder is not None and path.startswith(folder))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Blobs whose bytes a scan needs and does not have."""
+
+    blobs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every environment at one commit.
+
+    Attributes:
+        commit: the commit.
+        environments: in the order of their paths.
+        definitions: what each definition file that an environment uses says, by path.
+        sources: the text of each environment's YAML, by path.
+        blobs: the blob id of every file named in `definitions` and `sources`.
+        named: which files name a package: a word of theirs does, so they may require it.
+        readers: positions in `environments` of those that read a file.
+        namesakes: positions in `environments` of those that bear a name.
+        doubtful: the environments that may require what nothing in them names (`Environment.doubt`).
+        warnings: files that may be environments and cannot be read.
+        findings: what should be fixed in the files: credentials in addresses.
+        surroundings: what else uses packages and environments.
+    """
+
+    commit: str
+    environments: tuple[Environment, ...]
+    definitions: Mapping[str, Definition]
+    sources: Mapping[str, SourceText]
+    blobs: Mapping[str, str]
+    named: Mapping[str, frozenset[str]]
+    readers: Mapping[str, tuple[int, ...]]
+    namesakes: Mapping[str, tuple[int, ...]]
+    doubtful: tuple[Environment, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    findings: tuple[Problem, ...] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+    def naming(self, package: PackageName) -> list[Environment]:
+        """The environments that name a package, in the order of their paths."""
+        positions = {at for path in self.named.get(package, ()) for at in self.readers.get(path, ())}
+        return [self.environments[at] for at in sorted(positions)]
+
+    def reading(self, path: str) -> list[Environment]:
+        """The environments that read a file."""
+        return [self.environments[at] for at in self.readers.get(path, ())]
+
+    def at(self, path: str) -> Environment | None:
+        """The environment whose YAML file lies at a path."""
+        return next((environment for environment in self.reading(path) if environment.path == path), None)
+
+    def unread(self, environment: Environment) -> Problem | None:
+        """Return the first problem of an environment's files; pip and conda would refuse it too."""
+        for problem in environment.problems:
+            return problem
+        for use in environment.uses:
+            definition = self.definitions.get(use.path)
+            for line, why in definition.unreadable if definition else ():
+                return Problem(use.path, why, line)
+        return None
+
+    def called(self, name: str) -> list[Environment]:
+        """The environments that bear a name; more than one is a mistake in the repository."""
+        return [self.environments[at] for at in self.namesakes.get(name, ())]
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The content of blobs by their id: read once, good for every commit that holds them.
+
+    Attributes:
+        raw: the bytes of blobs.
+        broken: why the bytes of others cannot be had.
+    """
+
+    raw: dict[str, bytes] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    _read: dict[tuple[str, str], object] = field(default_factory=dict)
+
+    def get[T](self, blob: str, kind: str, read: Callable[[SourceText], T]) -> T:
+        """Return what a blob says, read as `kind`.
+
+        Raises:
+            KeyError: the blob's bytes are not here.
+            Unreadable: it cannot be read as that.
+        """
+        key = (blob, kind)
+        if key not in self._read:
+            raw = self.raw[blob] if blob not in self.broken else b""
+            try:
+                if blob in self.broken:
+                    raise Unreadable(self.broken[blob])
+                if len(raw) > DEFINITION_BYTES:
+                    raise Unreadable(f"it is larger than {DEFINITION_BYTES // 1024} KiB")
+                self._read[key] = read(SourceText.decode(raw))
+            except Unreadable as problem:
+                self._read[key] = Unreadable(problem.why, problem.line)  # without its traceback
+        found = self._read[key]
+        if isinstance(found, Unreadable):
+            raise Unreadable(found.why, found.line)
+        return found  # type: ignore[return-value]
+
+    def words(self, blob: str) -> frozenset[str]:
+        """Every word of a blob that may be a package's name: for what cannot be read.
+
+        Raises:
+            KeyError: the blob's bytes are not here, and it was never asked for.
+        """
+        key = (blob, "words")
+        if key not in self._read:
+            raw = self.raw[blob][:DEFINITION_BYTES] if blob not in self.broken else b""
+            self._read[key] = words_of(raw.replace(b"\0", b"").decode("latin-1"))
+        return self._read[key]  # type: ignore[return-value]
+
+    def trim(self, listing: "Listing", keep: Iterable[str]) -> None:
+        """Forget what the listing's commit does not hold, and the bytes of all blobs but a few.
+
+        Args:
+            listing: the commit that counts now.
+            keep: blobs whose bytes may be needed for edits.
+        """
+        present = set(listing.files.values())
+        self._read = {key: value for key, value in self._read.items() if key[0] in present}
+        kept = set(keep)
+        self.raw = {blob: raw for blob, raw in self.raw.items() if blob in kept}

@@ -1,0 +1,1 @@
+"""Plans: what each release means for each environment, and the edits that follow."""

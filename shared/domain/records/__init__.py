@@ -1,0 +1,1 @@
+"""Records of the ledger, and the contract with the rebuild pipeline."""

@@ -1,0 +1,1 @@
+"""The rules of an environment repository: `rebuilder.yml`."""

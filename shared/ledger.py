@@ -7,20 +7,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from shared.domain.due import Due, DueEnvironment, DueLook, DueRelease, DueRerun
+from shared.domain.records.held import HeldEntry, Until
 from shared.domain.releases import ReleaseId
 from shared.errors import DamagedEntry, InvalidInput, NotKnown, StateChanged
-from shared.ledger_entries import (
-    MOMENT,
-    HeldEntry,
-    Key,
-    Until,
-    due_key,
-    following_key,
-    held_key,
-    parked_key,
-    place,
-    quarantined_key,
-)
+from shared.ledger_entries import MOMENT, Key, due_key, following_key, held_key, parked_key, place, quarantined_key
 from shared.ledger_format import decoded, encoded
 from shared.limits import SWAP_ATTEMPTS
 from shared.log import alert

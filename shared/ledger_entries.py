@@ -33,13 +33,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
 from shared.domain.due import Due, DueEnvironment, DueLook, DueRelease, DueRerun
 from shared.domain.planning.plan import Plan
 from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.held import HeldEntry
 from shared.domain.records.rebuilds import RebuildEntry
 from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, ReleaseId
@@ -113,22 +113,6 @@ class QuarantinedEntry:
     why: str
     size: int
     body: str
-
-
-class Until(StrEnum):
-    """What may let a release go on that is held for an environment."""
-
-    RELEASES = "releases"  # or anything else
-    REPOSITORY = "repository"  # its rules and files alone
-    COMMIT = "commit"  # likewise, and nothing can change before the branch moves
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class HeldEntry:
-    """A release that a plan held for some environment, for a reason that may pass."""
-
-    until: Until
-    release: ReleaseId
 
 
 @dataclass(frozen=True, slots=True)

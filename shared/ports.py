@@ -4,7 +4,7 @@ Adapters raise the errors of `shared.errors` and nothing else on purpose; each p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.inventory.catalog import Listing
 from shared.domain.names import PackageName
 from shared.domain.provenance import Upstream
+from shared.domain.records.run_outcomes import RunOutcome
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
 
@@ -245,48 +246,6 @@ class PipelineRun:
     parameters: Mapping[str, str]
     url: str | None = None
     cancelled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """One job of a run.
-
-    Attributes:
-        state: `pending`, `inProgress` or `completed`, as the service says it.
-        result: once it is completed `succeeded`, `succeededWithIssues`, `failed`, `canceled`, `skipped`, `abandoned`.
-        steps: display names of its steps that succeeded.
-        problem: the first error of its first step that failed.
-    """
-
-    state: str
-    result: str | None = None
-    steps: tuple[str, ...] = ()
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """A run of the rebuild pipeline, looked at.
-
-    Attributes:
-        parameters: the template parameters it was queued with.
-        completed: it is over.
-        result: then, what came of it.
-        jobs: by display name.
-        problem: an error of the run itself, such as a broken template.
-        finished: when it was over.
-        waits: what it waits for before its jobs begin: `approval`, `permission`, or the name of another check.
-        url: where a person can look at it.
-    """
-
-    parameters: Mapping[str, str]
-    completed: bool
-    result: str | None = None
-    jobs: Mapping[str, JobOutcome] = field(default_factory=dict)
-    problem: str | None = None
-    finished: datetime | None = None
-    waits: str | None = None
-    url: str | None = None
 
 
 class Pipeline(Protocol):

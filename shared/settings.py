@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 
+from shared.domain.notifications import PACKAGE_EVENTS
 from shared.domain.releases import FeedName
 from shared.domain.rules.validation_messages import explain
 from shared.domain.targets import Target, Workspace
 from shared.errors import InvalidConfiguration, InvalidInput
 from shared.identities import doubts, mistakes
-from shared.services.intake.notifications import PACKAGE_EVENTS
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

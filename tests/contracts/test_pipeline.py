@@ -14,9 +14,9 @@ from local.azure_devops.server import Organization
 from local.identity import make_token
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.records.pipeline_contract import numbered
+from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, PipelineRejected, ServiceUnavailable
-from shared.ports import JobOutcome
 from tests.contracts.worlds import PARAMETERS, MemoryPipeline, PipelineWorld, StandPipeline, StandRepository
 
 

@@ -22,9 +22,10 @@ from local.wheels import empty_wheel
 from shared.adapters.azure_devops import AzureDevOps
 from shared.domain.inventory.catalog import Link
 from shared.domain.provenance import Upstream
+from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.targets import Target
 from shared.errors import ServiceUnavailable
-from shared.ports import Feed, JobOutcome, Pipeline, Repository
+from shared.ports import Feed, Pipeline, Repository
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository
 from tests.fakes.clock import FakeClock
 

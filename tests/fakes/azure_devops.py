@@ -12,11 +12,12 @@ from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.inventory.catalog import Link, Listing
 from shared.domain.names import PackageName
 from shared.domain.provenance import Upstream
+from shared.domain.records.run_outcomes import JobOutcome, RunOutcome
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
 from shared.limits import CHANGES_PER_REQUEST, RUNS_PER_LOOKUP
-from shared.ports import Change, Changes, Clock, Commit, FeedVersion, JobOutcome, PipelineRun, RunOutcome
+from shared.ports import Change, Changes, Clock, Commit, FeedVersion, PipelineRun
 from tests.fakes.faults import Faulty
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from local.azure_devops.hooks import BUILD_COMPLETED, PACKAGE_CHANGED, RUN_STATE_CHANGED, Delivery, Hooks
 from local.azure_devops.names import Names
+from shared.domain.notifications import Ignored, read_notification
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
-from shared.services.intake.notifications import Ignored, read_notification
 from tests.waiting import wait_for
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from shared.domain.records.pipeline_contract import DUPLICATE
+from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable
-from shared.ports import JobOutcome
 from tests.services.test_follow import DONE, SCORING, TRAINING, register, states
 from tests.services.world import World
 

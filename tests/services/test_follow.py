@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.records.pipeline_contract import SUPERSEDED
+from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger_entries import carried_key
 from shared.limits import REGISTRATION_PATIENCE
-from shared.ports import JobOutcome
 from tests.fakes.azure_devops import FakeRun
 from tests.services.world import World
 

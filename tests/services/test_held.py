@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.records.held import HeldEntry, Until
 from shared.domain.states import RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable
-from shared.ledger_entries import HeldEntry, Until
 from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
 from shared.services.records.held import Held
 from tests.services.world import RULES, SAMPLE, World, environment

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.ports import JobOutcome
+from shared.domain.records.run_outcomes import JobOutcome
 from tests.services.test_follow import DONE as SUCCEEDED
 from tests.services.test_follow import SCORING, TRAINING, finish, register, run_of, states
 from tests.services.world import World

@@ -9,6 +9,7 @@ from shared.domain.records.environment_record import EnvironmentRecord
 from shared.domain.records.pipeline_contract import DUPLICATE, STEPS, work_of
 from shared.domain.records.rebuilds import RebuildEntry
 from shared.domain.records.release_entry import ReleaseEntry
+from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable
@@ -16,7 +17,7 @@ from shared.ledger import Ledger
 from shared.ledger_entries import carried_key, rebuild_key, release_key
 from shared.limits import MAX_DEQUEUE_COUNT
 from shared.messages import Turn, encode
-from shared.ports import JobOutcome, Subscription
+from shared.ports import Subscription
 from shared.settings import Settings
 from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository, FakeRun, FakeServices
 from tests.fakes.azure_ml import FakeAzureML

@@ -16,10 +16,11 @@ from azure.devops.v7_1.pipelines.models import (
 )
 
 from shared.adapters.azure_devops.connection import client, translated
+from shared.domain.records.run_outcomes import JobOutcome, RunOutcome
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, PipelineRejected
 from shared.limits import RUNS_PER_LOOKUP
-from shared.ports import JobOutcome, PipelineRun, RunOutcome
+from shared.ports import PipelineRun
 
 # Who queues a run needs two permissions: the second one for parameters that take any value (release notes of Azure
 # DevOps, sprint 237). The service names one of them, and neither where it is granted nor the other one.

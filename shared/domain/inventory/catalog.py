@@ -5,11 +5,15 @@ blob says does not depend on where or when it lies, so it is read once for its b
 costs only the blobs that it brings.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.domain.definitions import Definition, Problem
+from packaging.version import Version
+
+from shared.domain.definitions import Definition, Problem, Requirement
+from shared.domain.definitions.hashes import has_hashes
+from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.files.text import SourceText
 from shared.domain.inventory.environments import Environment
 from shared.domain.inventory.surroundings import Surroundings
@@ -119,6 +123,27 @@ class Catalog:
             for line, why in definition.unreadable if definition else ():
                 return Problem(use.path, why, line)
         return None
+
+    def is_hashed(self, package: PackageName) -> bool:
+        """Whether a requirement of a package carries hashes."""
+        return any(has_hashes(requirement) for requirement in self._requirements(package))
+
+    def pinned(self, package: PackageName) -> set[Version]:
+        """The versions that files pin of a package."""
+        found = set()
+        for requirement in self._requirements(package):
+            try:
+                pin = pin_of(requirement)
+            except Unreadable:
+                continue
+            if isinstance(pin, Exact):
+                found.add(pin.version)
+        return found
+
+    def _requirements(self, package: PackageName) -> Iterator[Requirement]:
+        for path in self.named.get(package, ()):
+            definition = self.definitions.get(path)
+            yield from definition.naming(package).requirements if definition else ()
 
     def called(self, name: str) -> list[Environment]:
         """The environments that bear a name; more than one is a mistake in the repository."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from shared.domain.due import DueRerun
+from shared.domain.notifications import looks_like_guid
 from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import FeedName, Release, ReleaseId, version_of
 from shared.domain.signals import ReleaseSignal
@@ -19,7 +20,6 @@ from shared.limits import FEED_PATIENCE
 from shared.log import alert, event
 from shared.ports import Clock, FeedVersion, Services
 from shared.services.confirm.provenance import is_ours
-from shared.services.intake.notifications import looks_like_guid
 from shared.services.operator.requeue import Requeue
 from shared.services.records.due import DueMarks
 from shared.services.records.park import Park

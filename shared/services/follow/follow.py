@@ -11,23 +11,31 @@ from functools import cache
 
 from shared.domain.due import DueEnvironment
 from shared.domain.files.credentials import masked
+from shared.domain.records.duplicate_runs import Look, followed_in, older_runs
 from shared.domain.records.environment_record import EnvironmentRecord
-from shared.domain.records.pipeline_contract import DUPLICATE, REBUILD_TAG, SUPERSEDED
+from shared.domain.records.pipeline_contract import REBUILD_TAG
 from shared.domain.records.rebuilds import RebuildEntry, RebuiltEnvironment, Registration
 from shared.domain.records.release_entry import ReleaseEntry
-from shared.domain.states import ENVIRONMENT_MOVES, EnvironmentState, RebuildState, ReleaseState
+from shared.domain.records.run_outcomes import (
+    RunOutcome,
+    begun_to_wait,
+    failed,
+    has_succeeded,
+    may_succeed_yet,
+    moved_on,
+    news,
+    not_registered,
+    on_its_way,
+)
+from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target, Workspace
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import carried_key, following_key, rebuild_key, release_key
 from shared.limits import REGISTRATION_PATIENCE, RETRY_PAUSE
 from shared.log import alert, event
-from shared.ports import AzureML, Clock, JobOutcome, RegisteredVersion, RunOutcome, Services
-from shared.services.follow.duplicate_runs import Look, followed_in, older_runs
-from shared.services.follow.run_progress import begun_to_wait, on_its_way
+from shared.ports import AzureML, Clock, RegisteredVersion, Services
 from shared.services.records.due import DueMarks
-
-_SUCCEEDED = ("succeeded", "succeededWithIssues")
 
 
 class NotRegisteredYet(Transient):
@@ -96,7 +104,7 @@ class Follow:
         seen = self._owed(rebuild, seen)
         now = self._clock.now()
         key = rebuild_key(target.name, rebuild.id)
-        rebuild = self._ledger.change(key, rebuild, lambda e: e.seen(_later(e, seen), now))
+        rebuild = self._ledger.change(key, rebuild, lambda e: e.seen(news(e, seen), now))
         for run, why in begun_to_wait(before, rebuild.environments).items():
             alert("run_waits", target=target.name, rebuild=rebuild.id, run=run, why=why)
         if missing:
@@ -147,7 +155,7 @@ class Follow:
         """What is to be seen of each environment now, and what Azure ML does not show yet."""
         seen: dict[str, RebuiltEnvironment] = {}
         missing = None
-        open_now = [e for e in rebuild.environments if not e.is_settled or (e.run == again and _may_succeed_yet(e))]
+        open_now = [e for e in rebuild.environments if not e.is_settled or (e.run == again and may_succeed_yet(e))]
         for environment in open_now:
             if environment.run is None:
                 continue
@@ -156,15 +164,15 @@ class Follow:
             if not outcome.completed and (job is None or job.state != "completed"):
                 seen[environment.path] = on_its_way(environment, job, outcome)
                 continue
-            found, lacking = self._registered(target, rebuild, environment, succeeded=_has_succeeded(job))
+            found, lacking = self._registered(target, rebuild, environment, succeeded=has_succeeded(job))
             if lacking is None:
-                seen[environment.path] = _moved(found, EnvironmentState.REGISTERED, None)
-            elif not _has_succeeded(job):
-                seen[environment.path] = _not_registered(found, job, outcome)
+                seen[environment.path] = moved_on(found, EnvironmentState.REGISTERED, None)
+            elif not has_succeeded(job):
+                seen[environment.path] = not_registered(found, job, outcome)
             elif self._is_patient(outcome):
                 missing = lacking
             else:
-                seen[environment.path] = _failed(found, lacking)
+                seen[environment.path] = failed(found, lacking)
         return seen, missing
 
     def _is_patient(self, outcome: RunOutcome) -> bool:
@@ -253,49 +261,3 @@ def _tell(rebuild: RebuildEntry, now: datetime) -> None:
         failed=states.count(EnvironmentState.FAILED),
         seconds=int((now - rebuild.created).total_seconds()),
     )
-
-
-def _has_succeeded(job: JobOutcome | None) -> bool:
-    return job is not None and job.result in _SUCCEEDED
-
-
-def _may_succeed_yet(environment: RebuiltEnvironment) -> bool:
-    return EnvironmentState.REGISTERED in ENVIRONMENT_MOVES[environment.state]
-
-
-def _not_registered(environment: RebuiltEnvironment, job: JobOutcome | None, outcome: RunOutcome) -> RebuiltEnvironment:
-    """What became of an environment whose job is over and did not succeed."""
-    if job is None or job.state != "completed":
-        if outcome.result == "canceled":
-            return _moved(environment, EnvironmentState.CANCELLED, "the run was cancelled")
-        what = "the run ended without a job for it" if job is None else "the run ended before its job did"
-        return _failed(environment, outcome.problem or what)
-    if job.result in ("canceled", "abandoned") or (job.result == "skipped" and outcome.result == "canceled"):
-        return _moved(environment, EnvironmentState.CANCELLED, "its job was cancelled")
-    if job.problem and job.problem.startswith(SUPERSEDED):
-        return _moved(environment, EnvironmentState.SUPERSEDED, job.problem)
-    if job.problem and job.problem.startswith(DUPLICATE):
-        return _moved(environment, EnvironmentState.DUPLICATE, job.problem)  # of a run that does not do this work
-    return _failed(environment, job.problem or outcome.problem or f"its job {job.result}, and its log tells why")
-
-
-def _failed(environment: RebuiltEnvironment, reason: str) -> RebuiltEnvironment:
-    return _moved(environment, EnvironmentState.FAILED, reason)
-
-
-def _moved(environment: RebuiltEnvironment, state: EnvironmentState, reason: str | None) -> RebuiltEnvironment:
-    if state == environment.state or state not in ENVIRONMENT_MOVES[environment.state]:
-        return environment
-    # A job's error may quote an address of one of its files, with the credential that somebody left there.
-    return environment.to(state, reason=masked(reason) if reason else None)
-
-
-def _later(rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment]) -> dict[str, RebuiltEnvironment]:
-    """Of what was seen, what is news: another worker may have seen more in the meantime."""
-    return {
-        environment.path: following
-        for environment in rebuild.environments
-        if (following := seen.get(environment.path))
-        and following.run == environment.run
-        and following.state in ENVIRONMENT_MOVES[environment.state]
-    }

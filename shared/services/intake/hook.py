@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from shared import messages
+from shared.domain.notifications import PACKAGE_EVENTS, Ignored, read_notification
 from shared.domain.signals import Signal
 from shared.domain.targets import Target
 from shared.errors import InvalidNotification, NotAuthentic
 from shared.log import event
 from shared.ports import Queue
-from shared.services.intake.notifications import PACKAGE_EVENTS, Ignored, read_notification
 from shared.services.intake.quarantine import Quarantine
 
 

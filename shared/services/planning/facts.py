@@ -11,15 +11,13 @@ from datetime import datetime, timedelta
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
-from shared.domain.definitions.hashes import has_hashes
-from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.feed_facts import FeedFile, Metadata, is_file_of
 from shared.domain.inventory.catalog import Catalog
 from shared.domain.names import PackageName
 from shared.domain.planning.planning_facts import PlanningFacts
 from shared.domain.releases import FeedName, Release, ReleaseId
 from shared.domain.targets import Target
-from shared.errors import DamagedEntry, Permanent, Transient, Unreadable
+from shared.errors import DamagedEntry, Permanent, Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import MetadataEntry, carried_key, metadata_key
 from shared.limits import PACKAGES_LIFETIME
@@ -78,7 +76,7 @@ class Gatherer:
         for release in relevant:
             if release.id in files:
                 continue
-            hashed = _hashed(catalog, release.id.package)
+            hashed = catalog.is_hashed(release.id.package)
             found = self._files(target, release.id, gaps, patient=hashed)
             if found is None:
                 continue
@@ -147,7 +145,7 @@ class Gatherer:
         """The versions that environments pin of the packages that the target's feeds hold as their own."""
         for feed in target.feeds:
             for package in sorted(self._published(target, feed, gaps) & catalog.named.keys()):
-                for version in sorted(_versions(catalog, package)):
+                for version in sorted(catalog.pinned(package)):
                     yield ReleaseId(str(feed), package, canonicalize_version(version)), version
 
     def _published(self, target: Target, feed: FeedName, gaps: _Gaps) -> frozenset[PackageName]:
@@ -176,28 +174,3 @@ class Gatherer:
             if entry:
                 carried[path] = entry.versions
         return carried, damaged
-
-
-def _hashed(catalog: Catalog, package: PackageName) -> bool:
-    """Whether a requirement of a package carries hashes."""
-    definitions = (catalog.definitions.get(path) for path in catalog.named.get(package, ()))
-    return any(
-        has_hashes(requirement)
-        for definition in definitions
-        if definition
-        for requirement in definition.naming(package).requirements
-    )
-
-
-def _versions(catalog: Catalog, package: PackageName) -> set[Version]:
-    found = set()
-    for path in catalog.named[package]:
-        definition = catalog.definitions.get(path)
-        for requirement in definition.naming(package).requirements if definition else ():
-            try:
-                pin = pin_of(requirement)
-            except Unreadable:
-                continue
-            if isinstance(pin, Exact):
-                found.add(pin.version)
-    return found

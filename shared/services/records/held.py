@@ -5,17 +5,16 @@ Any hold may pass when the rules or the files of the repository change; a few al
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import product
 
 from shared.domain.due import DueLook
-from shared.domain.holds import Passes
 from shared.domain.planning.plan import Plan
+from shared.domain.records.held import Until, held_after, said
 from shared.domain.records.release_entry import ReleaseEntry
-from shared.domain.releases import Release, ReleaseId, version_of
+from shared.domain.releases import Release
 from shared.domain.states import ReleaseState
 from shared.ledger import Ledger
-from shared.ledger_entries import HeldEntry, Until, held_key, look_key, plan_key, release_key
-from shared.limits import HELD_PER_PACKAGE, HELD_PERIOD
+from shared.ledger_entries import held_key, look_key, plan_key, release_key
+from shared.limits import HELD_PERIOD
 
 
 class Held:
@@ -56,7 +55,7 @@ class Held:
     def hold(self, plan: Plan) -> None:
         """Write down what a plan holds. A release that is settled without it would never be looked at again."""
         present = set(self._ledger.held(plan.target))
-        for held in sorted(_after(plan, present) - present):
+        for held in sorted(held_after(plan, present) - present):
             self._ledger.create(held_key(plan.target, held), held)
 
     def let_go(self, plan: Plan, allowed: Callable[[], bool]) -> None:
@@ -67,7 +66,7 @@ class Held:
             allowed: asked after each entry is read and before it is deleted.
         """
         present = set(self._ledger.held(plan.target))
-        for held in sorted(present - _after(plan, present)):
+        for held in sorted(present - held_after(plan, present)):
             with self._ledger.passing_over_damage():
                 self._ledger.discard(held_key(plan.target, held), lambda _: allowed())
 
@@ -79,7 +78,7 @@ class Held:
         if entry.rebuild and not (plan.delivers and plan.acts_on(entry.id)):
             return False
         latest = self._ledger.readable(plan_key(plan.target, entry.plan)) if entry.plan else None
-        if latest is None or _said(latest, entry.id) != _said(plan, entry.id):
+        if latest is None or said(latest, entry.id) != said(plan, entry.id):
             return True
         # What could not be carried out at a commit is not tried there again and again.
         same = (latest.commit, latest.delivers) == (plan.commit, plan.delivers)
@@ -93,34 +92,3 @@ class Held:
 
 def _hour(now: datetime) -> datetime:
     return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % HELD_PERIOD
-
-
-def _after(plan: Plan, present: set[HeldEntry]) -> set[HeldEntry]:
-    """What is held after a plan; of each package the newest releases."""
-    wanted = set(present)
-    for release in plan.releases:
-        if release.id in plan.partial:
-            continue  # it says nothing of the environments that nobody named
-        wanted -= {HeldEntry(until, release.id) for until in Until}
-        if until := _until(plan, release.id):
-            wanted.add(HeldEntry(until, release.id))
-    for package, until, early in product({release.id.package for release in plan.releases}, Until, (True, False)):
-        # Each kind by itself: no stream of development versions pushes out a release.
-        mine = [held for held in wanted if held.release.package == package and held.until is until]
-        mine = [held for held in mine if version_of(held.release.version).is_prerelease == early]
-        mine.sort(key=lambda held: version_of(held.release.version))
-        wanted -= set(mine[:-HELD_PER_PACKAGE])
-    return wanted
-
-
-def _until(plan: Plan, release: ReleaseId) -> Until | None:
-    passes = plan.holds(release)
-    if Passes.RELEASES in passes:
-        return Until.RELEASES
-    if plan.unread or Passes.REPOSITORY in passes:
-        return Until.REPOSITORY
-    return Until.COMMIT if Passes.COMMIT in passes else None
-
-
-def _said(plan: Plan, release: ReleaseId) -> set[tuple[str, str]]:
-    return {(verdict.path, str(verdict.decision)) for verdict in plan.about(release)}

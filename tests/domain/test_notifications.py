@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.notifications import Ignored, organization_of, read_notification
 from shared.domain.releases import FeedName
 from shared.domain.signals import FeedSignal, ReleaseSignal, RunSignal, Source
 from shared.domain.targets import Target
 from shared.errors import InvalidNotification
 from shared.messages import decode_signal, encode
-from shared.services.intake.notifications import Ignored, organization_of, read_notification
 
 TARGETS = (
     Target("main", "https://dev.azure.com/Contoso", "ml", "environments", "main", 7, (FeedName("packages", "ml"),)),

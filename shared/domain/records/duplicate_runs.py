@@ -11,7 +11,7 @@ from datetime import datetime
 from shared.domain.records.history import Happened, HistoryLine
 from shared.domain.records.pipeline_contract import older_run, work_of
 from shared.domain.records.rebuilds import RebuildEntry, RebuiltEnvironment
-from shared.ports import RunOutcome
+from shared.domain.records.run_outcomes import RunOutcome
 
 type Look = Callable[[int], RunOutcome]
 

@@ -76,7 +76,7 @@ def schema() -> None:
 def duplicate() -> None:
     """Look for an older run of the same work, and end this one if there is one."""
     from shared.steps.duplicate import duplicate as step
-    from shared.steps.perform import perform
+    from shared.steps.runner import perform
 
     perform(step)
 
@@ -84,8 +84,8 @@ def duplicate() -> None:
 @app.command(rich_help_panel=_STEPS)
 def prepare() -> None:
     """Find the environment in the checkout, check it, and stage its build context."""
-    from shared.steps.perform import perform
     from shared.steps.prepare import prepare as step
+    from shared.steps.runner import perform
 
     perform(step)
 
@@ -94,7 +94,7 @@ def prepare() -> None:
 def package() -> None:
     """Download the packages for the environment's Python into the build context."""
     from shared.steps.package import package as step
-    from shared.steps.perform import perform
+    from shared.steps.runner import perform
 
     perform(step)
 
@@ -102,7 +102,7 @@ def package() -> None:
 @app.command(rich_help_panel=_STEPS)
 def verify() -> None:
     """Prove that the environment installs offline."""
-    from shared.steps.perform import perform
+    from shared.steps.runner import perform
     from shared.steps.verify import verify as step
 
     perform(step)
@@ -111,8 +111,8 @@ def verify() -> None:
 @app.command(rich_help_panel=_STEPS)
 def register() -> None:
     """Register the environment in Azure ML."""
-    from shared.steps.perform import perform
     from shared.steps.register import register as step
+    from shared.steps.runner import perform
 
     perform(step)
 
@@ -120,8 +120,8 @@ def register() -> None:
 @app.command(rich_help_panel=_STEPS)
 def report() -> None:
     """Show on the run's page what became of the environment."""
-    from shared.steps.perform import perform
     from shared.steps.report import report as step
+    from shared.steps.runner import perform
 
     perform(step)
 

@@ -12,14 +12,14 @@ from shared.adapters.clock import SystemClock
 from shared.domain.targets import Target
 from shared.ledger import Ledger
 from shared.messages import REBUILDS, SIGNALS
-from shared.ports import AzureML, Hooks, Queue, Services
+from shared.ports import AzureDevOps, AzureML, Hooks, Queue
 from shared.services.intake.hook import Intake
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-    from shared.adapters.azure_devops import AzureDevOps
+    from shared.adapters.azure_devops import AzureDevOpsOrganizations
     from shared.services.confirm.confirm import Confirm
     from shared.services.follow.follow import Follow
     from shared.services.intake.quarantine import Quarantine
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.services.operator.requeue import Requeue
     from shared.services.operator.rerun import Reruns
     from shared.services.operator.status import Status
-    from shared.services.planning.snapshots import Reader
+    from shared.services.planning.snapshots import Snapshots
     from shared.services.rebuild.rebuild import Rebuild
     from shared.services.records.due import DueMarks
     from shared.services.records.lease import Lease
@@ -117,9 +117,9 @@ class App:
             ledger=self.ledger,
             signals=self.signals,
             due=self.due,
-            services=self.services,
+            azure_devops=self.azure_devops,
             targets=self.targets,
-            reader=self.reader,
+            snapshots=self.snapshots,
             clock=self.clock,
         )
 
@@ -134,22 +134,22 @@ class App:
         return self._queue(REBUILDS)
 
     @cached_property
-    def services(self) -> Services:
+    def azure_devops(self) -> AzureDevOps:
         """Azure DevOps."""
-        return self._azure_devops
+        return self._organizations
 
     @cached_property
-    def _azure_devops(self) -> "AzureDevOps":
-        from shared.adapters.azure_devops import AzureDevOps
+    def _organizations(self) -> "AzureDevOpsOrganizations":
+        from shared.adapters.azure_devops import AzureDevOpsOrganizations
 
-        return AzureDevOps(self.credential)
+        return AzureDevOpsOrganizations(self.credential)
 
     @cached_property
-    def reader(self) -> "Reader":
+    def snapshots(self) -> "Snapshots":
         """Reads repositories, and remembers."""
-        from shared.services.planning.snapshots import Reader
+        from shared.services.planning.snapshots import Snapshots
 
-        return Reader(self.services)
+        return Snapshots(self.azure_devops)
 
     @cached_property
     def intake(self) -> Intake:
@@ -175,7 +175,7 @@ class App:
         """What the ledger knows."""
         from shared.services.operator.status import Status
 
-        return Status(ledger=self.ledger, targets=self.targets, reader=self.reader)
+        return Status(ledger=self.ledger, targets=self.targets, snapshots=self.snapshots)
 
     @cached_property
     def confirm(self) -> "Confirm":
@@ -187,7 +187,7 @@ class App:
             due=self.due,
             park=self.park,
             requeue=self.requeue,
-            services=self.services,
+            azure_devops=self.azure_devops,
             targets=self.targets,
             clock=self.clock,
         )
@@ -202,9 +202,9 @@ class App:
             due=self.due,
             lease=self.lease,
             park=self.park,
-            services=self.services,
+            azure_devops=self.azure_devops,
             targets=self.targets,
-            reader=self.reader,
+            snapshots=self.snapshots,
             clock=self.clock,
             settle_time=self.settings.settle_time,
         )
@@ -224,7 +224,7 @@ class App:
         return Follow(
             ledger=self.ledger,
             due=self.due,
-            services=self.services,
+            azure_devops=self.azure_devops,
             azure_ml=self.azure_ml,
             targets=self.targets,
             clock=self.clock,
@@ -235,7 +235,7 @@ class App:
     def hooks(self) -> Sequence[Hooks]:
         """The service hook subscriptions of each organisation."""
         organizations = sorted({target.organization for target in self.targets})
-        return [self._azure_devops.hooks(organization) for organization in organizations]
+        return [self._organizations.hooks(organization) for organization in organizations]
 
     @cached_property
     def repair(self) -> "Repair":
@@ -247,7 +247,7 @@ class App:
             signals=self.signals,
             due=self.due,
             lease=self.lease,
-            services=self.services,
+            azure_devops=self.azure_devops,
             targets=self.targets,
             hooks=self.hooks,
             parked=self.parked,

@@ -179,7 +179,7 @@ def lease_key(target: str) -> Key[LeaseEntry]:
     return Key(place(target, "lease"), LeaseEntry)
 
 
-def carried_key(target: str, path: str) -> Key[EnvironmentRecord]:
+def environment_key(target: str, path: str) -> Key[EnvironmentRecord]:
     """What an environment carries."""
     return Key(place(target, "environments", path), EnvironmentRecord)
 

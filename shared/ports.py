@@ -1,4 +1,4 @@
-"""What the outside has to offer. Services know these protocols and nothing of Azure.
+"""What the outside has to offer. AzureDevOps know these protocols and nothing of Azure.
 
 Adapters raise the errors of `shared.errors` and nothing else on purpose; each protocol says which ones matter.
 """
@@ -313,7 +313,7 @@ class Hooks(Protocol):
         ...
 
 
-class Services(Protocol):
+class AzureDevOps(Protocol):
     """Where services get the outside of a target from."""
 
     def repository(self, target: Target) -> Repository:

@@ -15,7 +15,7 @@ from shared.ledger import Ledger
 from shared.ledger_entries import FeedEntry, feed_key, rebuild_key
 from shared.limits import CHANGE_PAGES, STANDSTILL
 from shared.log import alert, event
-from shared.ports import Clock, Hooks, Queue, Services
+from shared.ports import AzureDevOps, Clock, Hooks, Queue
 from shared.services.confirm.provenance import alert_foreign, is_ours
 from shared.services.follow.follow import Follow
 from shared.services.intake.quarantine import Quarantine
@@ -38,7 +38,7 @@ class Repair:
         signals: Queue,
         due: DueMarks,
         lease: Lease,
-        services: Services,
+        azure_devops: AzureDevOps,
         targets: Iterable[Target],
         hooks: Iterable[Hooks],
         parked: Parked,
@@ -53,7 +53,7 @@ class Repair:
         self._due = due
         self._lease = lease
         self._clock = clock
-        self._services = services
+        self._azure_devops = azure_devops
         self._targets = tuple(targets)
         self._hooks = tuple(hooks)
         self._follow = follow
@@ -113,7 +113,7 @@ class Repair:
     def _read_change_log(self, target: Target, feed: FeedName, source: Source) -> None:
         key = feed_key(target.name, feed)
         entry = self._ledger.read(key)
-        service = self._services.feed(target, feed)
+        service = self._azure_devops.feed(target, feed)
         if entry is None:
             # Nobody is surprised: the past of a feed is played back on the first day only if somebody wants that.
             entry = FeedEntry(0 if self._replay else service.latest_token())
@@ -126,7 +126,7 @@ class Repair:
             page = service.changes(token)
             foreign = []
             for change in page.items:
-                if not is_ours(self._services, target, change.upstream):
+                if not is_ours(self._azure_devops, target, change.upstream):
                     foreign.append(change)
                 else:
                     signal = ReleaseSignal(str(feed), change.name, change.version, source, target=target.name)
@@ -161,7 +161,7 @@ class Repair:
         """Have what is held looked at again, if it may come out otherwise now."""
         if not self._ledger.held(target.name):
             return
-        if look := self._held.look(target.name, self._services.repository(target).tip(), self._clock.now()):
+        if look := self._held.look(target.name, self._azure_devops.repository(target).tip(), self._clock.now()):
             self._due.mark(target.name, look)
 
     def _stands_still(self, target: Target) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.inventory.build_blockers import name_blocker
 from shared.domain.inventory.environments import Environment, build_beside
-from shared.steps.work import StepFailed
+from shared.steps.job_state import StepFailed
 
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,30}")
 _IMAGE = re.compile(r"[^\s'\"\\]+")

@@ -13,7 +13,7 @@ from shared.errors import InvalidConfiguration, RebuilderError
 from shared.limits import DUPLICATE_WINDOW
 from shared.ports import PipelineRun
 from shared.steps.commands import log_warning, say
-from shared.steps.work import Job, StepFailed
+from shared.steps.job_state import Job, StepFailed
 
 _NAMES = ("SYSTEM_COLLECTIONURI", "SYSTEM_TEAMPROJECT", "SYSTEM_DEFINITIONID", "BUILD_SOURCEBRANCH",
           "SYSTEM_ACCESSTOKEN")  # fmt: skip

@@ -14,8 +14,8 @@ from packaging.utils import parse_wheel_filename
 
 from shared.domain.feed_facts import LINUX_PLATFORMS
 from shared.steps.commands import log_warning, say
+from shared.steps.job_state import Job, StepFailed, Work, context_folder, packages_folder
 from shared.steps.pip import explain_pip, run_pip
-from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder
 
 
 def package(job: Job) -> Work:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shared.steps.commands import say
-from shared.steps.work import target_python
+from shared.steps.job_state import target_python
 
 # Settings of pip that a job may bring along; everything else could change which files are taken.
 _KEPT = {

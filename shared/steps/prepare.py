@@ -23,8 +23,8 @@ from shared.domain.rules.rules import NO_RULES, RULES_FILE, Rules, read_rules
 from shared.errors import InvalidConfiguration, Unreadable
 from shared.steps.commands import log_warning, say, set_variable
 from shared.steps.definition import check_definition, check_with_sdk
-from shared.steps.wanted import wanted
-from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, yaml_file
+from shared.steps.job_state import Job, StepFailed, Work, context_folder, packages_folder, yaml_file
+from shared.steps.pip_requirements import wanted
 
 _SKIPPED = frozenset({".git"})
 _DOCKERFILE = """\

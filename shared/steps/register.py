@@ -12,7 +12,7 @@ from shared.domain.records.pipeline_contract import COMMIT_TAG, PACKAGE_TAG, REB
 from shared.domain.targets import Workspace
 from shared.limits import AZURE_CLI_SECONDS
 from shared.steps.commands import say
-from shared.steps.work import Job, Registered, StepFailed, Work, yaml_file
+from shared.steps.job_state import Job, Registered, StepFailed, Work, yaml_file
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

@@ -7,7 +7,7 @@ from shared.domain.files.credentials import masked
 from shared.domain.files.wording import one_line
 from shared.limits import SUMMARY_ROWS
 from shared.steps.commands import add_tag, say, upload_summary
-from shared.steps.work import Job, StepFailed, Work
+from shared.steps.job_state import Job, StepFailed, Work
 
 
 def report(job: Job) -> None:

@@ -20,10 +20,10 @@ import pathspec
 from packaging.utils import parse_wheel_filename
 
 from shared.steps.commands import log_warning, say
+from shared.steps.job_state import Job, StepFailed, Work, context_folder, packages_folder, target_python
 from shared.steps.package import counted, wheels_in
 from shared.steps.pip import explain_pip, run_pip
 from shared.steps.uv import Uv, explain_uv
-from shared.steps.work import Job, StepFailed, Work, context_folder, packages_folder, target_python
 
 # Nobody listens there.
 _NO_WAY_OUT = "http://127.0.0.1:9"

@@ -22,7 +22,7 @@ from local.azurite import Azurite
 from local.certificates import make_certificates
 from local.environments import SAMPLE, serve_repository
 from local.processes import hold_ports
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.adapters.azure_devops.guard import Pause
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
@@ -99,14 +99,16 @@ def target_of_module(organization_of_module: Organization) -> Target:
 
 
 @pytest.fixture(scope="session")
-def azure_devops() -> AzureDevOps:
+def azure_devops() -> AzureDevOpsOrganizations:
     """The product's adapters; what the service asks them to wait is counted and not slept."""
     stopwatch = FakeStopwatch()
-    return AzureDevOps(StubCredential(AUDIENCE), lambda: Pause(stopwatch.now, stopwatch.sleep))
+    return AzureDevOpsOrganizations(StubCredential(AUDIENCE), lambda: Pause(stopwatch.now, stopwatch.sleep))
 
 
 @pytest.fixture(scope="session")
-def recording(_served: Path, azure_devops: AzureDevOps, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+def recording(
+    _served: Path, azure_devops: AzureDevOpsOrganizations, tmp_path_factory: pytest.TempPathFactory
+) -> Recording:
     """Every call to Azure DevOps, made once."""
     with _running(_served, tmp_path_factory.mktemp("recorded")) as made:
         return record(made, azure_devops, _target(made), tmp_path_factory.mktemp("recording"))
@@ -114,20 +116,22 @@ def recording(_served: Path, azure_devops: AzureDevOps, tmp_path_factory: pytest
 
 @pytest.fixture
 def stand_repository(
-    organization: Organization, azure_devops: AzureDevOps, target: Target, tmp_path: Path
+    organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target, tmp_path: Path
 ) -> StandRepository:
     """The adapter on the stand-in's repository."""
     return StandRepository(organization, azure_devops, target, tmp_path / "clone")
 
 
 @pytest.fixture
-def stand_feed(organization: Organization, azure_devops: AzureDevOps, target: Target, tmp_path: Path) -> StandFeed:
+def stand_feed(
+    organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target, tmp_path: Path
+) -> StandFeed:
     """The adapter on the stand-in's feed."""
     return StandFeed(organization, azure_devops, target, tmp_path / "wheels")
 
 
 @pytest.fixture
-def stand_pipeline(organization: Organization, azure_devops: AzureDevOps, target: Target) -> StandPipeline:
+def stand_pipeline(organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target) -> StandPipeline:
     """The adapter on the stand-in's pipeline."""
     return StandPipeline(organization, azure_devops, target)
 

@@ -11,7 +11,7 @@ from local.agent.record import Timeline
 from local.azure_devops.api import Recorded
 from local.azure_devops.hooks import BUILD_COMPLETED
 from local.azure_devops.server import Organization
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.domain.names import package_name
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
@@ -30,7 +30,9 @@ from tests.contracts.worlds import (
 class Stage:
     """Everything that a call needs, on one organisation."""
 
-    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> None:
+    def __init__(
+        self, organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target, folder: Path
+    ) -> None:
         self.organization = organization
         self.azure_devops = azure_devops
         self.target = target
@@ -140,7 +142,9 @@ class Recording:
         return [one for one in self.exchanges if official.find(one.method, one.path, one.query).id == operation]
 
 
-def record(organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> Recording:
+def record(
+    organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target, folder: Path
+) -> Recording:
     """Make every call of the table, and one to a feed of the organisation."""
     stage = Stage(organization, azure_devops, target, folder)
     stage.prepare()

@@ -21,8 +21,8 @@ from shared.adapters.azure_ml import AzureMLWorkspaces
 from shared.domain.targets import Workspace
 from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable, Throttled
 from shared.ports import AzureML
+from shared.steps.job_state import Job, StepFailed, Work
 from shared.steps.register import register, registered_before
-from shared.steps.work import Job, StepFailed, Work
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.credential import StubCredential
 

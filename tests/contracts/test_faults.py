@@ -11,7 +11,7 @@ from local.azure_devops.api import AUDIENCE
 from local.azure_devops.server import Organization
 from local.faults import Fault
 from local.wheels import empty_wheel
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.adapters.azure_devops.guard import Pause
 from shared.domain.names import package_name
 from shared.domain.releases import FeedName
@@ -41,11 +41,11 @@ class Step:
     """
 
     operation: str
-    run: Callable[[AzureDevOps, Target], object]
+    run: Callable[[AzureDevOpsOrganizations, Target], object]
     writes: bool = False
 
 
-def _push(azure_devops: AzureDevOps, target: Target) -> object:
+def _push(azure_devops: AzureDevOpsOrganizations, target: Target) -> object:
     repository = azure_devops.repository(target)
     return repository.push(repository.tip(), "Change the rules", {"rebuilder.yml": b"deliver: push\n"})
 
@@ -84,7 +84,7 @@ def step(request: pytest.FixtureRequest) -> Step:
     return found
 
 
-def outcome(step: Step, azure_devops: AzureDevOps, target: Target) -> str:
+def outcome(step: Step, azure_devops: AzureDevOpsOrganizations, target: Target) -> str:
     """What comes of a step: that it went well, or its kind of error."""
     try:
         step.run(azure_devops, target)
@@ -99,7 +99,7 @@ class Stand:
     def __init__(self, organization: Organization, target: Target) -> None:
         self.organization = organization
         self.stopwatch = FakeStopwatch()
-        self._azure_devops = AzureDevOps(
+        self._azure_devops = AzureDevOpsOrganizations(
             StubCredential(AUDIENCE), lambda: Pause(self.stopwatch.now, self.stopwatch.sleep)
         )
         self._target = target
@@ -161,7 +161,7 @@ def test_what_is_forbidden_is_denied_and_not_asked_again(stand: Stand, step: Ste
 
 def test_a_token_that_has_expired_is_renewed_once_for_all_calls(stand: Stand, target_of_module: Target) -> None:
     credential = CachingCredential(AUDIENCE, lifetimes=(-60, 3600))
-    azure_devops = AzureDevOps(credential)
+    azure_devops = AzureDevOpsOrganizations(credential)
     for step in STEPS:
         assert outcome(step, azure_devops, target_of_module) == stand.outcome(step)
     assert credential.issued == 2
@@ -245,7 +245,9 @@ def test_an_index_that_fails_is_unavailable_at_once(stand: Stand, operation: str
     assert stand.calls(step) == before + 1
 
 
-def test_an_index_of_a_feed_that_is_not_there_is_not_there(azure_devops: AzureDevOps, target_of_module: Target) -> None:
+def test_an_index_of_a_feed_that_is_not_there_is_not_there(
+    azure_devops: AzureDevOpsOrganizations, target_of_module: Target
+) -> None:
     for feed in (FeedName("nobody-has-it", "ml"), FeedName("packages")):
         for ask in (
             azure_devops.feed(target_of_module, feed).files,

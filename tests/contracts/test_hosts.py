@@ -15,7 +15,7 @@ from local.azure_devops.server import Organization
 from local.faults import Fault
 from local.identity import make_token
 from local.wheels import empty_wheel
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.domain.feed_facts import Metadata
 from shared.domain.names import package_name
 from shared.domain.releases import FeedName
@@ -85,7 +85,7 @@ def test_links_are_absolute_at_their_own_host_and_have_guids_for_names(
 
 
 def test_links_to_runs_have_the_projects_guid(
-    served: Organization, azure_devops: AzureDevOps, target_of_module: Target
+    served: Organization, azure_devops: AzureDevOpsOrganizations, target_of_module: Target
 ) -> None:
     azure_devops.pipeline(target_of_module).queue(served.repository.tip() or "", PARAMETERS)
     found = links(get(served, "/ml/_apis/build/builds").json())
@@ -118,7 +118,7 @@ def test_the_index_links_to_guids_and_a_file_is_at_a_storage_that_takes_no_token
 
 
 def test_a_project_a_repository_and_a_feed_may_be_named_by_guid(
-    served: Organization, azure_devops: AzureDevOps, target_of_module: Target
+    served: Organization, azure_devops: AzureDevOpsOrganizations, target_of_module: Target
 ) -> None:
     names = served.names
     by_guid = replace(

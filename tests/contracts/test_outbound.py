@@ -12,7 +12,7 @@ import pytest
 from local.azure_devops.api import AUDIENCE
 from local.azure_devops.server import Organization
 from local.faults import Fault
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.adapters.azure_devops.guard import Pause
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, PipelineRejected
@@ -47,7 +47,7 @@ def test_no_request_goes_anywhere_but_to_the_configured_service(
     """Even where an answer leads elsewhere, which is how a sign-in page is shown."""
     # A connection of its own: what is open already would not be seen.
     stopwatch = FakeStopwatch()
-    azure_devops = AzureDevOps(StubCredential(AUDIENCE), lambda: Pause(stopwatch.now, stopwatch.sleep))
+    azure_devops = AzureDevOpsOrganizations(StubCredential(AUDIENCE), lambda: Pause(stopwatch.now, stopwatch.sleep))
     organization_of_module.faults.set(step.operation, fault, times=9)
     with suppress(NotThere, PipelineRejected, AccessDenied):
         step.run(azure_devops, target_of_module)

@@ -12,7 +12,7 @@ from local.azure_devops.api import AUDIENCE
 from local.azure_devops.pipelines import EDIT_QUEUE_CONFIGURATION, QUEUE_BUILDS
 from local.azure_devops.server import Organization
 from local.identity import make_token
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.domain.records.pipeline_contract import numbered
 from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.targets import Target
@@ -126,7 +126,7 @@ def test_a_run_may_be_listed_late(world: PipelineWorld) -> None:
 
 
 def test_runs_of_another_branch_or_pipeline_are_not_found(
-    stand_pipeline: StandPipeline, azure_devops: AzureDevOps, target: Target
+    stand_pipeline: StandPipeline, azure_devops: AzureDevOpsOrganizations, target: Target
 ) -> None:
     start = stand_pipeline.now()
     stand_pipeline.pipeline.queue(stand_pipeline.commit, PARAMETERS)
@@ -193,7 +193,7 @@ def test_what_the_yaml_makes_of_a_run_is_refused_before_it_is_queued_and_the_rea
 
 
 def test_a_preview_shows_the_whole_pipeline_and_queues_nothing(
-    stand_pipeline: StandPipeline, organization: Organization, azure_devops: AzureDevOps, target: Target
+    stand_pipeline: StandPipeline, organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target
 ) -> None:
     wish = {"previewRun": True, "templateParameters": PARAMETERS}
     answer = requests.post(

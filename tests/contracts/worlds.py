@@ -19,7 +19,7 @@ from local.faults import Fault
 from local.upstream import Upstream as PublicIndex
 from local.upstream import UpstreamFile
 from local.wheels import empty_wheel
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.domain.inventory.catalog import Link
 from shared.domain.provenance import Upstream
 from shared.domain.records.run_outcomes import JobOutcome
@@ -178,7 +178,9 @@ class Clone:
 class StandRepository(Clone):
     """In the stand."""
 
-    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> None:
+    def __init__(
+        self, organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target, folder: Path
+    ) -> None:
         super().__init__(str(organization.repository.path), folder, target.branch)
         self.repository: Repository = azure_devops.repository(target)
         self._organization = organization
@@ -291,7 +293,9 @@ class OnePackageUpstream(PublicIndex):
 class StandFeed:
     """In the stand."""
 
-    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target, folder: Path) -> None:
+    def __init__(
+        self, organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target, folder: Path
+    ) -> None:
         self.feed: Feed = azure_devops.feed(target, target.feeds[0])
         self._feed = organization.feed
         self._folder = folder
@@ -424,7 +428,7 @@ class PipelineWorld(Protocol):
 class StandPipeline:
     """In the stand."""
 
-    def __init__(self, organization: Organization, azure_devops: AzureDevOps, target: Target) -> None:
+    def __init__(self, organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target) -> None:
         self.pipeline: Pipeline = azure_devops.pipeline(target)
         self.commit = organization.repository.tip() or ""
         self._organization = organization

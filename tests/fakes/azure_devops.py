@@ -409,7 +409,7 @@ def _seen(run: FakeRun) -> PipelineRun:
     return PipelineRun(run.id, dict(run.parameters), run.url, cancelled=run.result == "canceled")
 
 
-class FakeServices:
+class FakeAzureDevOps:
     """The same repository, pipeline and feeds for every target."""
 
     def __init__(self, repository: FakeRepository, pipeline: FakePipeline, feeds: Mapping[str, FakeFeed]) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import requests
 from azure.identity import DefaultAzureCredential
 
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.adapters.azure_devops.connection import Connections, client
 from shared.adapters.azure_devops.guard import SCOPE
 from shared.adapters.azure_ml import AzureMLWorkspaces
@@ -39,7 +39,7 @@ class Site:
         self.settings = settings
         self._credential = DefaultAzureCredential()
         self._connections = Connections(self._credential)
-        self.azure_devops = AzureDevOps(self._credential)
+        self.azure_devops = AzureDevOpsOrganizations(self._credential)
         self.azure_ml = AzureMLWorkspaces(self._credential)
         self._count = 0
 

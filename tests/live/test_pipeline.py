@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.domain.targets import Target
 from tests.contracts.test_pipeline import (
     test_a_found_run_is_the_run_that_was_queued,
@@ -36,7 +36,7 @@ def stand_pipeline(world: LivePipeline) -> LivePipeline:
 
 
 @pytest.fixture
-def azure_devops(site: Site) -> AzureDevOps:
+def azure_devops(site: Site) -> AzureDevOpsOrganizations:
     return site.azure_devops
 
 

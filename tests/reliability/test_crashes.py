@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import ServiceUnavailable
-from shared.ledger_entries import carried_key, rebuild_key
+from shared.ledger_entries import environment_key, rebuild_key
 from tests.reliability.invariants import Watch
 from tests.reliability.platform import Platform
 from tests.services.world import RULES, SAMPLE, World
@@ -212,7 +212,7 @@ def test_who_was_held_up_and_then_dies_spoils_nothing(meanwhile: Sequence[str], 
             assert entry.state is ReleaseState.SETTLED, where
             assert entry.rebuild
             assert world.app.ledger.get(rebuild_key("main", entry.rebuild)).state is RebuildState.FINISHED, where
-            carried = world.app.ledger.get(carried_key("main", TRAINING))
+            carried = world.app.ledger.get(environment_key("main", TRAINING))
             assert (carried.rebuild, carried.versions) == (entry.rebuild, {"our-package": newest}), where
     assert pause > 50
 

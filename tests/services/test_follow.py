@@ -8,7 +8,7 @@ from shared.domain.records.pipeline_contract import SUPERSEDED
 from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
-from shared.ledger_entries import carried_key
+from shared.ledger_entries import environment_key
 from shared.limits import REGISTRATION_PATIENCE
 from tests.fakes.azure_devops import FakeRun
 from tests.services.world import World
@@ -66,7 +66,7 @@ def test_registered_is_what_azure_ml_holds() -> None:
     assert (registration.workspace, registration.version) == ("ml/training", "1")
     assert registration.tags["package-our-package"] == "1.1"
     assert world.known().state is ReleaseState.SETTLED
-    assert world.app.ledger.get(carried_key("main", TRAINING)).registered == {"ml/training": "1"}
+    assert world.app.ledger.get(environment_key("main", TRAINING)).registered == {"ml/training": "1"}
     assert world.app.ledger.following("main") == []
 
 
@@ -211,7 +211,7 @@ def test_a_failed_job_that_a_person_runs_again_is_registered_after_all() -> None
     hook(world)
 
     assert states(world)["training"] == ("registered", None)
-    assert world.app.ledger.get(carried_key("main", TRAINING)).registered == {"ml/training": "1"}
+    assert world.app.ledger.get(environment_key("main", TRAINING)).registered == {"ml/training": "1"}
     assert world.rebuild().state is RebuildState.FINISHED
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
-from shared.ledger_entries import carried_key, plan_key
+from shared.ledger_entries import environment_key, plan_key
 from shared.limits import ENVIRONMENTS_PER_RUN
 from tests.services.world import RULES, SAMPLE, World, crowd, environment
 
@@ -42,7 +42,7 @@ def test_the_ledger_remembers_what_each_environment_carries() -> None:
     world.publish()
     world.work()
 
-    carried = world.app.ledger.get(carried_key("main", "training/environment.yml"))
+    carried = world.app.ledger.get(environment_key("main", "training/environment.yml"))
 
     assert carried.versions == {"our-package": "1.1"}
     assert carried.commit == world.repository.head

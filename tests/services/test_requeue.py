@@ -428,7 +428,7 @@ class TestEarlierRebuildsOfTheSameFiles:
     def failed_once(self, **settings: str) -> World:
         """The first workspace took the environment, the second did not."""
         world = World({"rebuilder.yml": RULES, **environment("training", b"our-package==1.0\n")},
-                      workspaces=("one", "two"), **settings)  # fmt: skip
+                      workspaces=("one", "two"), **settings)  # type: ignore[arg-type]  # fmt: skip
         world.publish()
         world.work()
         (run,) = world.pipeline.runs

@@ -14,12 +14,12 @@ from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState
 from shared.errors import ServiceUnavailable
 from shared.ledger import Ledger
-from shared.ledger_entries import carried_key, rebuild_key, release_key
+from shared.ledger_entries import environment_key, rebuild_key, release_key
 from shared.limits import MAX_DEQUEUE_COUNT
 from shared.messages import Turn, encode
 from shared.ports import Subscription
 from shared.settings import Settings
-from tests.fakes.azure_devops import FakeFeed, FakePipeline, FakeRepository, FakeRun, FakeServices
+from tests.fakes.azure_devops import FakeAzureDevOps, FakeFeed, FakePipeline, FakeRepository, FakeRun
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.clock import FakeClock
 from tests.fakes.storage import MemoryLedgerStore, MemoryQueue
@@ -121,7 +121,7 @@ class World:
         app.hooks = [self.hooks]
         app.signals = self.signals
         app.rebuilds = self.rebuilds
-        app.services = FakeServices(self.repository, self.pipeline, {FEED: self.feed})
+        app.azure_devops = FakeAzureDevOps(self.repository, self.pipeline, {FEED: self.feed})
         app.azure_ml = self.azure_ml
         self.app = app
         return app
@@ -240,7 +240,7 @@ class World:
 
     def carried(self, path: str) -> EnvironmentRecord:
         """What an environment carries."""
-        return self.app.ledger.get(carried_key("main", path))
+        return self.app.ledger.get(environment_key("main", path))
 
     def is_at_rest(self, target: str = "main") -> bool:
         """Whether no plan has the target's lease and nothing is due."""

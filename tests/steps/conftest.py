@@ -18,7 +18,7 @@ from local.identity import make_token
 from local.processes import hold_ports
 from local.wheels import empty_wheel
 from shared.domain.targets import Workspace
-from shared.steps.work import Job
+from shared.steps.job_state import Job
 
 # The SDK of Azure DevOps reads this when it is imported, and keeps answers there for 12 hours.
 if "AZURE_DEVOPS_CACHE_DIR" not in os.environ:

@@ -11,11 +11,11 @@ import pytest
 
 from local.azure_devops.server import Organization
 from local.wheels import empty_wheel
+from shared.steps.job_state import StepFailed, context_folder, packages_folder
 from shared.steps.package import package
 from shared.steps.pip import run_pip
 from shared.steps.prepare import prepare
 from shared.steps.verify import verify
-from shared.steps.work import StepFailed, context_folder, packages_folder
 from tests.local.index import Index
 from tests.steps.conftest import Checkout
 

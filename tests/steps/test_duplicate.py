@@ -15,12 +15,12 @@ import requests
 from local.azure_devops.api import AUDIENCE, BUILD_SERVICE
 from local.azure_devops.server import Organization
 from local.identity import make_token
-from shared.adapters.azure_devops import AzureDevOps
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.domain.records.pipeline_contract import numbered, older_run
 from shared.domain.targets import Target
 from shared.limits import RUNS_PER_LOOKUP
 from shared.steps.duplicate import duplicate
-from shared.steps.work import Job, StepFailed
+from shared.steps.job_state import Job, StepFailed
 from tests.fakes.credential import StubCredential
 from tests.steps.conftest import Checkout
 
@@ -36,7 +36,7 @@ class Pipeline:
             name="sample", organization=organization.url, project=names.project, repository=names.repository,
             branch="main", pipeline=names.pipeline, feeds=(),
         )  # fmt: skip
-        self._pipeline = AzureDevOps(StubCredential(AUDIENCE)).pipeline(target)
+        self._pipeline = AzureDevOpsOrganizations(StubCredential(AUDIENCE)).pipeline(target)
         self.variables = {
             "SYSTEM_COLLECTIONURI": f"{organization.url}/",
             "SYSTEM_TEAMPROJECT": names.project,

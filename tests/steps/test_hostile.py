@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from local.wheels import empty_wheel
+from shared.steps.job_state import StepFailed, context_folder, packages_folder
 from shared.steps.package import package
 from shared.steps.prepare import prepare
 from shared.steps.verify import check_upload, uploaded_without, verify
-from shared.steps.work import StepFailed, context_folder, packages_folder
 from tests.local.index import Index
 from tests.steps.conftest import DOCKERFILE, PYTHON, Checkout
 

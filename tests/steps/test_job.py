@@ -5,9 +5,9 @@ from shared.domain.inventory.references import Reference
 from shared.domain.inventory.surroundings import Elsewhere
 from shared.domain.targets import Workspace
 from shared.errors import InvalidConfiguration
+from shared.steps.job_state import Job, Registered, Work
 from shared.steps.register import tags_of
 from shared.steps.report import summary
-from shared.steps.work import Job, Registered, Work
 from tests.steps.conftest import Checkout
 
 VARIABLES = {

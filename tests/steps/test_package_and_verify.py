@@ -6,12 +6,12 @@ import pytest
 
 from local.azure_devops.server import Organization
 from local.wheels import empty_wheel
+from shared.steps.job_state import StepFailed, context_folder, packages_folder
 from shared.steps.package import package
 from shared.steps.pip import explain_pip, installer_environment
 from shared.steps.prepare import prepare
 from shared.steps.uv import explain_uv
 from shared.steps.verify import verify
-from shared.steps.work import StepFailed, context_folder, packages_folder
 from tests.steps.conftest import PYTHON, Checkout
 
 

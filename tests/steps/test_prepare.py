@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
+from shared.steps.job_state import StepFailed, Work, context_folder, yaml_file
 from shared.steps.prepare import prepare
-from shared.steps.work import StepFailed, Work, context_folder, yaml_file
 from tests.steps.conftest import DOCKERFILE, PYTHON, Checkout
 
 

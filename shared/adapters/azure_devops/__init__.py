@@ -17,7 +17,7 @@ from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 
 
-class AzureDevOps:
+class AzureDevOpsOrganizations:
     """The ports of every target, each built once."""
 
     def __init__(self, credential: TokenCredential, pause: Callable[[], Pause] = Pause) -> None:

@@ -18,7 +18,7 @@ from shared.ledger import Ledger
 from shared.ledger_entries import release_key
 from shared.limits import FEED_PATIENCE
 from shared.log import alert, event
-from shared.ports import Clock, FeedVersion, Services
+from shared.ports import AzureDevOps, Clock, FeedVersion
 from shared.services.confirm.provenance import is_ours
 from shared.services.operator.requeue import Requeue
 from shared.services.records.due import DueMarks
@@ -52,7 +52,7 @@ class Confirm:
         due: DueMarks,
         park: Park,
         requeue: Requeue,
-        services: Services,
+        azure_devops: AzureDevOps,
         targets: Iterable[Target],
         clock: Clock,
     ) -> None:
@@ -60,7 +60,7 @@ class Confirm:
         self._due = due
         self._park = park
         self._requeue = requeue
-        self._services = services
+        self._azure_devops = azure_devops
         self._targets = tuple(targets)
         self._clock = clock
 
@@ -94,7 +94,7 @@ class Confirm:
     def _feed_of(self, target: Target, text: str) -> FeedName | None:
         if looks_like_guid(text):
             wanted = text.strip().casefold()
-            return next((f for f in target.feeds if self._services.feed(target, f).id().casefold() == wanted), None)
+            return next((f for f in target.feeds if self._azure_devops.feed(target, f).id().casefold() == wanted), None)
         return target.feed(text)
 
     def _confirm(self, target: Target, feed: FeedName, signal: ReleaseSignal) -> None:
@@ -127,8 +127,8 @@ class Confirm:
             self._due.mark(target.name, rerun)
 
     def _look(self, target: Target, feed: FeedName, release: ReleaseId) -> Release | _Refusal | None:
-        found = self._services.feed(target, feed).version(release.package, release.version)
-        return _judged(release, found, ours=is_ours(self._services, target, found.upstream)) if found else None
+        found = self._azure_devops.feed(target, feed).version(release.package, release.version)
+        return _judged(release, found, ours=is_ours(self._azure_devops, target, found.upstream)) if found else None
 
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""

@@ -9,16 +9,16 @@ from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from shared.errors import Permanent, Transient
 from shared.log import alert, event
-from shared.ports import Change, Feed, Services
+from shared.ports import AzureDevOps, Change, Feed
 
 
-def is_ours(services: Services, target: Target, upstream: Upstream | None) -> bool:
+def is_ours(azure_devops: AzureDevOps, target: Target, upstream: Upstream | None) -> bool:
     """Whether a version that one of a target's feeds shows was published to one of them.
 
     Raises:
         Transient: a feed does not tell its id.
     """
-    return upstream is None or upstream.is_within(lambda: _ids(services, target))
+    return upstream is None or upstream.is_within(lambda: _ids(azure_devops, target))
 
 
 def alert_foreign(target: Target, name: FeedName, feed: Feed, changes: Sequence[Change]) -> None:
@@ -39,11 +39,11 @@ def alert_foreign(target: Target, name: FeedName, feed: Feed, changes: Sequence[
             alert("foreign_version", target=target.name, feed=name, release=release, source=change.upstream.name)
 
 
-def _ids(services: Services, target: Target) -> set[str]:
+def _ids(azure_devops: AzureDevOps, target: Target) -> set[str]:
     found = set()
     for feed in target.feeds:
         try:
-            found.add(services.feed(target, feed).id().casefold())
+            found.add(azure_devops.feed(target, feed).id().casefold())
         except Permanent as problem:
             # What we may not read is nobody's source; what is wrong with it is said where it is read.
             event("feed_without_id", target=target.name, feed=feed, why=problem)

@@ -31,10 +31,10 @@ from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target, Workspace
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger
-from shared.ledger_entries import carried_key, following_key, rebuild_key, release_key
+from shared.ledger_entries import environment_key, following_key, rebuild_key, release_key
 from shared.limits import REGISTRATION_PATIENCE, RETRY_PAUSE
 from shared.log import alert, event
-from shared.ports import AzureML, Clock, RegisteredVersion, Services
+from shared.ports import AzureDevOps, AzureML, Clock, RegisteredVersion
 from shared.services.records.due import DueMarks
 
 
@@ -50,7 +50,7 @@ class Follow:
         *,
         ledger: Ledger,
         due: DueMarks,
-        services: Services,
+        azure_devops: AzureDevOps,
         azure_ml: AzureML,
         targets: Iterable[Target],
         clock: Clock,
@@ -59,7 +59,7 @@ class Follow:
         self._ledger = ledger
         self._due = due
         self._attempts = attempts
-        self._services = services
+        self._azure_devops = azure_devops
         self._azure_ml = azure_ml
         self._targets = tuple(targets)
         self._clock = clock
@@ -78,7 +78,7 @@ class Follow:
             if pipeline not in (None, target.pipeline):
                 continue
             try:
-                outcome = self._services.pipeline(target).outcome(run)
+                outcome = self._azure_devops.pipeline(target).outcome(run)
             except NotThere:
                 continue
             rebuild = self._ledger.read(rebuild_key(target.name, outcome.parameters.get("rebuild", "none")))
@@ -133,7 +133,7 @@ class Follow:
         return told
 
     def _tried_again(self, rebuild: RebuildEntry, failed: RebuiltEnvironment) -> RebuiltEnvironment:
-        record = self._ledger.readable(carried_key(rebuild.target, failed.path))
+        record = self._ledger.readable(environment_key(rebuild.target, failed.path))
         if failed.attempt >= self._attempts or record is None or record.rebuild != rebuild.id:
             return failed
         at = self._clock.now() + RETRY_PAUSE
@@ -180,7 +180,7 @@ class Follow:
 
     def _outcome(self, target: Target, run: int) -> RunOutcome:
         try:
-            return self._services.pipeline(target).outcome(run)
+            return self._azure_devops.pipeline(target).outcome(run)
         except NotThere:
             return RunOutcome({}, completed=True, problem=f"run {run} is not there any more")
 
@@ -233,7 +233,7 @@ class Follow:
                 return replace(entry, registered={**entry.registered, **versions})
 
             with self._ledger.passing_over_damage():
-                self._ledger.update(carried_key(target.name, environment.path), carry)
+                self._ledger.update(environment_key(target.name, environment.path), carry)
         if rebuild.state is not RebuildState.FINISHED:
             return
         for release in rebuild.releases:

@@ -20,7 +20,7 @@ from shared.errors import Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import (
     FollowingEntry,
-    carried_key,
+    environment_key,
     following_key,
     parked_key,
     plan_key,
@@ -29,8 +29,8 @@ from shared.ledger_entries import (
 )
 from shared.limits import CLAIM_LIFETIME
 from shared.log import event
-from shared.ports import Clock, Queue, Services
-from shared.services.planning.snapshots import Reader
+from shared.ports import AzureDevOps, Clock, Queue
+from shared.services.planning.snapshots import Snapshots
 from shared.services.rebuild.commit import Commit
 from shared.services.rebuild.queue_runs import QueueRuns
 from shared.services.records.due import DueMarks
@@ -47,17 +47,17 @@ class Requeue:
         ledger: Ledger,
         signals: Queue,
         due: DueMarks,
-        services: Services,
+        azure_devops: AzureDevOps,
         targets: Iterable[Target],
-        reader: Reader,
+        snapshots: Snapshots,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._signals = signals
         self._due = due
         self._targets = {target.name: target for target in targets}
-        self._commit = Commit(ledger=ledger, services=services, reader=reader, clock=clock)
-        self._queue_runs = QueueRuns(ledger=ledger, services=services, clock=clock)
+        self._commit = Commit(ledger=ledger, azure_devops=azure_devops, snapshots=snapshots, clock=clock)
+        self._queue_runs = QueueRuns(ledger=ledger, azure_devops=azure_devops, clock=clock)
         self._clock = clock
 
     def parked(self, signal: ParkedSignal) -> None:
@@ -120,7 +120,7 @@ class Requeue:
             def carry(entry: EnvironmentRecord | None, fresh: EnvironmentRecord = fresh) -> EnvironmentRecord:
                 return (entry or fresh).with_rebuild(plan, rebuild)
 
-            record = self._ledger.update(carried_key(target, environment.path), carry)
+            record = self._ledger.update(environment_key(target, environment.path), carry)
             goes_on = environment.run is not None and not environment.is_settled
             if record and record.rebuild == rebuild.id and not goes_on and environment.state not in _HELD:
                 marks.append(DueEnvironment(environment.path, rebuild.id, 1, self._clock.now()))

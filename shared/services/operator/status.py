@@ -18,8 +18,8 @@ from shared.domain.states import EnvironmentState
 from shared.domain.targets import Target
 from shared.errors import NotKnown
 from shared.ledger import Ledger
-from shared.ledger_entries import carried_key, due_key, plan_key, rebuild_key, release_key
-from shared.services.planning.snapshots import Reader
+from shared.ledger_entries import due_key, environment_key, plan_key, rebuild_key, release_key
+from shared.services.planning.snapshots import Snapshots
 
 _MAY_BE_OWED = (EnvironmentState.FAILED, EnvironmentState.SUPERSEDED)
 
@@ -27,10 +27,10 @@ _MAY_BE_OWED = (EnvironmentState.FAILED, EnvironmentState.SUPERSEDED)
 class Status:
     """Answers "I released 1.4.0: who has it now?"."""
 
-    def __init__(self, *, ledger: Ledger, targets: Iterable[Target], reader: Reader) -> None:
+    def __init__(self, *, ledger: Ledger, targets: Iterable[Target], snapshots: Snapshots) -> None:
         self._ledger = ledger
         self._targets = tuple(targets)
-        self._reader = reader
+        self._snapshots = snapshots
 
     def release(self, *, name: str, version: str, feed: str | None = None, everything: bool = False) -> dict[str, Any]:
         """What each target knows of a release.
@@ -134,7 +134,7 @@ class Status:
                 }
             )
         if everything:
-            catalog = self._reader.snapshot(target, plan.commit).catalog
+            catalog = self._snapshots.at(target, plan.commit).catalog
             rows += [
                 {
                     "path": environment.path,
@@ -159,7 +159,7 @@ class Status:
         if rebuild is None or environment is None:
             return None, None
         if environment.state in _MAY_BE_OWED:
-            record = self._ledger.readable(carried_key(target.name, environment.path))
+            record = self._ledger.readable(environment_key(target.name, environment.path))
             if record and record.rebuild != rebuild.id:
                 later = self._ledger.readable(rebuild_key(target.name, record.rebuild))
                 for found in later.environments if later else ():

@@ -17,9 +17,9 @@ from shared.errors import InvalidConfiguration
 from shared.ledger import Ledger
 from shared.ledger_entries import rebuild_key
 from shared.log import alert
-from shared.ports import Clock, Services
-from shared.services.planning.facts import Gatherer
-from shared.services.planning.snapshots import Reader, Snapshot
+from shared.ports import AzureDevOps, Clock
+from shared.services.planning.facts import FactsLoader
+from shared.services.planning.snapshots import Snapshot, Snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Drafter:
     """Plans without any effect but a remembered fact."""
 
     def __init__(
-        self, *, ledger: Ledger, services: Services, reader: Reader, clock: Clock, settle_time: timedelta
+        self, *, ledger: Ledger, azure_devops: AzureDevOps, snapshots: Snapshots, clock: Clock, settle_time: timedelta
     ) -> None:
         self._ledger = ledger
-        self._services = services
-        self._reader = reader
-        self._gatherer = Gatherer(ledger=ledger, services=services, clock=clock, settle_time=settle_time)
+        self._azure_devops = azure_devops
+        self._snapshots = snapshots
+        self._facts = FactsLoader(ledger=ledger, azure_devops=azure_devops, clock=clock, settle_time=settle_time)
 
     def plan(
         self, target: Target, releases: Iterable[Release], marks: Iterable[Due], looked_at: Iterable[ReleaseId] = ()
@@ -64,8 +64,8 @@ class Drafter:
             Transient: a service does not answer.
         """
         releases, marks = list(releases), tuple(marks)
-        commit = self._services.repository(target).tip()
-        snapshot = self._reader.snapshot(target, commit)
+        commit = self._azure_devops.repository(target).tip()
+        snapshot = self._snapshots.at(target, commit)
         catalog = snapshot.catalog
         owed = [self._owed(target, snapshot, mark) for mark in marks if isinstance(mark, DueEnvironment)]
         try:
@@ -79,7 +79,7 @@ class Drafter:
         considered = _highest(releases)
         facts = PlanningFacts()
         while True:
-            facts = self._gatherer.gather(target, catalog, considered, facts, [one.path for one in owed])
+            facts = self._facts.load(target, catalog, considered, facts, [one.path for one in owed])
             plan = make_plan(
                 target=target.name,
                 catalog=catalog,
@@ -106,14 +106,14 @@ class Drafter:
         commit = rebuild.commit or rebuild.base
         same = environment is not None
         if environment and commit != snapshot.listing.commit:
-            listing = self._services.repository(target).listing(commit)
+            listing = self._azure_devops.repository(target).listing(commit)
             contents = (content_of(environment, at, RULES_FILE) for at in (listing, snapshot.listing))
             same = next(contents) == next(contents)
         earlier = (rebuild.id, *before.earlier) if same else ()
         return OwedEnvironment(mark.path, before.name, mark.attempt, earlier)
 
     def _rules(self, target: Target, snapshot: Snapshot) -> Rules:
-        rules = self._reader.rules(target, snapshot) or NO_RULES
+        rules = self._snapshots.rules(target, snapshot) or NO_RULES
         if rules.deliver is Deliver.PULL_REQUEST:
             raise InvalidConfiguration(
                 RULES_FILE, ["`deliver: pull-request` is not available yet; write push or report"]

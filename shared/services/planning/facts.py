@@ -19,10 +19,10 @@ from shared.domain.releases import FeedName, Release, ReleaseId
 from shared.domain.targets import Target
 from shared.errors import DamagedEntry, Permanent, Transient
 from shared.ledger import Ledger
-from shared.ledger_entries import MetadataEntry, carried_key, metadata_key
+from shared.ledger_entries import MetadataEntry, environment_key, metadata_key
 from shared.limits import PACKAGES_LIFETIME
 from shared.log import event
-from shared.ports import Clock, Services
+from shared.ports import AzureDevOps, Clock
 
 
 @dataclass(slots=True)
@@ -35,12 +35,12 @@ class _Gaps:
         self.found.setdefault((feed, what), f"feed {feed}, {what}: {problem}; what needs it was not checked")
 
 
-class Gatherer:
+class FactsLoader:
     """Asks feeds and ledger, and remembers what never changes as long as the process lives."""
 
-    def __init__(self, *, ledger: Ledger, services: Services, clock: Clock, settle_time: timedelta) -> None:
+    def __init__(self, *, ledger: Ledger, azure_devops: AzureDevOps, clock: Clock, settle_time: timedelta) -> None:
         self._ledger = ledger
-        self._services = services
+        self._azure_devops = azure_devops
         self._clock = clock
         self._settle_time = settle_time
         self._own: dict[tuple[str, str], tuple[datetime, frozenset[PackageName]]] = {}
@@ -48,7 +48,7 @@ class Gatherer:
         # Versions that are pinned and that their feed does not have: not asked for at every plan.
         self._unknown: set[tuple[str, ReleaseId]] = set()
 
-    def gather(
+    def load(
         self,
         target: Target,
         catalog: Catalog,
@@ -107,7 +107,7 @@ class Gatherer:
 
     def _files(self, target: Target, release: ReleaseId, gaps: _Gaps, *, patient: bool) -> tuple[FeedFile, ...] | None:
         """The files of a release; `patient` where the plan can do nothing without them: then it comes again later."""
-        feed = self._services.feed(target, FeedName.parse(release.feed))
+        feed = self._azure_devops.feed(target, FeedName.parse(release.feed))
         try:
             return feed.files(release.package, release.version)
         except (Permanent, Transient) as problem:
@@ -125,7 +125,7 @@ class Gatherer:
         entry = self._ledger.readable(key)
         if entry is None:
             try:
-                found = self._services.feed(target, FeedName.parse(release.feed)).metadata(
+                found = self._azure_devops.feed(target, FeedName.parse(release.feed)).metadata(
                     release.package, release.version
                 )
             except (Permanent, Transient) as problem:
@@ -155,7 +155,7 @@ class Gatherer:
         if known and self._clock.now() - known[0] < PACKAGES_LIFETIME:
             return known[1]
         try:
-            found = self._services.feed(target, feed).published()
+            found = self._azure_devops.feed(target, feed).published()
         except (Permanent, Transient) as problem:
             gaps.add(str(feed), "its packages", problem)
             return known[1] if known else frozenset()
@@ -167,7 +167,7 @@ class Gatherer:
         carried, damaged = {}, {}
         for path in sorted(paths):
             try:
-                entry = self._ledger.read(carried_key(target.name, path))
+                entry = self._ledger.read(environment_key(target.name, path))
             except DamagedEntry as problem:
                 damaged[path] = str(problem)
                 continue

@@ -8,7 +8,7 @@ from shared.domain.inventory.scan import scan
 from shared.domain.rules.rules import RULES_FILE, Rules, read_rules
 from shared.domain.targets import Target
 from shared.errors import ServiceUnavailable
-from shared.ports import Repository, Services
+from shared.ports import AzureDevOps, Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class Snapshot:
     rules_blob: str | None
 
 
-class Reader:
+class Snapshots:
     """Reads repositories at commits and remembers what blobs say, for each target, as long as the process lives."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, azure_devops: AzureDevOps) -> None:
+        self._azure_devops = azure_devops
         self._shelves: dict[str, Shelf] = {}
         self._latest: dict[str, Snapshot] = {}
         # Queue messages and requests are served by several threads of one process.
         self._locks: dict[str, RLock] = {}
 
-    def snapshot(self, target: Target, commit: str) -> Snapshot:
+    def at(self, target: Target, commit: str) -> Snapshot:
         """Read the environments at a commit; only blobs never seen before are fetched."""
         with self._lock(target):
             return self._snapshot(target, commit)
@@ -45,7 +45,7 @@ class Reader:
         known = self._latest.get(target.name)
         if known and known.listing.commit == commit:
             return known
-        repository = self._services.repository(target)
+        repository = self._azure_devops.repository(target)
         listing = repository.listing(commit)
         shelf = self._shelves.setdefault(target.name, Shelf())
         while isinstance(found := scan(listing, shelf), Missing):
@@ -71,7 +71,7 @@ class Reader:
         with self._lock(target):
             shelf = self._shelves.setdefault(target.name, Shelf())
             if blob not in shelf.raw:
-                self._fetch(self._services.repository(target), shelf, frozenset({blob}))
+                self._fetch(self._azure_devops.repository(target), shelf, frozenset({blob}))
             return shelf.raw[blob]
 
     def _lock(self, target: Target) -> RLock:

@@ -15,17 +15,17 @@ from shared.errors import BranchMoved
 from shared.ledger import Ledger
 from shared.ledger_entries import rebuild_key
 from shared.log import event
-from shared.ports import Clock, Services
-from shared.services.planning.snapshots import Reader
+from shared.ports import AzureDevOps, Clock
+from shared.services.planning.snapshots import Snapshots
 
 
 class Commit:
     """Brings a rebuild from `planned` to `committed`, or to `superseded` if somebody else was faster."""
 
-    def __init__(self, *, ledger: Ledger, services: Services, reader: Reader, clock: Clock) -> None:
+    def __init__(self, *, ledger: Ledger, azure_devops: AzureDevOps, snapshots: Snapshots, clock: Clock) -> None:
         self._ledger = ledger
-        self._services = services
-        self._reader = reader
+        self._azure_devops = azure_devops
+        self._snapshots = snapshots
         self._clock = clock
 
     def commit(self, target: Target, plan: Plan, rebuild: RebuildEntry) -> RebuildEntry:
@@ -35,7 +35,7 @@ class Commit:
             Transient: the service does not answer.
             Permanent: it takes no push, or does not show what is on the branch: not seen is not "not there".
         """
-        repository = self._services.repository(target)
+        repository = self._azure_devops.repository(target)
         if repository.tip() == plan.commit:
             if not plan.edits:
                 return self._committed(rebuild, plan.commit, f"nothing to write: builds {plan.commit[:8]}")
@@ -51,7 +51,7 @@ class Commit:
 
     def pushed(self, target: Target, plan: Plan) -> str | None:
         """Our commit, if it is on the branch: every commit since the planned one is looked at."""
-        since = self._services.repository(target).commits_since(plan.commit)
+        since = self._azure_devops.repository(target).commits_since(plan.commit)
         return next((found.id for found in since if is_commit_of(plan, found.message)), None)
 
     def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
@@ -59,10 +59,10 @@ class Commit:
         return self._change(rebuild, lambda entry: entry.committed(commit, what, self._clock.now()))
 
     def _edited(self, target: Target, plan: Plan) -> dict[str, bytes]:
-        snapshot = self._reader.snapshot(target, plan.commit)
+        snapshot = self._snapshots.at(target, plan.commit)
         paths = sorted({edit.path for edit in plan.edits})
         return {
-            path: apply(self._reader.raw(target, snapshot, path), (edit for edit in plan.edits if edit.path == path))
+            path: apply(self._snapshots.raw(target, snapshot, path), (edit for edit in plan.edits if edit.path == path))
             for path in paths
         }
 

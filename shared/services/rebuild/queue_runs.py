@@ -17,7 +17,7 @@ from shared.ledger import Ledger
 from shared.ledger_entries import FollowingEntry, following_key, rebuild_key
 from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW
 from shared.log import event
-from shared.ports import Clock, PipelineRun, Services
+from shared.ports import AzureDevOps, Clock, PipelineRun
 
 # The pipeline's parameters carry a schema number too: an older pipeline refuses a newer app in its first step.
 PARAMETER_SCHEMA = "4"
@@ -26,9 +26,9 @@ PARAMETER_SCHEMA = "4"
 class QueueRuns:
     """Brings a rebuild from `committed` to `queued`."""
 
-    def __init__(self, *, ledger: Ledger, services: Services, clock: Clock) -> None:
+    def __init__(self, *, ledger: Ledger, azure_devops: AzureDevOps, clock: Clock) -> None:
         self._ledger = ledger
-        self._services = services
+        self._azure_devops = azure_devops
         self._clock = clock
 
     def queue(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
@@ -87,7 +87,7 @@ class QueueRuns:
         wanted = work_of(run_parameters(rebuild, run))
         found = [
             candidate
-            for candidate in self._services.pipeline(target).runs_since(rebuild.created - CLOCK_SKEW)
+            for candidate in self._azure_devops.pipeline(target).runs_since(rebuild.created - CLOCK_SKEW)
             if work_of(candidate.parameters) == wanted
         ]
         return min(found, key=lambda candidate: candidate.id, default=None)
@@ -95,7 +95,7 @@ class QueueRuns:
     def _queued(self, target: Target, rebuild: RebuildEntry, run: Run) -> PipelineRun:
         commit = rebuild.commit or rebuild.base
         try:
-            return self._services.pipeline(target).queue(commit, run_parameters(rebuild, run))
+            return self._azure_devops.pipeline(target).queue(commit, run_parameters(rebuild, run))
         except (Permanent, Throttled):
             # Nothing was queued for sure, so the next try need not wait. After any other error the claim stays: the
             # run may be there, and shown late.

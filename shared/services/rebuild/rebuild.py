@@ -19,13 +19,13 @@ from shared.domain.states import RebuildState
 from shared.domain.targets import Target
 from shared.errors import DamagedEntry, NotKnown, Permanent, Transient
 from shared.ledger import Ledger
-from shared.ledger_entries import LeaseEntry, carried_key, plan_key, rebuild_key, release_key
+from shared.ledger_entries import LeaseEntry, environment_key, plan_key, rebuild_key, release_key
 from shared.limits import PLANS_PER_MESSAGE
 from shared.log import event
 from shared.messages import Turn
-from shared.ports import Clock, Services
+from shared.ports import AzureDevOps, Clock
 from shared.services.planning.draft import Draft, Drafter
-from shared.services.planning.snapshots import Reader
+from shared.services.planning.snapshots import Snapshots
 from shared.services.rebuild.commit import Commit
 from shared.services.rebuild.queue_runs import QueueRuns
 from shared.services.records.due import DueMarks, Hand
@@ -44,9 +44,9 @@ class Rebuild:
         due: DueMarks,
         lease: Lease,
         park: Park,
-        services: Services,
+        azure_devops: AzureDevOps,
         targets: Iterable[Target],
-        reader: Reader,
+        snapshots: Snapshots,
         clock: Clock,
         settle_time: timedelta,
     ) -> None:
@@ -54,11 +54,13 @@ class Rebuild:
         self._due = due
         self._lease = lease
         self._park = park
-        self._services = services
+        self._azure_devops = azure_devops
         self._targets = {target.name: target for target in targets}
-        self._drafter = Drafter(ledger=ledger, services=services, reader=reader, clock=clock, settle_time=settle_time)
-        self._commit = Commit(ledger=ledger, services=services, reader=reader, clock=clock)
-        self._queue_runs = QueueRuns(ledger=ledger, services=services, clock=clock)
+        self._drafter = Drafter(
+            ledger=ledger, azure_devops=azure_devops, snapshots=snapshots, clock=clock, settle_time=settle_time
+        )
+        self._commit = Commit(ledger=ledger, azure_devops=azure_devops, snapshots=snapshots, clock=clock)
+        self._queue_runs = QueueRuns(ledger=ledger, azure_devops=azure_devops, clock=clock)
         self._held = Held(ledger)
         self._clock = clock
 
@@ -226,7 +228,7 @@ class Rebuild:
             fresh = EnvironmentRecord.of(rebuild, environment)
             with self._ledger.passing_over_damage():
                 self._ledger.update(
-                    carried_key(plan.target, environment.path),
+                    environment_key(plan.target, environment.path),
                     lambda entry, fresh=fresh: (entry or fresh).with_rebuild(plan, rebuild),  # type: ignore[misc]
                 )
 

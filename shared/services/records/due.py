@@ -17,7 +17,7 @@ from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import ReleaseState
 from shared.errors import DamagedEntry
 from shared.ledger import Ledger
-from shared.ledger_entries import carried_key, due_key, look_key, release_key
+from shared.ledger_entries import due_key, environment_key, look_key, release_key
 from shared.limits import CLOCK_TOLERANCE
 from shared.ports import Clock, Queue
 
@@ -169,7 +169,7 @@ class DueMarks:
                 known = entry is not None and entry.release is not None and entry.state is not ReleaseState.REFUSED
                 return known and entry is not None and entry.is_open(mark)
             case DueEnvironment():
-                record = self._ledger.read(carried_key(target, mark.path))
+                record = self._ledger.read(environment_key(target, mark.path))
                 return record is not None and record.rebuild == mark.rebuild
             case DueLook():
                 look = self._ledger.readable(look_key(target))

@@ -14,7 +14,7 @@ from shared.domain.definitions.requirements import TEMPLATE
 from shared.domain.inventory.catalog import Catalog
 from shared.domain.inventory.environments import Environment, Use
 from shared.domain.rules.rules import Rules
-from shared.steps.work import StepFailed
+from shared.steps.job_state import StepFailed
 
 _INDEXES = {"-i", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "--trusted-host"}
 _PLACES = {"-f", "--find-links"}

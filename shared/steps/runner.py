@@ -9,7 +9,7 @@ from typing import NoReturn
 from shared.domain.files.credentials import masked
 from shared.errors import RebuilderError
 from shared.steps.commands import log_error, say
-from shared.steps.work import Job, StepFailed, Work
+from shared.steps.job_state import Job, StepFailed, Work
 
 
 def perform(step: Callable[[Job], object]) -> None:

@@ -17,6 +17,8 @@ from local.azure_devops.pushes import NOBODY, Change, read_push
 
 # Who pushes through the REST API: the product's managed identity.
 PUSHER = ("Environment Rebuilder", "environment-rebuilder@stand.invalid")
+# A commit as git prints it for us.
+_COMMIT = "%H%n%P%n%an%n%ae%n%aI%n%B"
 # Lists of commits carry this much of a message.
 _SHORT_COMMENT = 100
 
@@ -190,14 +192,18 @@ class GitRepository:
             raise _unresolvable(branch)
         top = int(call.query.get("searchcriteria.$top") or 100)
         skip = int(call.query.get("searchcriteria.$skip") or 0)
-        found = self._git("rev-list", "--first-parent", f"--max-count={top}", f"--skip={skip}", f"refs/heads/{branch}")
-        return collection([self._commit(call, line, whole=False) for line in found.decode().split()])
+        page = ("--first-parent", f"--max-count={top}", f"--skip={skip}")
+        found = self._git("log", "-z", *page, f"--format={_COMMIT}", f"refs/heads/{branch}")
+        return collection([self._shown(call, raw, whole=False) for raw in found.split(b"\0") if raw])
 
     def _commit(self, call: Call, commit: str, *, whole: bool) -> dict[str, Any]:
         try:
-            raw = self._git("show", "--no-patch", "--format=%H%n%P%n%an%n%ae%n%aI%n%B", commit)
+            raw = self._git("show", "--no-patch", f"--format={_COMMIT}", commit)
         except GitError:
             raise ServiceError(404, "GitCommitDoesNotExistException", f"TF401029: {commit} is not there.") from None
+        return self._shown(call, raw, whole=whole)
+
+    def _shown(self, call: Call, raw: bytes, *, whole: bool) -> dict[str, Any]:
         found, parents, name, email, date, message = raw.decode(errors="replace").split("\n", 5)
         message = message.rstrip("\n")
         short = message.split("\n")[0][:_SHORT_COMMENT]

@@ -172,7 +172,7 @@ def test_who_may_not_queue_is_told_which_permission_is_missing_and_where_it_is_g
             "default: other",
             "references service connection other which could",
         ),
-        ("azure-pipelines.yml", '["3"]', '["2"]', "The 'schema' parameter value '3' is not a valid value."),
+        ("azure-pipelines.yml", '["4"]', '["3"]', "The 'schema' parameter value '4' is not a valid value."),
     ],
     ids=["invalid", "twice", "long", "expression", "template", "connection", "values"],
 )

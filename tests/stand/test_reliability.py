@@ -19,7 +19,7 @@ from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
 from shared.domain.states import RebuildState, ReleaseState
 from shared.ledger import Ledger
-from shared.ledger_entries import rebuild_key, release_key, turn_key
+from shared.ledger_entries import lease_key, rebuild_key, release_key
 from shared.limits import DEVOPS_RETRIES
 from tests.environments import write_environment
 from tests.fakes.credential import StubCredential
@@ -106,8 +106,8 @@ def _remains(stand: Stand, ledger: Ledger, package: str) -> object:
         "rebuild": (rebuild.state, rebuild.reason, rebuild.commit, [runs.index(run.id or 0) for run in rebuild.runs]),
         "environments": [(e.path, e.state, runs.index(e.run or 0), e.reason) for e in rebuild.environments],
         "shown": [(row["path"], row["decision"], row["reason"], row["state"]) for row in found["environments"]],
-        "turn": ledger.read(turn_key("main")),
-        "waiting": ledger.waiting("main"),
+        "lease": _leased(ledger),
+        "due": ledger.due("main"),
         "parked": ledger.parked("main"),
     }
     names = {package: "PACKAGE", package.replace("-", "_"): "PACKAGE", entry.rebuild: "REBUILD"}
@@ -128,6 +128,12 @@ def _message_and_changes(stand: Stand, commit: str) -> str:
 
 def _release(ledger: Ledger, package: str, version: str) -> ReleaseEntry | None:
     return ledger.read(release_key("main", ReleaseId.of("ml/packages", package, version)))
+
+
+def _leased(ledger: Ledger) -> str | None:
+    """The plan that is being carried out."""
+    lease = ledger.read(lease_key("main"))
+    return lease.plan if lease else None
 
 
 def _file(stand: Stand, path: str) -> str:
@@ -237,9 +243,7 @@ def _storm(stand: Stand, ledger: Ledger, send: Callable[[], object], releases: S
     began = time.monotonic()
 
     send()
-    wait_for(
-        lambda: not ledger.waiting("main") and _is_over(ledger, *releases[-1]), "it is over", seconds=STORM_SECONDS
-    )
+    wait_for(lambda: not ledger.due("main") and _is_over(ledger, *releases[-1]), "it is over", seconds=STORM_SECONDS)
     quiet(stand, seconds=STORM_SECONDS)
 
     most = ceil((time.monotonic() - began) / SETTLE_SECONDS) + 1
@@ -252,7 +256,7 @@ def _storm(stand: Stand, ledger: Ledger, send: Callable[[], object], releases: S
     assert {entry and entry.state for entry in entries} <= OUTCOMES
     assert {entry.rebuild for entry in entries if entry} - {None} == rebuilds
     assert {ledger.get(rebuild_key("main", rebuild)).state for rebuild in rebuilds} == {RebuildState.QUEUED}
-    assert (ledger.waiting("main"), ledger.parked("main")) == ([], [])
+    assert (ledger.due("main"), ledger.parked("main")) == ([], [])
 
 
 def _tip(stand: Stand) -> str:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.states import EnvironmentState, RebuildState
-from shared.ports import JobOutcome
 from tests.services.test_follow import DONE, SCORING, TRAINING, finish, hook, register, run_of, states
 from tests.services.world import World
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 import pytest
 
-from shared.domain.records.pipeline_contract import REBUILD_TAG
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, PipelineRejected, ServiceUnavailable
 from shared.ledger_entries import rebuild_key
@@ -420,67 +419,3 @@ def test_another_worker_at_any_call_of_requeueing_changes_nothing(
         assert world.known().state is ReleaseState.SETTLED, call
         if calls < call:
             return
-
-
-class TestEarlierRebuildsOfTheSameFiles:
-    """What an earlier rebuild has registered counts exactly if the files are the same, byte for byte."""
-
-    def failed_once(self, **settings: str) -> World:
-        """The first workspace took the environment, the second did not."""
-        world = World({"rebuilder.yml": RULES, **environment("training", b"our-package==1.0\n")},
-                      workspaces=("one", "two"), **settings)  # type: ignore[arg-type]  # fmt: skip
-        world.publish()
-        world.work()
-        (run,) = world.pipeline.runs
-        world.build(run, failing={TRAINING: "two is away"})
-        world.azure_ml.register("ml/one", "training", {REBUILD_TAG: run.parameters["rebuild"], "rebuilder-run": "1"})
-        return world
-
-    def retried(self, world: World) -> str:
-        """What the pipeline is told of earlier rebuilds."""
-        world.tell_of(world.pipeline.runs[0])
-        world.work()
-        items = world.pipeline.runs[1].parameters["environments"]
-        return str(items.split(":")[2])
-
-    def test_the_pipeline_is_told_of_it_and_its_version_counts_in_its_workspace(self) -> None:
-        world = self.failed_once()
-        first = world.rebuild().id
-
-        assert self.retried(world) == first
-        (run,) = [run for run in world.pipeline.runs if run.result is None]
-        world.azure_ml.register("ml/two", "training", {REBUILD_TAG: run.parameters["rebuild"], "rebuilder-run": "2"})
-        world.build(run, failing={TRAINING: "it does not say so"})
-        world.tell_of(run)
-        world.work()
-
-        (found,) = world.rebuilds_made()[-1].environments
-        assert found.state is EnvironmentState.REGISTERED
-        assert [r.tags[REBUILD_TAG] for r in found.workspaces] == [first, run.parameters["rebuild"]]
-
-    @pytest.mark.parametrize(
-        ("change", "same"),
-        [
-            ({"README.md": b"elsewhere\n"}, True),
-            ({"training/context/notes.txt": b"in the build context\n"}, False),
-            ({"training/context/requirements.txt": b"our-package==1.1\n#\n"}, False),
-            ({"training/environment.yml": b"name: training\nbuild:\n  path: context\ntags: {a: b}\n"}, False),
-            ({"rebuilder.yml": RULES + b'python: {"*": "3.11"}\n'}, False),
-        ],
-        ids=["elsewhere", "in the context", "requirements", "its YAML", "the rules"],
-    )
-    def test_only_if_the_files_are_the_same(self, change: dict[str, bytes], *, same: bool) -> None:
-        world = self.failed_once()
-        first = world.rebuild().id
-        world.repository.commit(change)
-
-        assert self.retried(world) == (first if same else "")
-
-    def test_all_of_a_row_of_attempts_count(self) -> None:
-        world = self.failed_once(REBUILDER_ATTEMPTS="3")
-        first = world.rebuild().id
-        self.retried(world)
-        world.finish(failing={TRAINING: "two is away"})
-
-        second = world.rebuilds_made()[1].id
-        assert world.pipeline.runs[2].parameters["environments"] == f"1:{TRAINING}:{second}+{first}"

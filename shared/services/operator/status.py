@@ -1,7 +1,6 @@
 """Tells what the ledger knows of a release or a rebuild, as plain data for JSON."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,12 @@ from shared.domain.inventory.build_blockers import build_blocker
 from shared.domain.inventory.environments import Environment
 from shared.domain.planning.plan import Plan
 from shared.domain.planning.planner import unaffected_environments
-from shared.domain.records.history import HistoryLine
+from shared.domain.records.documents import (
+    history_document,
+    plan_document,
+    rebuild_document,
+    registration_document,
+)
 from shared.domain.records.rebuilds import RebuildEntry, RebuiltEnvironment
 from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
@@ -66,7 +70,7 @@ class Status:
             entry = self._ledger.read(rebuild_key(target.name, rebuild))
             if entry:
                 plan = self._ledger.get(plan_key(target.name, rebuild))
-                return {"target": target.name, **self._plan(plan), **_rebuild(entry)}
+                return {"target": target.name, **plan_document(plan), **rebuild_document(entry)}
         raise NotKnown(f"there is no rebuild {rebuild!r}")
 
     def _release(self, target: Target, entry: ReleaseEntry, *, everything: bool) -> dict[str, Any]:
@@ -82,35 +86,14 @@ class Status:
             "source": entry.source,
             "files": list(entry.release.files) if entry.release else [],
             "views": list(entry.release.views) if entry.release else [],
-            "history": _history(entry.history),
+            "history": history_document(entry.history),
             "plan": None,
-            "rebuild": _rebuild(rebuild) if rebuild else None,
+            "rebuild": rebuild_document(rebuild) if rebuild else None,
         }
         if plan:
-            answer["plan"] = self._plan(plan)
+            answer["plan"] = plan_document(plan)
             answer["environments"] = self._environments(target, entry.id, plan, rebuild, everything=everything)
         return answer
-
-    def _plan(self, plan: Plan) -> dict[str, Any]:
-        return {
-            "plan": plan.id,
-            "commit": plan.commit,
-            "deliver": plan.deliver,
-            "releases": [str(release) for release in plan.releases],
-            "unaffected": plan.unaffected,
-            "edits": [
-                {
-                    "path": edit.path,
-                    "offset": edit.span.start,
-                    "old": edit.old,
-                    "new": edit.new,
-                    "package": edit.package or None,
-                }
-                for edit in plan.edits
-            ],
-            "warnings": list(plan.warnings),
-            "elsewhere": plan.elsewhere.document(),
-        }
 
     def _environments(
         self, target: Target, release: ReleaseId, plan: Plan, rebuild: RebuildEntry | None, *, everything: bool
@@ -130,7 +113,7 @@ class Status:
                     "rebuild": mine_in,
                     "owed": self._is_owed(target, mine, mine_in),
                     "run": mine.run if mine else None,
-                    **_registration(mine),
+                    **registration_document(mine),
                 }
             )
         if everything:
@@ -146,7 +129,7 @@ class Status:
                     "rebuild": None,
                     "owed": False,
                     "run": None,
-                    **_registration(None),
+                    **registration_document(None),
                 }
                 for environment in unaffected_environments(plan, catalog, release)
             ]
@@ -180,35 +163,3 @@ def _why_unaffected(environment: Environment, release: ReleaseId) -> str:
     doubt = environment.doubt()
     pipeline_blocker = doubt[1] if doubt else build_blocker(environment)
     return f"{why}, as far as it can be read ({pipeline_blocker})" if pipeline_blocker else why
-
-
-def _registration(environment: RebuiltEnvironment | None) -> dict[str, Any]:
-    """Where Azure ML holds an environment; the first workspace's figures stand in front."""
-    found = environment.workspaces if environment else ()
-    return {
-        "registered_version": found[0].version if found else None,
-        "tags": found[0].tags if found else {},
-        "context": found[0].context if found else None,
-        "workspaces": [asdict(registration) for registration in found],
-    }
-
-
-def _rebuild(rebuild: RebuildEntry) -> dict[str, Any]:
-    return {
-        "id": rebuild.id,
-        "state": rebuild.state,
-        "reason": rebuild.reason,
-        "base": rebuild.base,
-        "commit": rebuild.commit,
-        "runs": [{**asdict(run), "claimed": None} for run in rebuild.runs],
-        "environments": [asdict(environment) for environment in rebuild.environments],
-        "history": _history(rebuild.history),
-    }
-
-
-def _history(lines: Iterable[HistoryLine]) -> list[dict[str, Any]]:
-    return [{"at": _moment(line.at), "kind": line.kind, "what": line.what, "run": line.run} for line in lines]
-
-
-def _moment(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

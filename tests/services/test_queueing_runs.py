@@ -1,11 +1,13 @@
 """Runs of the rebuild pipeline are queued once each, whoever dies or is refused meanwhile."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
 from shared.domain.states import EnvironmentState, RebuildState
 from shared.errors import PipelineRejected, ServiceUnavailable
+from shared.ledger_entries import LeaseEntry, lease_key
 from shared.limits import CLAIM_LIFETIME, ENVIRONMENTS_PER_RUN
 from shared.messages import Turn, encode
 from shared.ports import PipelineRun
@@ -100,6 +102,21 @@ def test_a_claim_of_another_worker_is_respected_until_it_is_old() -> None:
 
 def _crash(*_: object) -> list[object]:
     raise Crash
+
+
+def test_a_worker_whose_clock_was_ahead_hides_no_run_from_the_others() -> None:
+    """The moments of leases rise, whatever a clock says; runs are looked for by the clock of who began the rebuild."""
+    world = World()
+    ahead = world.clock.now() + timedelta(hours=3)
+    world.app.ledger.create(lease_key("main"), LeaseEntry(None, ahead))
+    world.pipeline.fail("queue", "after", ServiceUnavailable("no answer"))
+    world.publish()
+
+    world.work()
+
+    assert world.rebuild().created > ahead
+    assert len(world.pipeline.runs) == 1
+    assert world.rebuild().state is RebuildState.QUEUED
 
 
 def test_many_environments_are_spread_over_runs_that_name_each_once() -> None:

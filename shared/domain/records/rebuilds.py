@@ -125,7 +125,7 @@ class RebuildEntry:
     history: tuple[HistoryLine, ...] = ()
 
     @classmethod
-    def of(cls, plan: Plan, at: datetime) -> "RebuildEntry":
+    def of(cls, plan: Plan, created: datetime, at: datetime) -> "RebuildEntry":
         """The rebuild that a plan leads to. An environment with a blocker has failed before it begins."""
         planned = plan.environments if plan.delivers else ()
         environments = [RebuiltEnvironment(e.path, e.name) for e in planned]
@@ -143,7 +143,7 @@ class RebuildEntry:
             releases=tuple(release.id for release in plan.releases if plan.delivers and plan.acts_on(release.id)),
             environments=tuple(environments),
             runs=tuple(Run(batch, tuple(chunk)) for batch, chunk in enumerate(chunks, start=1)),
-            created=at,
+            created=created,
             history=(HistoryLine(at, Happened.PLANNED, f"planned against {plan.commit[:8]}"),),
         )
 
@@ -151,6 +151,11 @@ class RebuildEntry:
     def is_underway(self) -> bool:
         """Whether it needs its target's lease, which ends when all of its runs are queued."""
         return self.state in (RebuildState.PLANNED, RebuildState.PROPOSED, RebuildState.COMMITTED)
+
+    @property
+    def began(self) -> datetime:
+        """When it was planned, by the clock of the worker that did so: no run of it is older."""
+        return self.history[0].at
 
     @property
     def parked_at(self) -> datetime | None:

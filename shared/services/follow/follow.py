@@ -259,5 +259,5 @@ def _tell(rebuild: RebuildEntry, now: datetime) -> None:
         rebuild=rebuild.id,
         registered=states.count(EnvironmentState.REGISTERED),
         failed=states.count(EnvironmentState.FAILED),
-        seconds=int((now - rebuild.created).total_seconds()),
+        seconds=int((now - rebuild.began).total_seconds()),
     )

@@ -87,7 +87,7 @@ class QueueRuns:
         wanted = work_of(run_parameters(rebuild, run))
         found = [
             candidate
-            for candidate in self._azure_devops.pipeline(target).runs_since(rebuild.created - CLOCK_SKEW)
+            for candidate in self._azure_devops.pipeline(target).runs_since(rebuild.began - CLOCK_SKEW)
             if work_of(candidate.parameters) == wanted
         ]
         return min(found, key=lambda candidate: candidate.id, default=None)

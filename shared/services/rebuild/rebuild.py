@@ -196,7 +196,7 @@ class Rebuild:
         """The rebuild of a plan: it begins, or is superseded at once if one of the plan's marks is gone."""
         key = rebuild_key(plan.target, plan.id)
         if not self._ledger.holds(key):
-            fresh = RebuildEntry.of(plan, lease.since)
+            fresh = RebuildEntry.of(plan, lease.since, self._clock.now())
             if not self._is_due(plan):
                 fresh = fresh.superseded("what it was planned for has changed", self._clock.now())
             self._ledger.create(key, fresh)

@@ -79,7 +79,10 @@ class Park:
             self._marks(target, tuple(self._due.in_hand(target).marks), why, lambda: True)
 
     def plan(self, target: str, plan_id: str, why: str) -> None:
-        """Park a plan that has the lease, and end the lease. What was done of it stays; a rebuild that is over too."""
+        """Park a plan that has the lease, and end the lease. What was done of it stays.
+
+        A rebuild that is over keeps the lease: nothing of it can be parked, and its marks are closed by the next turn.
+        """
         rebuild = self._ledger.readable(rebuild_key(target, plan_id))
         plan = self._ledger.readable(plan_key(target, plan_id))
         if plan is None or (rebuild is None and self._ledger.holds(rebuild_key(target, plan_id))):
@@ -88,21 +91,26 @@ class Park:
             self._record(target, what, why, ParkedEntry(self._clock.now(), why, what, rebuild=plan_id))
         elif rebuild is None:
             self._marks(target, plan.marks, why, lambda: self._lease.is_of(target, plan_id))
-        elif rebuild.is_underway or rebuild.state is RebuildState.PARKED:
-            self._rebuild(plan, rebuild, why)
+        elif not self._rebuild(plan, rebuild, why):
+            return
         self._lease.end(target, plan_id)
 
-    def _rebuild(self, plan: Plan, rebuild: RebuildEntry, why: str) -> None:
+    def _rebuild(self, plan: Plan, rebuild: RebuildEntry, why: str) -> bool:
+        """Park a rebuild; tells whether it is parked then."""
+        if not (rebuild.is_underway or rebuild.state is RebuildState.PARKED):
+            return False
         target, now = plan.target, self._clock.now()
         what = f"rebuild {rebuild.id} of {_named(rebuild.releases) or f'{len(rebuild.environments)} environments'}"
         entry = ParkedEntry(now, why, what, releases=rebuild.releases, rebuild=rebuild.id)
         self._record(target, what, why, entry)
         key = rebuild_key(target, rebuild.id)
         parked = self._ledger.change(key, rebuild, lambda e: e.parked(why, now) if e.is_underway else e)
-        if parked.state is RebuildState.PARKED:
-            for release in rebuild.releases:
-                self._release(target, release, why, ReleaseState.PLANNED, rebuild.id)
-            self._due.drop(target, plan.marks, lambda: self._lease.is_of(target, plan.id))
+        if parked.state is not RebuildState.PARKED:
+            return False
+        for release in rebuild.releases:
+            self._release(target, release, why, ReleaseState.PLANNED, rebuild.id)
+        self._due.drop(target, plan.marks, lambda: self._lease.is_of(target, plan.id))
+        return True
 
     def _marks(self, target: str, marks: tuple[Due, ...], why: str, allowed: Callable[[], bool]) -> None:
         if not marks:

@@ -43,7 +43,7 @@ def a_plan(environments: int = 1) -> Plan:
 
 
 def rebuild(environments: int = 1) -> RebuildEntry:
-    return RebuildEntry.of(a_plan(environments), NOON)
+    return RebuildEntry.of(a_plan(environments), NOON, NOON)
 
 
 class TestReleases:
@@ -202,7 +202,7 @@ class TestRebuilds:
         plan = plan_of(
             {**ONE, "requirements.txt": "our-pkg==1.0\nother==5\n"}, "our-pkg 1.1", "other 4", "our-pkg 1.0.1"
         )
-        entry = RebuildEntry.of(plan, NOON)
+        entry = RebuildEntry.of(plan, NOON, NOON)
 
         assert (entry.id, entry.target, entry.state, entry.base) == (plan.id, "ours", RebuildState.PLANNED, plan.commit)
         assert entry.releases == (RELEASE.id,)
@@ -311,7 +311,7 @@ class TestRebuilds:
 
     def test_what_is_owed_and_cannot_be_rebuilt_has_failed_before_it_begins(self) -> None:
         owed = (OwedEnvironment("a.yml", "a", 2, ("0a",)), OwedEnvironment("b.yml", "b", 2, blocker="gone"))
-        entry = RebuildEntry.of(replace(a_plan(0), owed=owed), NOON)
+        entry = RebuildEntry.of(replace(a_plan(0), owed=owed), NOON, NOON)
 
         assert [(e.state, e.reason, e.attempt, e.earlier) for e in entry.environments] == [
             (EnvironmentState.PLANNED, None, 2, ("0a",)),
@@ -321,7 +321,7 @@ class TestRebuilds:
 
     def test_a_rebuild_with_nothing_to_run_is_finished_when_it_is_committed(self) -> None:
         owed = (OwedEnvironment("b.yml", "b", 2, blocker="gone"),)
-        entry = RebuildEntry.of(replace(a_plan(0), owed=owed), NOON).committed("c", "nothing to write", at(1))
+        entry = RebuildEntry.of(replace(a_plan(0), owed=owed), NOON, NOON).committed("c", "nothing to write", at(1))
 
         assert entry.queued(at(2)).state is RebuildState.FINISHED
 
@@ -363,7 +363,7 @@ class TestWhatEnvironmentsCarry:
     def test_what_was_carried_before_is_kept(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
         before = EnvironmentRecord("env.yml", "training", {"other": "3.0", "our-pkg": "1.0"}, "old", at(-1), "c0")
-        after = before.with_rebuild(plan, RebuildEntry.of(plan, NOON).committed("c1", "pushed", NOON))
+        after = before.with_rebuild(plan, RebuildEntry.of(plan, NOON, NOON).committed("c1", "pushed", NOON))
 
         assert after == EnvironmentRecord(
             "env.yml", "training", {"other": "3.0", "our-pkg": "1.1"}, plan.id, NOON, "c1"
@@ -374,11 +374,11 @@ class TestWhatEnvironmentsCarry:
         plan = plan_of(ONE, "our-pkg 1.1")
         later = EnvironmentRecord("env.yml", "training", {"our-pkg": "1.2"}, "later", at(1), "c2")
 
-        assert later.with_rebuild(plan, RebuildEntry.of(plan, NOON)) == later
+        assert later.with_rebuild(plan, RebuildEntry.of(plan, NOON, NOON)) == later
 
     def test_a_rebuild_without_a_commit_of_its_own_carries_the_planned_one(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
-        rebuild = RebuildEntry.of(plan, NOON)
+        rebuild = RebuildEntry.of(plan, NOON, NOON)
 
         assert EnvironmentRecord.of(rebuild, rebuild.environments[0]).with_rebuild(plan, rebuild).commit == plan.commit
 

@@ -12,8 +12,9 @@ run: setup ## the whole story on this machine, without Azure: make run ARGS=--on
 	@$(PYTHON) -m local run $(ARGS)
 
 # Sets are in the same order every time: what the drawn tests try here is the same in every run, and new in test-long.
+# Bytecode is kept, even where an image says otherwise: hundreds of processes would compile the same modules again.
 test: setup ## all tests, three files at a time: those of the stand wait a good deal
-	@PYTHONHASHSEED=0 $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n 3 --no-loadscope-reorder $(ARGS)
 
 test-long: setup ## decisions, readers and promises with many more drawn examples, storms of a thousand
 	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 --timeout 14400 \

@@ -75,7 +75,8 @@ def serve_repository(source: Path, bare: Path) -> Served:
             pythons = _pythons(work)
             _add_pipeline(work)
             _commit(work, "Add the rebuild pipeline (by the stand)")
-            git("clone", "--quiet", "--bare", str(work), str(bare), at=Path(scratch))
+            # Not linked object by object but packed: a few files, which are soon copied.
+            git("clone", "--quiet", "--bare", "--no-local", str(work), str(bare), at=Path(scratch))
             git("config", "http.receivepack", "true", at=bare)
             git("symbolic-ref", "HEAD", "refs/heads/main", at=bare)
         except (GitError, OSError) as problem:

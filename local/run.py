@@ -181,7 +181,8 @@ def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any]
             found = None
         if found and _is_over(found):
             return found
-        time.sleep(0.3)
+        # The app has nothing new to tell until the run ends, and answering takes time that the run needs.
+        time.sleep(1 if stand.agent.is_working else 0.3)
     return found
 
 

@@ -150,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _flush() -> None:
-    """Hand over what was written; whoever read it may have seen enough already."""
+    """Hand over what was written; its reader may have seen enough already."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

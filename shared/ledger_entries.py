@@ -81,7 +81,7 @@ class ParkedEntry:
 
     Attributes:
         at: when it was parked, the last time.
-        why: what was in the way.
+        why: what went wrong.
         what: what it concerns, for a person.
         signals: messages of the queue `signals` that were given up.
         marks: what was due.

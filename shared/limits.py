@@ -107,7 +107,8 @@ DUPLICATE_WINDOW = timedelta(days=7)
 # A claim older than this belongs to a worker that is gone: host.json's functionTimeout, and a minute.
 CLAIM_LIFETIME = timedelta(minutes=6)
 
-# A service in the way: the message comes again after a pause that doubles, up to a limit; then it is parked.
+# A service that does not answer: the message comes again after a pause that doubles, up to a limit; then what it is
+# about is parked.
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 TRIES = 30
@@ -125,7 +126,7 @@ HELD_PERIOD = timedelta(hours=1)
 # each kind of hold. Each costs every plan a few requests.
 HELD_PER_PACKAGE = 10
 
-# Work that nobody has touched for so long is taken up by the timer: longer than the longest pause between tries.
+# Work that nobody has touched for so long is continued by the timer: longer than the longest pause between tries.
 # For so long, too, an entry of something parked waits for what was about to be parked with it.
 STANDSTILL = timedelta(minutes=15)
 
@@ -140,7 +141,7 @@ PACKAGES_LIFETIME = timedelta(minutes=15)
 
 # Commits that one page of a branch's history lists.
 COMMITS_PER_REQUEST = 500
-# Pages of it: whoever is so far behind a branch sees not all of it, and says so.
+# Pages of it. A look that would need more is an error, not an answer.
 COMMIT_PAGES = 200
 
 # Who dismisses something, and why: a line for a person each.

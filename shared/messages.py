@@ -26,7 +26,7 @@ class Turn:
 
     Attributes:
         target: the target's name.
-        tries: how often a service was in the way.
+        tries: how often a service did not answer.
     """
 
     target: str

@@ -15,10 +15,28 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Whole files go to one of three processes: the longest ones begin first, so that none is left over at the end.
 _LONGEST_FIRST = (
-    "stand/test_pipeline.py", "local/test_sample.py", "stand/test_reliability.py", "local/test_run.py",
+    "local/test_sample.py", "stand/test_pipeline.py", "stand/test_reliability.py", "local/test_run.py",
     "reliability/test_model.py", "reliability/test_crashes.py", "stand/test_trouble.py", "stand/test_sources.py",
-    "tests/steps/",
+    "stand/test_steps.py", "tests/test_live.py", "tests/steps/", "stand/test_identity.py",
 )  # fmt: skip
+# Files whose tests share what takes long to start, a stand or Azurite: they go to the same process.
+_SHARING = (
+    ("stand/test_trouble.py", "stand/test_sources.py"),
+    ("contracts/test_ledger_store.py", "contracts/test_queue.py"),
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give whole files to processes, however the tests are started."""
+    from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Files(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((names[0] for names in _SHARING if file.endswith(names)), file)
+
+    return Files(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -70,6 +70,11 @@ class Agent:
         if self._thread.is_alive():
             self._thread.join(_PATIENCE)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether a run is under way, of which the service tells nobody anything yet."""
+        return self._running is not None
+
     def take(self, build: Build) -> None:
         """Put a run into this agent's queue."""
         build.timeline = Timeline(self._folder / "runs" / str(build.id), build.checks)

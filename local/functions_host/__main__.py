@@ -48,16 +48,15 @@ async def serve(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"the Functions host cannot listen on port {arguments.port}: {problem.strerror}\n")
         return 1
     server = uvicorn.Server(uvicorn.Config(front.application(), log_level="warning", access_log=False))
-    listeners = [_listener(f, invoker, settings) for f in functions if f.trigger["type"].casefold() == "queuetrigger"]
+    started = [f for f in functions if not f.is_disabled(os.environ)]
+    listeners = [_listener(f, invoker, settings) for f in started if f.trigger["type"].casefold() == "queuetrigger"]
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     with suppress(NotImplementedError):
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, stopping.set)
-    timers = [
-        asyncio.create_task(_tick(f, invoker)) for f in functions if f.trigger["type"].casefold() == "timertrigger"
-    ]
+    timers = [asyncio.create_task(_tick(f, invoker)) for f in started if f.trigger["type"].casefold() == "timertrigger"]
     working = [asyncio.create_task(listener.listen()) for listener in listeners]
     serving = asyncio.create_task(server._serve(sockets=[door]))
     await asyncio.wait([asyncio.create_task(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)

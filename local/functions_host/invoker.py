@@ -35,6 +35,14 @@ class Function:
         """The binding that starts it."""
         return next(b for b in self.bindings if b["type"].casefold().endswith("trigger"))
 
+    def is_disabled(self, settings: Mapping[str, str]) -> bool:
+        """Whether the app settings keep its queue or schedule from starting it; the admin call still does.
+
+        The setting is the platform's own ("How to disable functions in Azure Functions"). Unlike the platform, this
+        host goes on serving HTTP functions.
+        """
+        return settings.get(f"AzureWebJobs.{self.name}.Disabled", "").casefold() in ("true", "1")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -1,7 +1,7 @@
 """The queue functions: read a message, have it done, and decide what becomes of it if that does not work.
 
-A service in the way makes the message come again after a growing pause; the platform's own retries, which are few
-and evenly spaced, are left for crashes. What can never work is recorded and shown to a person.
+A service that does not answer makes the message come again after a growing pause; the platform's own retries, which are
+few and evenly spaced, are left for crashes. What can never work is recorded and shown to a person.
 """
 
 from collections.abc import Callable, Iterable

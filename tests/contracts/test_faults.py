@@ -26,6 +26,7 @@ from shared.errors import (
     ServiceUnavailable,
     Throttled,
 )
+from shared.limits import LONGEST_PAUSE
 from tests.contracts.worlds import PARAMETERS
 from tests.fakes.clock import FakeStopwatch
 from tests.fakes.credential import CachingCredential, StubCredential
@@ -110,6 +111,12 @@ class Stand:
         )
         self._target = target
 
+    def recover(self) -> None:
+        """Have nothing go wrong any more, and every wait that was asked for be over."""
+        self.organization.faults.clear()
+        self.stopwatch.seconds += LONGEST_PAUSE.total_seconds()
+        self.stopwatch.slept.clear()
+
     def fail(self, step: Step, fault: Fault, times: int = 1) -> RebuilderError:
         """Run a step that goes wrong; its error."""
         self.organization.faults.set(step.operation, fault, times)
@@ -133,10 +140,16 @@ def _wheel(organization_of_module: Organization, tmp_path_factory: pytest.TempPa
     organization_of_module.feed.publish(wheel.name, wheel.read_bytes())
 
 
+@pytest.fixture(scope="module")
+def _stand(organization_of_module: Organization, target_of_module: Target) -> Stand:
+    """The module's: the SDK takes its time over each new connection."""
+    return Stand(organization_of_module, target_of_module)
+
+
 @pytest.fixture
-def stand(organization_of_module: Organization, target_of_module: Target) -> Iterator[Stand]:
-    yield Stand(organization_of_module, target_of_module)
-    organization_of_module.faults.clear()
+def stand(_stand: Stand) -> Iterator[Stand]:
+    yield _stand
+    _stand.recover()
 
 
 NOT_ACCEPTED = [Fault.UNAUTHORIZED, Fault.SIGN_IN, Fault.PAGE, Fault.REDIRECT]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from local.functions_host.invoker import Function
+
 APPS = Path(__file__).parent / "apps"
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -89,3 +91,11 @@ def test_the_product_itself_is_indexed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert last.startswith("the Function app does not start:")
     for name in ("REBUILDER_TARGETS", "REBUILDER_HOOK_SECRETS", "REBUILDER_STORAGE__blobServiceUri"):
         assert name in last
+
+
+@pytest.mark.parametrize(("value", "is_disabled"), [("true", True), ("True", True), ("1", True), ("false", False)])
+def test_a_function_is_disabled_by_the_platforms_own_setting(value: str, is_disabled: bool) -> None:
+    settings = {"AzureWebJobs.repair.Disabled": value}
+
+    assert Function("repair", "1", ()).is_disabled(settings) is is_disabled
+    assert not Function("signals", "2", ()).is_disabled(settings)

@@ -19,7 +19,7 @@ from local.stand import Stand, StandSettings
 from local.wheels import empty_wheel
 from tests.environments import write_environment
 from tests.local.index import Index
-from tests.stand.conftest import state_of
+from tests.stand.conftest import TIMER_OFF, state_of
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.stand
@@ -99,7 +99,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory, marker: Path) -> Iterator[
             repository=folder / "environments",
             settle_seconds=0,
             hook_time_scale=0.1,
-            app_settings={"REBUILDER_ATTEMPTS": "1"},
+            app_settings={**TIMER_OFF, "REBUILDER_ATTEMPTS": "1"},
             steps_from_feed=True,
             index=index.url,
         )
@@ -112,6 +112,8 @@ def settled(tmp_path_factory: pytest.TempPathFactory, marker: Path) -> Iterator[
             stand.organization.feed.publish(wheel.name, wheel.read_bytes())
 
             def look() -> dict[str, Any] | None:
+                if stand.agent.is_working:
+                    return None
                 found = state_of(stand, "my-tool", "1.1")
                 return found if found and found["state"] == "settled" and found["rebuild"] else None
 

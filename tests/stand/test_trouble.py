@@ -47,10 +47,9 @@ def test_a_run_whose_answer_is_lost_is_not_queued_again(stand: Stand) -> None:
 
 
 def test_a_killed_app_goes_on_where_it_was(stand: Stand) -> None:
-    before = stand.organization.faults.calls.get("packages", 0)
     stand.organization.faults.set("packages", "503", times=50)
     publish(stand, "pkg-killed", "1.1")
-    wait_for(lambda: stand.organization.faults.calls.get("packages", 0) > before, "the feed was asked")
+    wait_for(lambda: state_of(stand, "pkg-killed", "1.1"), "its message is in hand")
 
     stand.functions.stop(kill=True)
     stand.organization.faults.clear()

@@ -19,6 +19,8 @@ from local.processes import hold_ports
 from local.wheels import empty_wheel
 from shared.domain.targets import Workspace
 from shared.steps.job_state import Job
+from shared.steps.package import package
+from shared.steps.prepare import prepare
 
 # The SDK of Azure DevOps reads this when it is imported, and keeps answers there for 12 hours.
 if "AZURE_DEVOPS_CACHE_DIR" not in os.environ:
@@ -68,16 +70,14 @@ class Checkout:
             target.write_bytes(raw)
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, organization: Organization, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    """A checkout with one environment of this Python, signed in to the feed."""
-    tools = tmp_path / "python" / "bin"
+def _checkout(folder: Path, organization: Organization, environment: pytest.MonkeyPatch) -> Checkout:
+    tools = folder / "python" / "bin"
     tools.mkdir(parents=True)
     (tools / "python").symlink_to(Path(sys.executable).resolve())
     for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_INDEX_URL", organization.feed_index(make_token(AUDIENCE)))
-    monkeypatch.setenv("REBUILDER_PYTHON", str(tmp_path / "python"))
+        environment.delenv(name, raising=False)
+    environment.setenv("PIP_INDEX_URL", organization.feed_index(make_token(AUDIENCE)))
+    environment.setenv("REBUILDER_PYTHON", str(folder / "python"))
     job = Job(
         environment="training/environment.yml",
         rebuild="0123456789abcdef",
@@ -86,10 +86,10 @@ def checkout(tmp_path: Path, organization: Organization, monkeypatch: pytest.Mon
         run="12",
         commit="c" * 40,
         workspaces=(Workspace("s", "ml", "training"),),
-        sources=tmp_path / "sources",
-        folder=tmp_path / "job",
+        sources=folder / "sources",
+        folder=folder / "job",
     )
-    made = Checkout(job, tmp_path)
+    made = Checkout(job, folder)
     made.write(
         {
             "rebuilder.yml": f'deliver: push\npackages: [{{match: "our-*"}}]\npython: {{"**": "{PYTHON}"}}\n'.encode(),
@@ -99,3 +99,26 @@ def checkout(tmp_path: Path, organization: Organization, monkeypatch: pytest.Mon
         }
     )
     return made
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, organization: Organization, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """A checkout with one environment of this Python, signed in to the feed."""
+    return _checkout(tmp_path, organization, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def _packaged(organization: Organization, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The job's folder after `prepare` and `package`, to be copied: pip needs its time."""
+    with pytest.MonkeyPatch.context() as environment:
+        made = _checkout(tmp_path_factory.mktemp("packaged"), organization, environment)
+        prepare(made.job)
+        package(made.job)
+    return made.job.folder
+
+
+@pytest.fixture
+def packaged(checkout: Checkout, _packaged: Path) -> Checkout:
+    """The same checkout after `prepare` and `package`."""
+    shutil.copytree(_packaged, checkout.job.folder)
+    return checkout

@@ -36,11 +36,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def dependency(checkout: Checkout) -> Path:
+def dependency(packaged: Checkout) -> Path:
     """A wheel that was downloaded because a package of the feed requires it."""
-    prepare(checkout.job)
-    package(checkout.job)
-    return packages_folder(checkout.job) / f"{HELPER}-py3-none-any.whl"
+    return packages_folder(packaged.job) / f"{HELPER}-py3-none-any.whl"
 
 
 def add(wheel: Path, path: str, content: str, kind: int = stat.S_IFREG) -> None:

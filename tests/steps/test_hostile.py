@@ -168,14 +168,12 @@ class TestOtherPlaces:
 
         assert (packages_folder(checkout.job) / "our_helper-2.5-py3-none-any.whl").exists()
 
-    def test_a_network_that_is_there_does_not_help_the_proof(self, checkout: Checkout, elsewhere: Index) -> None:
+    def test_a_network_that_is_there_does_not_help_the_proof(self, packaged: Checkout, elsewhere: Index) -> None:
         """As if the file had changed after it was read: only the blocked way out is left."""
-        prepare(checkout.job)
-        package(checkout.job)
         text = f"--find-links {elsewhere.url}\nour-package==1.1\nour-helper>=3\n"
-        (context_folder(checkout.job) / "requirements.txt").write_text(text)
+        (context_folder(packaged.job) / "requirements.txt").write_text(text)
 
-        assert "the offline install fails" in refusal(lambda: verify(checkout.job))
+        assert "the offline install fails" in refusal(lambda: verify(packaged.job))
         assert elsewhere.asked == []
 
 

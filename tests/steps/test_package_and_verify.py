@@ -72,15 +72,13 @@ def test_a_dockerfile_that_installs_nothing_of_the_feed_is_named(checkout: Check
         prepare(checkout.job)
 
 
-def test_what_was_left_over_is_gone_and_a_second_download_gives_the_same(checkout: Checkout) -> None:
-    prepare(checkout.job)
-    package(checkout.job)
-    before = {path.name: path.read_bytes() for path in packages_folder(checkout.job).iterdir()}
-    (packages_folder(checkout.job) / "stale-1.0-py3-none-any.whl").write_bytes(b"stale")
+def test_what_was_left_over_is_gone_and_a_second_download_gives_the_same(packaged: Checkout) -> None:
+    before = {path.name: path.read_bytes() for path in packages_folder(packaged.job).iterdir()}
+    (packages_folder(packaged.job) / "stale-1.0-py3-none-any.whl").write_bytes(b"stale")
 
-    package(checkout.job)
+    package(packaged.job)
 
-    assert {path.name: path.read_bytes() for path in packages_folder(checkout.job).iterdir()} == before
+    assert {path.name: path.read_bytes() for path in packages_folder(packaged.job).iterdir()} == before
 
 
 def test_an_index_that_a_file_names_is_not_asked(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,25 +186,21 @@ def test_the_steps_have_to_run_in_their_order(checkout: Checkout) -> None:
         package(checkout.job)
 
 
-def test_a_wheel_that_is_missing_is_found_out(checkout: Checkout) -> None:
-    prepare(checkout.job)
-    package(checkout.job)
-    (packages_folder(checkout.job) / "our_helper-2.5-py3-none-any.whl").unlink()
+def test_a_wheel_that_is_missing_is_found_out(packaged: Checkout) -> None:
+    (packages_folder(packaged.job) / "our_helper-2.5-py3-none-any.whl").unlink()
 
     with pytest.raises(StepFailed, match="the offline install fails: no file of our-helper>=2"):
-        verify(checkout.job)
+        verify(packaged.job)
 
 
 def test_no_setting_of_the_machine_can_make_the_proof_lie(
-    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packaged: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The missing wheel lies where PIP_FIND_LINKS, a configuration file and uv's variables point to."""
-    prepare(checkout.job)
-    package(checkout.job)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     name = "our_helper-2.5-py3-none-any.whl"
-    (packages_folder(checkout.job) / name).rename(elsewhere / name)
+    (packages_folder(packaged.job) / name).rename(elsewhere / name)
     configuration = tmp_path / "pip.conf"
     configuration.write_text(f"[global]\nfind-links = {elsewhere}\n")
     monkeypatch.setenv("PIP_FIND_LINKS", str(elsewhere))
@@ -218,21 +212,19 @@ def test_no_setting_of_the_machine_can_make_the_proof_lie(
     monkeypatch.setenv("HOME", str(home))
 
     with pytest.raises(StepFailed, match="the offline install fails"):
-        verify(checkout.job)
+        verify(packaged.job)
 
 
-def test_packages_that_do_not_fit_together_are_found_out(checkout: Checkout) -> None:
+def test_packages_that_do_not_fit_together_are_found_out(packaged: Checkout) -> None:
     """A wheel whose requirement is met at download and not any more at installation."""
-    prepare(checkout.job)
-    package(checkout.job)
-    folder = packages_folder(checkout.job)
+    folder = packages_folder(packaged.job)
     (folder / "our_package-1.1-py3-none-any.whl").unlink()
     empty_wheel("our-package", "1.1", folder)
-    checkout_requirements = context_folder(checkout.job) / "requirements.txt"
+    checkout_requirements = context_folder(packaged.job) / "requirements.txt"
     checkout_requirements.write_text("our-package==1.1\nour-helper==9\n")
 
     with pytest.raises(StepFailed, match="no file of our-helper==9"):
-        verify(checkout.job)
+        verify(packaged.job)
 
 
 def stock(checkout: Checkout, **wheels: tuple[str, ...]) -> None:
@@ -277,14 +269,12 @@ def test_a_wheel_for_another_python_is_not_installed(checkout: Checkout) -> None
         verify(checkout.job)
 
 
-def test_a_damaged_wheel_is_found_out(checkout: Checkout) -> None:
-    prepare(checkout.job)
-    package(checkout.job)
-    wheel = packages_folder(checkout.job) / "our_helper-2.5-py3-none-any.whl"
+def test_a_damaged_wheel_is_found_out(packaged: Checkout) -> None:
+    wheel = packages_folder(packaged.job) / "our_helper-2.5-py3-none-any.whl"
     wheel.write_bytes(wheel.read_bytes()[:-40])
 
     with pytest.raises(StepFailed, match=r"^the offline install fails: .*our_helper-2\.5") as caught:
-        verify(checkout.job)
+        verify(packaged.job)
 
     assert "\n" not in str(caught.value)
 

@@ -88,7 +88,7 @@ class Downloads:
         Raises:
             AccessDenied: not for us, or we are sent elsewhere: to a sign-in page.
             Permanent: it is larger than any page of an index.
-            Transient: the service is in the way, or answers something else.
+            Transient: the service does not answer, or answers something else.
         """
         with translated(what), self._answer(what, url, "text/html") as answer:
             if not self._is_own(answer.url):
@@ -112,7 +112,7 @@ class Downloads:
         Raises:
             Unusable: it is not there (404), or too large.
             AccessDenied: not for us.
-            Transient: a service is in the way.
+            Transient: a service does not answer.
         """
         with tempfile.SpooledTemporaryFile(WHEEL_MEMORY_BYTES) as file:
             with translated(what), self._answer(what, url, "application/octet-stream, */*;q=0.1") as answer:

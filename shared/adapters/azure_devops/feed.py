@@ -118,7 +118,7 @@ class AzureFeed:
         return tuple(link.file for link in self._links(package, version))
 
     def metadata(self, package: PackageName, version: str) -> Metadata | None:
-        """Read the METADATA of the version's first wheel by name; what stands in the way of that is logged."""
+        """Read the METADATA of the version's first wheel by name; what prevents that is logged."""
         wheel = next((link for link in self._links(package, version) if link.file.is_wheel), None)
         if wheel is None:
             return None

@@ -1,7 +1,7 @@
 """Takes in what arrives from outside. It has exactly one effect.
 
 That is one message in the queue; or, for what an authentic sender says and nobody can read, one entry in quarantine.
-Duplicates are no matter here: they are enqueued again, and whoever works on them finds all done.
+Duplicates do not matter here: they are enqueued again, and the worker finds the work done.
 """
 
 import base64

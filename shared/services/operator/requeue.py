@@ -64,13 +64,13 @@ class Requeue:
         """Have something done that is parked, and forget that it was. Said twice it is done once.
 
         Raises:
-            Transient: a service does not answer, or whoever parked it may still be at it.
+            Transient: a service does not answer, or the worker that parked it may still be busy with it.
         """
         key = parked_key(signal.target, signal.parked)
         entry = self._ledger.read(key)
         if entry is None:
             return
-        self._wait_for_whoever_is_at_it(entry.at)
+        self._wait_for_who_parked_it(entry.at)
         target = self._targets.get(signal.target)
         if entry.rebuild and target:
             self.rebuild(target, entry.rebuild)
@@ -92,7 +92,7 @@ class Requeue:
         rebuild = self._ledger.read(key)
         if rebuild is None or rebuild.state is not RebuildState.PARKED or rebuild.parked_at is None:
             return
-        self._wait_for_whoever_is_at_it(rebuild.parked_at)
+        self._wait_for_who_parked_it(rebuild.parked_at)
         plan = self._ledger.get(plan_key(target.name, rebuild_id))
         rebuild = self._queue_runs.found(target, rebuild)
         if rebuild.commit is None and plan.edits and self._commit.pushed(target, plan) is None:
@@ -137,7 +137,7 @@ class Requeue:
             with self._ledger.passing_over_damage():
                 self._ledger.update(release_key(target, release), requeued)
 
-    def _wait_for_whoever_is_at_it(self, parked: datetime) -> None:
+    def _wait_for_who_parked_it(self, parked: datetime) -> None:
         left = parked + CLAIM_LIFETIME - self._clock.now()
         if left.total_seconds() > 0:
             # No function runs for longer, so afterwards nobody pushes, queues or parks what is requeued.

@@ -1,7 +1,7 @@
 """Lets one process take one turn of a target at a time.
 
-A storm brings many turns of a target at once. Side by side they would all read, ask and plan the same, and stand in
-each other's way: no harm comes of it, as none comes of it between processes, but a lot of work.
+A storm brings many turns of a target at once. Side by side they would all read, ask and plan the same. That does no
+harm, as it does none between processes, but it is a lot of work.
 """
 
 from threading import Lock

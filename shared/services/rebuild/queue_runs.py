@@ -1,8 +1,8 @@
 """Queues the runs of a rebuild, each once: claim it in the ledger, look whether it is there, queue it, record it.
 
 The service knows no key that would make queueing the same run twice impossible. So only the worker whose claim is in
-the ledger queues; whoever finds a claim looks for the run first; and what slips through all the same, because a run
-was shown late after a lost answer, is found by the pipeline's first step.
+the ledger queues, and a worker that finds a claim looks for the run first. What slips through all the same, because a
+run was shown late after a lost answer, is found by the pipeline's first step.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,7 @@ _LATER = timedelta(microseconds=1)
 
 
 class Lease:
-    """Takes, reads and ends leases. A lease does not expire: whoever finds it taken carries its plan on."""
+    """Takes, reads and ends leases. A lease does not expire: a worker that finds it taken carries its plan on."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger

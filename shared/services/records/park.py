@@ -136,7 +136,7 @@ class Park:
             self._ledger.update(release_key(target, release), park)
 
     def _record(self, target: str, what: str, why: str, entry: ParkedEntry) -> None:
-        """Write the entry. The same thing parked twice is one entry, which says what was in the way the last time."""
+        """Write the entry. The same thing parked twice is one entry, which says what went wrong the last time."""
         identity = entry.rebuild or f"{entry.signals} {entry.marks}"
         key = parked_key(target, hashlib.sha256(identity.encode()).hexdigest()[:12])
         self._ledger.update(key, lambda _: replace(entry, what=one_line(what)))

@@ -141,6 +141,29 @@ class TestDismissed:
         assert world.pipeline.runs == []
         assert world.app.parked.count() == 0
 
+    def test_a_rebuild_stays_so_when_a_hook_is_repeated(self) -> None:
+        world = World()
+        world.publish()
+        world.park_the_rebuild()
+        world.app.parked.dismiss(parked(world).id, "Ada", "the team is gone")
+
+        world.announce()
+        world.work()
+
+        assert world.pipeline.runs == []
+        assert world.known().state is ReleaseState.SETTLED
+
+    def test_a_rebuild_is_done_when_a_person_asks_for_it(self) -> None:
+        world = World()
+        world.publish()
+        world.park_the_rebuild()
+        world.app.parked.dismiss(parked(world).id, "Ada", "the team is gone")
+
+        world.app.reruns.ask(feed=None, name="our-package", version="1.1")
+        world.work()
+
+        assert world.pipeline.runs[0].paths == ["scoring/environment.yml", "training/environment.yml"]
+
     def test_who_and_why_are_a_line_each(self) -> None:
         world = not_found()
 

@@ -118,7 +118,7 @@ class AzureRepository:
             Permanent: there are more than we read.
         """
         git = client(self._connection, "git")
-        found: list[Commit] = []
+        found: dict[str, Commit] = {}
         for page in range(COMMIT_PAGES):
             criteria = GitQueryCommitsCriteria(
                 item_version=GitVersionDescriptor(version=self._target.branch, version_type="branch"),
@@ -127,12 +127,15 @@ class AzureRepository:
             )
             with translated(f"reading the commits of {self._target.branch}"):
                 refs = git.get_commits(search_criteria=criteria, **self._where)
+                before = len(found)
                 for ref in refs:
                     if ref.commit_id == base:
-                        return found
-                    found.append(self._commit(ref))
+                        return list(found.values())
+                    found.setdefault(str(ref.commit_id), self._commit(ref))
             if not refs:
-                return found
+                return list(found.values())
+            if len(found) == before:
+                break  # it does not go on: the same page again
         raise Permanent(f"{self._target.branch} has more than {len(found)} commits since {base[:8]}: not all were read")
 
     def _commit(self, ref: GitCommitRef) -> Commit:

@@ -158,6 +158,11 @@ class RebuildEntry:
         return self.history[0].at
 
     @property
+    def is_dismissed(self) -> bool:
+        """A person has said that nothing shall be done about it."""
+        return any(line.kind is Happened.DISMISSED for line in self.history)
+
+    @property
     def parked_at(self) -> datetime | None:
         """When it was parked, if it was."""
         return next((line.at for line in self.history if line.kind is Happened.PARKED), None)

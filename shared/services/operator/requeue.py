@@ -92,6 +92,8 @@ class Requeue:
         rebuild = self._ledger.read(key)
         if rebuild is None or rebuild.state is not RebuildState.PARKED or rebuild.parked_at is None:
             return
+        if rebuild.is_dismissed:
+            return  # a hook that is repeated does not undo what a person has said
         self._wait_for_who_parked_it(rebuild.parked_at)
         plan = self._ledger.get(plan_key(target.name, rebuild_id))
         rebuild = self._queue_runs.found(target, rebuild)

@@ -214,6 +214,22 @@ class TestDamage:
         assert world.commits == ["Bump our-package 1.1"]
         assert all(untouched(world, key) for key in keys)
 
+    def test_a_plan_that_cannot_be_read_keeps_no_other_from_its_identity(self) -> None:
+        world = World({**SAMPLE, "rebuilder.yml": b'deliver: push\npackages: [{match: "our-*", view: Release}]\n'})
+        world.publish()
+        world.work()
+        key = key_of(world, "main/plans/")
+        damage(world, key)
+        world.clock.advance(HELD_PERIOD)
+
+        world.app.repair.run()
+        world.work()
+
+        assert world.app.parked.all() == []
+        assert untouched(world, key)
+        assert world.app.ledger.due("main") == []
+        assert len(list(world.store.keys("main/plans/"))) == 2
+
     def test_what_is_parked_and_cannot_be_read_hides_and_keeps_nothing_else(self) -> None:
         world = World()
         world.publish()

@@ -140,15 +140,17 @@ class Rebuild:
 
     def _unused(self, plan: Plan) -> Plan:
         """A plan that equals one of other marks, or one whose rebuild is over, gets an identity of its own."""
-        while (known := self._ledger.read(plan_key(plan.target, plan.id))) and (
-            known != plan or self._is_over(plan.target, plan.id)
-        ):
+        while self._is_used(plan):
             plan = plan.again()
         return plan
 
-    def _is_over(self, target: str, rebuild_id: str) -> bool:
-        rebuild = self._ledger.read(rebuild_key(target, rebuild_id))
-        return rebuild is not None and not rebuild.is_underway
+    def _is_used(self, plan: Plan) -> bool:
+        recorded, begun = plan_key(plan.target, plan.id), rebuild_key(plan.target, plan.id)
+        if not self._ledger.holds(recorded):
+            return False
+        rebuild = self._ledger.readable(begun)
+        over = not rebuild.is_underway if rebuild else self._ledger.holds(begun)
+        return over or self._ledger.readable(recorded) != plan
 
     # Carrying out
 

@@ -52,7 +52,7 @@ def doubts(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_system_assigned(variables: Mapping[str, str], connection: str) -> bool:
-    """Whether the host takes the system-assigned identity for a connection, for certain."""
+    """Tell whether the host takes the system-assigned identity for a connection, for certain."""
     credential = variables.get(f"{connection}__credential", "").strip().casefold()
     named = any(f"{connection}__{key}" in variables for key in ("clientId", *_RESOURCE_IDS))
     return credential == "managedidentity" and not named

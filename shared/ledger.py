@@ -40,7 +40,7 @@ class Ledger:
         return None
 
     def holds(self, key: Key[Any]) -> bool:
-        """Whether there is an entry, readable or not."""
+        """Tell whether there is an entry, readable or not."""
         return self._store.read(key.path) is not None
 
     def get[E](self, key: Key[E]) -> E:

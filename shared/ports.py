@@ -1,4 +1,4 @@
-"""What the outside has to offer. AzureDevOps know these protocols and nothing of Azure.
+"""What the outside has to offer. Services know these protocols and nothing of Azure.
 
 Adapters raise the errors of `shared.errors` and nothing else on purpose; each protocol says which ones matter.
 """
@@ -314,7 +314,7 @@ class Hooks(Protocol):
 
 
 class AzureDevOps(Protocol):
-    """Where services get the outside of a target from."""
+    """Gives the parts of Azure DevOps that a target has to do with."""
 
     def repository(self, target: Target) -> Repository:
         """The target's repository."""

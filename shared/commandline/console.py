@@ -31,7 +31,7 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody looks on."""
+        """Tell whether somebody looks on."""
         return self._terminal.is_terminal
 
     def line(self, text: str) -> None:

@@ -90,11 +90,11 @@ class Forced:
     only: bool = False
 
     def means(self, path: str, name: str) -> bool:
-        """Whether an environment was asked for."""
+        """Tell whether an environment was asked for."""
         return not self.environments or path in self.environments or name in self.environments
 
     def leaves_out(self, path: str, name: str) -> bool:
-        """Whether an environment is not decided, since a person asked for others alone."""
+        """Tell whether an environment is not decided, since a person asked for others alone."""
         return self.only and not self.means(path, name)
 
 

@@ -215,7 +215,7 @@ def organization_of(url: str) -> str:
 
 
 def looks_like_guid(text: str) -> bool:
-    """Whether a text has the form of a GUID: some hooks name a feed so."""
+    """Tell whether a text has the form of a GUID: some hooks name a feed so."""
     return bool(re.fullmatch(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text.strip()))
 
 

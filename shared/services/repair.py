@@ -165,7 +165,7 @@ class Repair:
             self._due.mark(target.name, look)
 
     def _stands_still(self, target: Target) -> bool:
-        """Whether something has been due, or has had the lease, for longer than any pause."""
+        """Tell whether something has been due, or has had the lease, for longer than any pause."""
         lease = self._lease.present(target.name)
         if lease and lease.plan:
             rebuild = self._ledger.readable(rebuild_key(target.name, lease.plan))

@@ -71,7 +71,7 @@ def installer_environment(variables: Mapping[str, str], *, index: bool = True) -
 
 
 def explain_pip(output: str, python: str, details: str = "") -> str:
-    """Why pip failed, in one line.
+    """Say why pip failed, in one line.
 
     Args:
         output: what it printed.

@@ -63,7 +63,7 @@ class Uv:
 
 
 def explain_uv(output: str) -> str:
-    """Why uv failed, in one line."""
+    """Say why uv failed, in one line."""
     parts = [" ".join(part.split("\n\n")[0].split()) for part in _PART.split(output)[1:]]
     causes = [part for part in parts if part != _NO_SOLUTION]
     if causes:

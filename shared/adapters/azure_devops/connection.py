@@ -217,7 +217,7 @@ def _stopped(what: str, problem: Stopped) -> RebuilderError:
 
 
 def _is_of_a_page(problem: BaseException | None) -> bool:
-    """Whether what is no JSON begins as a page does, whatever its content type says."""
+    """Tell whether what is no JSON begins as a page does, whatever its content type says."""
     while problem is not None:
         if isinstance(problem, json.JSONDecodeError):
             return problem.doc.lstrip("\ufeff \r\n\t").startswith("<")

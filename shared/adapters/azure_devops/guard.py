@@ -169,7 +169,7 @@ class Guard(AuthBase):
             self._pause.ask(LAST.retry_after)
 
     def _is_refusal(self, answer: requests.Response) -> bool:
-        """Whether our token was not accepted: Azure DevOps says so in several ways."""
+        """Tell whether our token was not accepted: Azure DevOps says so in several ways."""
         if answer.status_code in (401, 203):
             return True
         if answer.is_redirect:

@@ -125,7 +125,7 @@ class Catalog:
         return None
 
     def is_hashed(self, package: PackageName) -> bool:
-        """Whether a requirement of a package carries hashes."""
+        """Tell whether a requirement of a package carries hashes."""
         return any(has_hashes(requirement) for requirement in self._requirements(package))
 
     def pinned(self, package: PackageName) -> set[Version]:

@@ -232,19 +232,19 @@ class Evaluator:
         return decision
 
     def forces(self, release: Release, environment: Environment) -> bool:
-        """Whether a person asks for an environment to be rebuilt for a release even if it is current."""
+        """Tell whether a person asks for an environment to be rebuilt for a release even if it is current."""
         forced = self.forced.get(release.id)
         return forced is not None and forced.means(environment.path, environment.name)
 
     def owed(self, environment: Environment) -> str | None:
-        """Why an environment that is owed a rebuild cannot have one, or None if it can."""
+        """Say why an environment that is owed a rebuild cannot have one, or None if it can."""
         if not self.includes(environment.path):
             return _EXCLUDED
         blocker = self.blocker(environment)
         return blocker[1] if blocker else None
 
     def blocker(self, environment: Environment) -> tuple[Hold, str] | None:
-        """Why an environment is not rebuilt, whatever for, or None if it can be."""
+        """Say why an environment is not rebuilt, whatever for, or None if it can be."""
         if why := self.facts.damaged.get(environment.path):
             return Hold.DAMAGED_RECORD, why
         if self.unique_names and (other := self.namesake(environment)):

@@ -109,20 +109,20 @@ class Plan:
 
     @property
     def delivers(self) -> bool:
-        """Whether what it decides is carried out: a report never is."""
+        """Tell whether what it decides is carried out: a report never is."""
         return self.deliver is not Deliver.REPORT
 
     @property
     def writes(self) -> bool:
-        """Whether it leads to a rebuild."""
+        """Tell whether it leads to a rebuild."""
         return bool(self.owed) or (self.delivers and bool(self.environments))
 
     def names(self, release: ReleaseId) -> bool:
-        """Whether one of its marks is about a release."""
+        """Tell whether one of its marks is about a release."""
         return any(getattr(mark, "release", None) == release for mark in self.marks)
 
     def acts_on(self, release: ReleaseId) -> bool:
-        """Whether some environment is rebuilt for a release."""
+        """Tell whether some environment is rebuilt for a release."""
         return any(verdict.decision.acts for verdict in self.about(release))
 
     def holds(self, release: ReleaseId) -> frozenset[Passes]:

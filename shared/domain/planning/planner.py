@@ -148,7 +148,7 @@ class _Planner:
         )
 
     def _goes(self, path: str, environments: Mapping[str, Environment]) -> bool:
-        """Whether an environment is rebuilt for a release in any case."""
+        """Tell whether an environment is rebuilt for a release in any case."""
         return self.rules.deliver is not Deliver.REPORT and path in environments
 
     def _owed(self, owed: OwedEnvironment) -> OwedEnvironment:

@@ -67,7 +67,7 @@ class RebuiltEnvironment:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more happens to it in this rebuild."""
+        """Tell whether nothing more happens to it in this rebuild."""
         return self.state in SETTLED_ENVIRONMENT
 
     def to(self, state: EnvironmentState, **changes: object) -> "RebuiltEnvironment":
@@ -149,7 +149,7 @@ class RebuildEntry:
 
     @property
     def is_underway(self) -> bool:
-        """Whether it needs its target's lease, which ends when all of its runs are queued."""
+        """Tell whether it needs its target's lease, which ends when all of its runs are queued."""
         return self.state in (RebuildState.PLANNED, RebuildState.PROPOSED, RebuildState.COMMITTED)
 
     @property

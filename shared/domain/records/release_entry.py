@@ -62,7 +62,7 @@ class ReleaseEntry:
         return max((rerun.number for rerun in self.reruns), default=0) + 1
 
     def is_open(self, mark: DueRelease | DueRerun) -> bool:
-        """Whether what a mark says is still to be done."""
+        """Tell whether what a mark says is still to be done."""
         return self.due_since == mark.since if isinstance(mark, DueRelease) else mark not in self.reruns
 
     def confirmed(self, release: Release, at: datetime, *, by_hand: bool = False) -> "ReleaseEntry":

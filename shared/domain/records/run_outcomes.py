@@ -85,12 +85,12 @@ def _waits(environment: RebuiltEnvironment) -> bool:
 
 
 def has_succeeded(job: JobOutcome | None) -> bool:
-    """Whether a job is over and says that all went well."""
+    """Tell whether a job is over and says that all went well."""
     return job is not None and job.result in _SUCCEEDED
 
 
 def may_succeed_yet(environment: RebuiltEnvironment) -> bool:
-    """Whether an environment may be seen as registered still, for instance since a person ran its job again."""
+    """Tell whether an environment may be seen as registered still, for instance since a person ran its job again."""
     return EnvironmentState.REGISTERED in ENVIRONMENT_MOVES[environment.state]
 
 

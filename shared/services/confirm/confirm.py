@@ -31,7 +31,7 @@ class NotVisibleYet(Transient):
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why a version on the feed is not a release of ours.
+    """Say why a version on the feed is not a release of ours.
 
     Attributes:
         reason: for a person.
@@ -194,7 +194,7 @@ def _judged(release: ReleaseId, found: FeedVersion, *, ours: bool) -> Release | 
 
 
 def _brings_more(known: Release, found: Release) -> bool:
-    """Whether the feed has more than before: what it takes away changes nothing that was planned."""
+    """Tell whether the feed has more than before: what it takes away changes nothing that was planned."""
     return not (set(found.views) <= set(known.views) and set(found.files) <= set(known.files))
 
 

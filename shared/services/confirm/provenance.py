@@ -1,4 +1,4 @@
-"""Whether what a feed shows is a release of ours, or came from elsewhere."""
+"""Tell whether what a feed shows is a release of ours, or came from elsewhere."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from shared.ports import AzureDevOps, Change, Feed
 
 
 def is_ours(azure_devops: AzureDevOps, target: Target, upstream: Upstream | None) -> bool:
-    """Whether a version that one of a target's feeds shows was published to one of them.
+    """Tell whether a version that one of a target's feeds shows was published to one of them.
 
     Raises:
         Transient: a feed does not tell its id.

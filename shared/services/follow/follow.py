@@ -247,7 +247,7 @@ class Follow:
 
 
 def _is_over(rebuild: RebuildEntry) -> bool:
-    """Whether there is nothing to follow (any more)."""
+    """Tell whether there is nothing to follow (any more)."""
     return not rebuild.is_underway and all(e.is_settled or e.run is None for e in rebuild.environments)
 
 

@@ -148,7 +148,7 @@ class Parked:
         return things
 
     def _is_over(self, thing: ParkedThing) -> bool:
-        """Whether what is parked has been done by now, since somebody told of it or asked for it again."""
+        """Tell whether what is parked has been done by now, since somebody told of it or asked for it again."""
         entry = thing.entry
         # A young entry may belong to a worker that is about to park its releases.
         if thing.target is None or self._clock.now() - entry.at < STANDSTILL:

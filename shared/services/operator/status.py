@@ -151,7 +151,7 @@ class Status:
         return environment, rebuild.id
 
     def _is_owed(self, target: Target, environment: RebuiltEnvironment | None, rebuild: str | None) -> bool:
-        """Whether another rebuild of an environment is due, since this one did not register it."""
+        """Tell whether another rebuild of an environment is due, since this one did not register it."""
         if environment is None or rebuild is None or environment.state not in _MAY_BE_OWED:
             return False
         mark = DueEnvironment(environment.path, rebuild, attempt=1, at=datetime.min.replace(tzinfo=UTC))

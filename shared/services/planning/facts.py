@@ -98,7 +98,7 @@ class FactsLoader:
         return PlanningFacts(files, metadata, arriving, *carried, tuple(gaps.found.values()))
 
     def _may_grow(self, release: Release, found: tuple[FeedFile, ...]) -> bool:
-        """Whether the files of a release have not stood still for the settle time."""
+        """Tell whether the files of a release have not stood still for the settle time."""
         known = {name for name in release.files if is_file_of(name, release.id.package, str(release.version))}
         if known != {file.name for file in found}:
             return True

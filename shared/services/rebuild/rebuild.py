@@ -117,7 +117,7 @@ class Rebuild:
         return plan
 
     def _looked_at(self, target: Target, hand: Hand, looks: list[DueLook]) -> dict[ReleaseId, Release]:
-        """What is held and decided again: all that may come out otherwise, or what another release may let go on."""
+        """Return what is held and decided again: all of it for a look, else what another release may let go on."""
         if not looks and not any(isinstance(mark, DueRelease) for mark in hand.marks):
             return {}
         tip = max(looks, key=lambda look: look.hour).commit if looks else None
@@ -134,7 +134,7 @@ class Rebuild:
         return replace(draft.plan, releases=releases, arriving=tuple(draft.arriving))
 
     def _finds_something(self, plan: Plan) -> bool:
-        """Whether a plan that nothing but a look asks for says more of some release than what is known."""
+        """Tell whether a plan that nothing but a look asks for says more of some release than what is known."""
         entries = (self._ledger.readable(release_key(plan.target, release.id)) for release in plan.releases)
         return any(entry is not None and self._held.says_more(plan, entry) for entry in entries)
 
@@ -205,7 +205,7 @@ class Rebuild:
         return self._ledger.get(key)
 
     def _is_due(self, plan: Plan) -> bool:
-        """Whether all that a plan was made for is still due."""
+        """Tell whether all that a plan was made for is still due."""
         return all(self._due.is_due(plan.target, mark) for mark in plan.marks)
 
     def _take_up(self, plan: Plan) -> None:

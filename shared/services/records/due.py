@@ -61,7 +61,7 @@ class DueMarks:
         self._rebuilds.send(messages.encode(messages.Turn(target)), max(delay, timedelta()))
 
     def in_hand(self, target: str) -> Hand:
-        """What is due now. With the first due release all that wait are taken: what follows makes no wait longer.
+        """Return what is due now. With the first due release all that wait are taken.
 
         A mark whose cause is done is left over and deleted; one whose cause cannot be read stays and is passed over.
         """
@@ -86,12 +86,12 @@ class DueMarks:
         return hand
 
     def oldest(self, target: str) -> datetime | None:
-        """When the mark that has been due for longest was due, or None if none is due."""
+        """Return when the mark that has been due for longest was due, or None if none is due."""
         moments = [self._moment(mark) for mark in self._ledger.due(target)]
         return min((moment for moment in moments if moment <= self._clock.now()), default=None)
 
     def is_due(self, target: str, mark: Due) -> bool:
-        """Whether a mark is there and its cause is not done. What cannot be read is not known to be done."""
+        """Tell whether a mark is there and its cause is not done. What cannot be read is not known to be done."""
         try:
             if self._ledger.read(due_key(target, mark)) is None:
                 return False
@@ -100,7 +100,7 @@ class DueMarks:
             return True
 
     def is_undone(self, target: str, mark: Due) -> bool:
-        """Whether the cause of a mark is not done, whether the mark is there or not."""
+        """Tell whether the cause of a mark is not done, whether the mark is there or not."""
         return self._is_undone(target, mark, self._release(target, mark))
 
     def close(self, plan: Plan, allowed: Callable[[], bool]) -> None:
@@ -147,7 +147,7 @@ class DueMarks:
             self._ledger.update(look_key(target), later)
 
     def _moment(self, mark: Due) -> datetime:
-        """When a mark is due."""
+        """Return the moment from which a mark is due."""
         match mark:
             case DueRelease():
                 return mark.since + self._settle_time

@@ -24,7 +24,7 @@ class Held:
         self._ledger = ledger
 
     def releases(self, target: str, *, tip: str | None, besides: Iterable[Release] = ()) -> list[Release]:
-        """What is held and planned again.
+        """Return what is held and planned again.
 
         Args:
             target: the target.
@@ -71,7 +71,7 @@ class Held:
                 self._ledger.discard(held_key(plan.target, held), lambda _: allowed())
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
-        """Whether a plan says something else of a release than its latest one.
+        """Tell whether a plan says something else of a release than its latest one.
 
         A release that was rebuilt goes on showing by which rebuild, until there is another one.
         """

@@ -40,7 +40,7 @@ class Lease:
         self._ledger.update(lease_key(target), take)
 
     def is_of(self, target: str, plan: str) -> bool:
-        """Whether a plan still has the lease.
+        """Tell whether a plan still has the lease.
 
         Read an entry, ask this, then write the entry by its ETag: so nobody who was held up overwrites what came later.
         """

@@ -125,7 +125,7 @@ class Park:
         self._due.drop(target, marks, allowed)
 
     def _are_named(self, target: str, marks: tuple[Due, ...]) -> bool:
-        """Whether an entry names these marks already, whose writer died before it had taken all of them away."""
+        """Tell whether an entry names these marks already, whose writer died before it had taken all of them away."""
         keys = (parked_key(target, found) for found in self._ledger.parked(target))
         return any(set(marks) <= set(entry.marks) for key in keys if (entry := self._ledger.readable(key)))
 

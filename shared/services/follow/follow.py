@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
-from shared.domain.due import DueEnvironment
 from shared.domain.files.credentials import masked
 from shared.domain.records.duplicate_runs import Look, followed_in, older_runs
 from shared.domain.records.environment_record import EnvironmentRecord
@@ -32,9 +31,10 @@ from shared.domain.targets import Target, Workspace
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import environment_key, following_key, rebuild_key, release_key
-from shared.limits import REGISTRATION_PATIENCE, RETRY_PAUSE
+from shared.limits import REGISTRATION_PATIENCE
 from shared.log import alert, event
 from shared.ports import AzureDevOps, AzureML, Clock, RegisteredVersion
+from shared.services.follow.retries import Retries
 from shared.services.records.due import DueMarks
 
 
@@ -57,8 +57,7 @@ class Follow:
         attempts: int,
     ) -> None:
         self._ledger = ledger
-        self._due = due
-        self._attempts = attempts
+        self._retries = Retries(ledger=ledger, due=due, clock=clock, attempts=attempts)
         self._azure_devops = azure_devops
         self._azure_ml = azure_ml
         self._targets = tuple(targets)
@@ -101,7 +100,7 @@ class Follow:
         look = cache(lambda run: self._outcome(target, run))  # each run once
         rebuild = self._followed_in_older_runs(rebuild, look)
         seen, missing = self._environments(target, rebuild, again, look)
-        seen = self._owed(rebuild, seen)
+        seen = self._retries.told(rebuild, seen)
         now = self._clock.now()
         key = rebuild_key(target.name, rebuild.id)
         rebuild = self._ledger.change(key, rebuild, lambda e: e.seen(news(e, seen), now))
@@ -115,30 +114,6 @@ class Follow:
         if rebuild.environments != before:
             _tell(rebuild, now)
         self._ledger.delete(following_key(target.name, rebuild.id))
-
-    def _owed(self, rebuild: RebuildEntry, seen: dict[str, RebuiltEnvironment]) -> dict[str, RebuiltEnvironment]:
-        """What was seen, where what failed and has attempts left is owed a new rebuild.
-
-        A failure counts once all jobs of its run are over, so that all that failed are rebuilt together. The mark comes
-        before the record of the failure: after a crash in between, the same mark is set again.
-        """
-        told = {}
-        for path, now in seen.items():
-            if now.state is not EnvironmentState.FAILED:
-                told[path] = now
-                continue
-            rest = (e for e in rebuild.environments if e.run == now.run)
-            if all(seen.get(e.path, e).is_settled for e in rest):
-                told[path] = self._tried_again(rebuild, now)
-        return told
-
-    def _tried_again(self, rebuild: RebuildEntry, failed: RebuiltEnvironment) -> RebuiltEnvironment:
-        record = self._ledger.readable(environment_key(rebuild.target, failed.path))
-        if failed.attempt >= self._attempts or record is None or record.rebuild != rebuild.id:
-            return failed
-        at = self._clock.now() + RETRY_PAUSE
-        self._due.mark(rebuild.target, DueEnvironment(failed.path, rebuild.id, failed.attempt + 1, at))
-        return replace(failed, reason=f"attempt {failed.attempt} failed and is tried again: {failed.reason}")
 
     def _followed_in_older_runs(self, rebuild: RebuildEntry, look: Look) -> RebuildEntry:
         older = older_runs([e for e in rebuild.environments if not e.is_settled], look)

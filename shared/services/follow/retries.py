@@ -13,7 +13,7 @@ from shared.services.records.due import DueMarks
 
 
 class Retries:
-    """Marks failed environments as owed, as long as they have attempts left and no later rebuild has taken them over."""
+    """Marks failed environments as owed while they have attempts left and no later rebuild has taken them over."""
 
     def __init__(self, *, ledger: Ledger, due: DueMarks, clock: Clock, attempts: int) -> None:
         self._ledger = ledger

@@ -8,7 +8,7 @@ import typer
 
 from local.environments import SAMPLE
 from local.processes import StandError
-from local.run import FOLDER, Wish, parse_release
+from local.run import FOLDER, Options, parse_release
 from local.run import run as perform
 from local.wheels import SAMPLE_NAME, build_sample, empty_wheel
 from shared.domain.names import package_name
@@ -38,7 +38,7 @@ def run(
 ) -> None:
     """Start everything, release a package, and show what happens."""
     name, version = parse_release(release)
-    wish = Wish(
+    options = Options(
         once=once,
         report=report,
         repository=repository,
@@ -48,7 +48,7 @@ def run(
         folder=folder.resolve(),
         lend=lend,
     )
-    raise typer.Exit(perform(wish))
+    raise typer.Exit(perform(options))
 
 
 @app.command()

@@ -39,7 +39,7 @@ _PIPED_WIDTH = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Options:
     """What the command line asks for.
 
     Attributes:
@@ -80,58 +80,58 @@ def parse_release(text: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def run(wish: Wish) -> int:
+def run(options: Options) -> int:
     """Start the stand, release, watch; returns the exit status."""
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     _end_on_sigterm()
-    if wish.report:
-        _check_writable(wish.report)
-    port = _port(wish, console)
+    if options.report:
+        _check_writable(options.report)
+    port = _port(options, console)
     began = time.monotonic()
-    if wish.repository == SAMPLE:
+    if options.repository == SAMPLE:
         require_python(SAMPLE_PYTHON)
     # Whoever tries something out wants to see at once what fails, and not whether it passes a minute later.
     settings = {"REBUILDER_ATTEMPTS": "1"}
     stand = Stand(
         StandSettings(
-            folder=wish.folder,
-            repository=wish.repository,
+            folder=options.folder,
+            repository=options.repository,
             port=port,
             app_settings=settings,
-            steps_from_feed=not wish.lend,
+            steps_from_feed=not options.lend,
         )
     )
-    if wish.repository == SAMPLE:
-        first = build_sample("1.0", wish.folder / "wheels")
+    if options.repository == SAMPLE:
+        first = build_sample("1.0", options.folder / "wheels")
         stand.organization.feed.publish(first.name, first.read_bytes(), silent=True)
     with stand:
         stand.fire_timer()  # from now on the timer knows what the feed held before
         story = Story(stand, console)
         _introduce(stand, story, time.monotonic() - began)
         try:
-            found = _release_and_watch(stand, story, wish)
+            found = _release_and_watch(stand, story, options)
         finally:
-            seen = stand.release(wish.name, wish.version, everything=True) if stand.functions.is_running else None
-            if wish.report:
-                wish.report.write_text(json.dumps(_report(stand, seen, wish), indent=2) + "\n")
+            seen = stand.release(options.name, options.version, everything=True) if stand.functions.is_running else None
+            if options.report:
+                options.report.write_text(json.dumps(_report(stand, seen, options), indent=2) + "\n")
         for row in seen["targets"][0].get("environments", []) if seen else []:
             _context(stand, row)
-        story.where_to_look(seen, wish.folder)
-        problem = _problem(found, seen, wish)
-        if problem and (wish.once or not stand.functions.is_running):
+        story.where_to_look(seen, options.folder)
+        problem = _problem(found, seen, options)
+        if problem and (options.once or not stand.functions.is_running):
             raise StandError(problem)
         if problem:
             story.line("failed", Text(problem, style="red"))
         elif not (found and found["rebuild"]):
             story.line("done", f"nothing is rebuilt: {_counted(seen)}")
-        if not wish.once:
-            _stay(stand, story, console, wish)
+        if not options.once:
+            _stay(stand, story, console, options)
     return 0
 
 
-def _port(wish: Wish, console: Console) -> int:
-    if wish.port is not None:
-        return hold_port(wish.port, "the Function app")
+def _port(options: Options, console: Console) -> int:
+    if options.port is not None:
+        return hold_port(options.port, "the Function app")
     try:
         return hold_port(DEFAULT_PORT, "the Function app")
     except StandError:
@@ -163,8 +163,8 @@ def _introduce(stand: Stand, story: Story, seconds: float) -> None:
         story.line("stand", f"what is served {what}: {stand.served.uncommitted} file(s)")
 
 
-def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any] | None:
-    wheel, *others = _wheels(stand, wish, story)
+def _release_and_watch(stand: Stand, story: Story, options: Options) -> dict[str, Any] | None:
+    wheel, *others = _wheels(stand, options, story)
     upload(stand, wheel)
     for other in others:  # files of a version that is there already: nobody is told of them
         stand.organization.feed.publish(other.name, other.read_bytes(), silent=True)
@@ -176,7 +176,7 @@ def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any]
             raise StandError(f"the Function app ended: {stand.functions.last_line()}")
         story.tell_runs()
         try:
-            found = story.tell(wish.name, wish.version)
+            found = story.tell(options.name, options.version)
         except requests.RequestException:
             found = None
         if found and _is_over(found):
@@ -186,16 +186,16 @@ def _release_and_watch(stand: Stand, story: Story, wish: Wish) -> dict[str, Any]
     return found
 
 
-def _wheels(stand: Stand, wish: Wish, story: Story) -> list[Path]:
+def _wheels(stand: Stand, options: Options, story: Story) -> list[Path]:
     """What is released: one wheel, or those for each Python that the environments have."""
-    folder = wish.folder / "wheels"
-    if package_name(wish.name) == SAMPLE_NAME:
-        return [build_sample(wish.version, folder)]
-    found = public_wheels(wish.name, wish.version, folder, stand.served.pythons or (ASSUMED_PYTHON,))
+    folder = options.folder / "wheels"
+    if package_name(options.name) == SAMPLE_NAME:
+        return [build_sample(options.version, folder)]
+    found = public_wheels(options.name, options.version, folder, stand.served.pythons or (ASSUMED_PYTHON,))
     if found:
         return found
-    story.line("stand", f"found no public wheel of {wish.name} {wish.version}: an empty one takes its place")
-    return [empty_wheel(wish.name, wish.version, folder)]
+    story.line("stand", f"found no public wheel of {options.name} {options.version}: an empty one takes its place")
+    return [empty_wheel(options.name, options.version, folder)]
 
 
 def upload(stand: Stand, wheel: Path) -> None:
@@ -241,10 +241,10 @@ def _counted(seen: dict[str, Any] | None) -> str:
     return ", ".join(f"{number} {decision}" for decision, number in sorted(counted.items()))
 
 
-def _problem(found: dict[str, Any] | None, seen: dict[str, Any] | None, wish: Wish) -> str | None:
+def _problem(found: dict[str, Any] | None, seen: dict[str, Any] | None, options: Options) -> str | None:
     """Why the job is not done, in one line; None if it is."""
     if found is None:
-        return f"the release was not heard of within {_PATIENCE} s; see {wish.folder / 'logs' / 'functions.log'}"
+        return f"the release was not heard of within {_PATIENCE} s; see {options.folder / 'logs' / 'functions.log'}"
     rebuild = found["rebuild"]
     if rebuild and rebuild["state"] == "finished":
         lost = [e for e in rebuild["environments"] if e["state"] not in ("registered", "image built")]
@@ -258,21 +258,19 @@ def _problem(found: dict[str, Any] | None, seen: dict[str, Any] | None, wish: Wi
     if found["state"] == "settled":
         rows = seen["targets"][0]["environments"] if seen else []
         if not rows:
-            return (
-                f"{wish.repository} has no Azure ML environment (a YAML file with `name` and `build` or `conda_file`)"
-            )
+            return f"{options.repository} has no Azure ML environment (a YAML file with `name` and `build` or `conda_file`)"
         return next((row["reason"] for row in rows if row["hold"] == Hold.RULES), None)
     return f"the release is {found['state']}: {found['reason'] or f'no more happened within {_PATIENCE} s'}"
 
 
-def _report(stand: Stand, seen: dict[str, Any] | None, wish: Wish) -> dict[str, Any]:
+def _report(stand: Stand, seen: dict[str, Any] | None, options: Options) -> dict[str, Any]:
     organization = stand.organization
     found = seen["targets"][0] if seen else None
     rebuild = found["rebuild"] if found else None
     release = {
         "feed": found["feed"] if found else organization.feed_name,
-        "package": found["package"] if found else str(package_name(wish.name)),
-        "version": found["version"] if found else wish.version,
+        "package": found["package"] if found else str(package_name(options.name)),
+        "version": found["version"] if found else options.version,
         "state": found["state"] if found else None,
     }
     keys = ("path", "name", "decision", "reason", "state", "registered_version", "tags", "workspaces")
@@ -286,7 +284,7 @@ def _report(stand: Stand, seen: dict[str, Any] | None, wish: Wish) -> dict[str, 
         "release": release,
         "rebuild": {key: rebuild[key] for key in ("id", "state", "commit")} if rebuild else None,
         "environments": environments,
-        "repository": folder.as_uri() if wish.once else organization.developers_clone_url,
+        "repository": folder.as_uri() if options.once else organization.developers_clone_url,
     }
 
 
@@ -300,13 +298,13 @@ def _context(stand: Stand, row: dict[str, Any]) -> str | None:
     return str(folder.resolve())
 
 
-def _stay(stand: Stand, story: Story, console: Console, wish: Wish) -> None:
+def _stay(stand: Stand, story: Story, console: Console, options: Options) -> None:
     """Stay up, say what can be tried, and go on telling."""
     feed = stand.organization.feed
     following = set(feed.own_versions())
     feed.published.append(lambda name, version: following.add((name, version)))
     console.print(Text("\nIt stays up until Ctrl-C. What you can try:", style="bold"))
-    for title, command in _what_to_try(stand, wish):
+    for title, command in _what_to_try(stand, options):
         console.print(f"\n  {title}:", style="bright_black")
         console.print(Text(f"    {command}"), soft_wrap=True)
     console.print()
@@ -322,20 +320,20 @@ def _stay(stand: Stand, story: Story, console: Console, wish: Wish) -> None:
     raise StandError(f"the Function app ended: {stand.functions.last_line()}")
 
 
-def _what_to_try(stand: Stand, wish: Wish) -> list[tuple[str, str]]:
+def _what_to_try(stand: Stand, options: Options) -> list[tuple[str, str]]:
     organization, app, key = stand.organization, stand.app_url, stand.function_key
     root, index = organization.url.rsplit("/", 1)[0], f"{organization.feed_url}/upload/"
     credentials = f"TWINE_USERNAME=developer TWINE_PASSWORD={organization.password}"
-    body = json.dumps({"name": wish.name, "version": wish.version})
+    body = json.dumps({"name": options.name, "version": options.version})
     fault = json.dumps({"operation": "push", "fault": "after"})
-    name, following, python = package_name(wish.name), _next_version(wish.version), sys.executable
-    wheel = wish.folder / "wheels" / f"{name.replace('-', '_')}-{following}-py3-none-any.whl"
+    name, following, python = package_name(options.name), _next_version(options.version), sys.executable
+    wheel = options.folder / "wheels" / f"{name.replace('-', '_')}-{following}-py3-none-any.whl"
     build = f"cd {PROJECT} && {python} -m local wheel {name}=={following} --folder {wheel.parent}"
     return [
         ("make another version", build),
         ("and publish it to the feed", f"{credentials} {python} -m twine upload --repository-url {index} {wheel}"),
         ("rerun by hand", f"curl -X POST {app}/api/rebuilds -H 'x-functions-key: {key}' -d '{body}'"),
-        ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{name}/{wish.version}?all=1'"),
+        ("ask who has it now", f"curl -H 'x-functions-key: {key}' '{app}/api/releases/{name}/{options.version}?all=1'"),
         ("clone the repository, change something, push it", f"git clone {organization.developers_clone_url}"),
         ("let the answer to the next push get lost", f"curl -X POST {root}/_stand/faults -d '{fault}'"),
     ]

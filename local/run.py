@@ -258,7 +258,8 @@ def _problem(found: dict[str, Any] | None, seen: dict[str, Any] | None, options:
     if found["state"] == "settled":
         rows = seen["targets"][0]["environments"] if seen else []
         if not rows:
-            return f"{options.repository} has no Azure ML environment (a YAML file with `name` and `build` or `conda_file`)"
+            what = "a YAML file with `name` and `build` or `conda_file`"
+            return f"{options.repository} has no Azure ML environment ({what})"
         return next((row["reason"] for row in rows if row["hold"] == Hold.RULES), None)
     return f"the release is {found['state']}: {found['reason'] or f'no more happened within {_PATIENCE} s'}"
 

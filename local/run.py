@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,8 @@ from local.processes import StandError, hold_port
 from local.pythons import require_python
 from local.stand import Stand, StandSettings
 from local.story import Story
+from local.verdict import PATIENCE, counted, is_over, problem_of
 from local.wheels import SAMPLE_NAME, build_sample, empty_wheel, public_wheels
-from shared.domain.holds import Hold
 from shared.domain.names import package_name
 from shared.domain.releases import version_of
 from shared.errors import InvalidInput
@@ -32,8 +31,6 @@ FOLDER = PROJECT / ".stand"
 # What the sample's rebuilder.yml says of its environments.
 SAMPLE_PYTHON = "3.10"
 DEFAULT_PORT = 7071
-# The job takes a minute or two, most of it to download and install what the sample asks for.
-_PATIENCE = 900
 # Columns when the output is no terminal.
 _PIPED_WIDTH = 150
 
@@ -117,13 +114,13 @@ def run(options: Options) -> int:
         for row in seen["targets"][0].get("environments", []) if seen else []:
             _context(stand, row)
         story.where_to_look(seen, options.folder)
-        problem = _problem(found, seen, options)
+        problem = problem_of(found, seen, options.repository, options.folder / "logs" / "functions.log")
         if problem and (options.once or not stand.functions.is_running):
             raise StandError(problem)
         if problem:
             story.line("failed", Text(problem, style="red"))
         elif not (found and found["rebuild"]):
-            story.line("done", f"nothing is rebuilt: {_counted(seen)}")
+            story.line("done", f"nothing is rebuilt: {counted(seen)}")
         if not options.once:
             _stay(stand, story, console, options)
     return 0
@@ -169,7 +166,7 @@ def _release_and_watch(stand: Stand, story: Story, options: Options) -> dict[str
     for other in others:  # files of a version that is there already: nobody is told of them
         stand.organization.feed.publish(other.name, other.read_bytes(), silent=True)
     story.line("upload", f"twine uploaded {wheel.name} to feed {stand.organization.feed_name}")
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     found = None
     while time.monotonic() < deadline:
         if not stand.functions.is_running:
@@ -179,7 +176,7 @@ def _release_and_watch(stand: Stand, story: Story, options: Options) -> dict[str
             found = story.tell(options.name, options.version)
         except requests.RequestException:
             found = None
-        if found and _is_over(found):
+        if found and is_over(found):
             return found
         # The app has nothing new to tell until the run ends, and answering takes time that the run needs.
         time.sleep(1 if stand.agent.is_working else 0.3)
@@ -221,47 +218,6 @@ def upload(stand: Stand, wheel: Path) -> None:
         if "409" in errors[-1]:
             raise StandError(f"{wheel.name} is on the feed already, and a version cannot be published twice")
         raise StandError(f"twine could not upload {wheel.name}: {errors[-1]}")
-
-
-_GOING = ("planned", "committed", "queued", "packaged", "verified", "waiting")
-
-
-def _is_over(found: dict[str, Any]) -> bool:
-    # The rebuild is over a moment before its releases are, and what failed may be rebuilt again: all are waited for.
-    rebuild, rows = found["rebuild"], found.get("environments", [])
-    if rebuild and rebuild["state"] not in ("finished", "superseded", "parked"):
-        return False
-    going = any(row["owed"] or row["state"] in _GOING for row in rows)
-    return found["state"] == "parked" or (found["state"] in ("settled", "refused") and not going)
-
-
-def _counted(seen: dict[str, Any] | None) -> str:
-    """The decisions in numbers."""
-    counted = Counter(row["decision"] for target in (seen or {}).get("targets", []) for row in target["environments"])
-    return ", ".join(f"{number} {decision}" for decision, number in sorted(counted.items()))
-
-
-def _problem(found: dict[str, Any] | None, seen: dict[str, Any] | None, options: Options) -> str | None:
-    """Why the job is not done, in one line; None if it is."""
-    if found is None:
-        return f"the release was not heard of within {_PATIENCE} s; see {options.folder / 'logs' / 'functions.log'}"
-    rebuild = found["rebuild"]
-    if rebuild and rebuild["state"] == "finished":
-        lost = [e for e in rebuild["environments"] if e["state"] not in ("registered", "image built")]
-        if not lost:
-            return None
-        whose = "; ".join(f"{e['name']} {e['state']}: {e['reason']}" for e in lost)
-        return f"{len(lost)} of {len(rebuild['environments'])} environments are not registered: {whose}"
-    if rebuild:
-        reason = rebuild["reason"] or f"no more happened within {_PATIENCE} s"
-        return f"rebuild {rebuild['id']} is {rebuild['state']}: {reason}"
-    if found["state"] == "settled":
-        rows = seen["targets"][0]["environments"] if seen else []
-        if not rows:
-            what = "a YAML file with `name` and `build` or `conda_file`"
-            return f"{options.repository} has no Azure ML environment ({what})"
-        return next((row["reason"] for row in rows if row["hold"] == Hold.RULES), None)
-    return f"the release is {found['state']}: {found['reason'] or f'no more happened within {_PATIENCE} s'}"
 
 
 def _report(stand: Stand, seen: dict[str, Any] | None, options: Options) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 import json
 import socket
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,6 +75,7 @@ def test_in_report_nothing_is_rebuilt(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (seen["release"]["state"], seen["rebuild"]) == ("settled", None)
     assert [(row["name"], row["decision"], row["state"]) for row in seen["environments"]] == [("fine", "bump", None)]
+    assert "nothing is rebuilt: 1 bump" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -117,12 +116,11 @@ def test_nothing_of_anybody_else_is_deleted(
     assert (tmp_path / "mine" / "environments" / "fine" / "environment.yml").exists()
 
 
-def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("x")
 
-    done = run(tmp_path, "--once", "--folder", str(tmp_path / "file"))
-
-    assert (done.returncode, done.stderr) == (1, f"error: --folder {tmp_path / 'file'}: is a file\n")
+    assert run_here(tmp_path, "--once", "--folder", str(tmp_path / "file")) == 1
+    assert capsys.readouterr().err == f"error: --folder {tmp_path / 'file'}: is a file\n"
 
 
 def test_a_report_of_an_earlier_run_stays_where_this_one_does_not_begin(tmp_path: Path) -> None:
@@ -131,27 +129,6 @@ def test_a_report_of_an_earlier_run_stays_where_this_one_does_not_begin(tmp_path
 
     assert run_here(tmp_path, "--once", "--json", str(report), "--repository", "nowhere") == 1
     assert report.read_text() == '{"earlier": true}'
-
-
-def test_what_is_never_rebuilt_is_said_in_one_line(tmp_path: Path) -> None:
-    """Three repositories at once: nothing in it, rules that cannot be followed, and everything held."""
-    empty, broken, held = (tmp_path / name for name in ("empty", "broken", "held"))
-    (empty / "src").mkdir(parents=True)
-    for folder, rules in ((broken, "deliver: [\n"), (held, 'deliver: push\npackages: [{match: "other"}]\n')):
-        write_environment(folder, "fine", "my-tool==2.0\n")
-        (folder / "rebuilder.yml").write_text(rules)
-
-    def run_on(folder: Path) -> subprocess.CompletedProcess[str]:
-        arguments = ["--once", "--release", "my-tool==3.1", "--repository", str(folder)]
-        return run(tmp_path / f"of-{folder.name}", *arguments, PIP_NO_INDEX="1")
-
-    with ThreadPoolExecutor() as pool:
-        done = list(pool.map(run_on, (empty, broken, held)))
-
-    assert [one.returncode for one in done] == [1, 1, 0]
-    assert "has no Azure ML environment" in done[0].stderr
-    assert done[1].stderr.startswith("error: rules: rebuilder.yml line 2")
-    assert "nothing is rebuilt: 1 held" in done[2].stdout
 
 
 def test_a_busy_port_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,9 @@
 import json
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,49 +19,63 @@ pytestmark = pytest.mark.stand
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def test_any_folder_and_any_release_will_do(tmp_path: Path) -> None:
-    """A repository without rules, with line ends of two kinds, and a package that exists nowhere else."""
-    environments = tmp_path / "environments"
+CONDA = f"dependencies:\r\n- python={PYTHON}\r\n- pip:\r\n  - my.Tool==2.0 # x\r\n".encode()
+
+
+@dataclass
+class Done:
+    """A run that is over.
+
+    Attributes:
+        environments: the folder that it was given.
+        status: its exit status.
+        told: its output.
+        errors: its error output.
+        seen: its JSON report.
+    """
+
+    environments: Path
+    status: int
+    told: str
+    errors: str
+    seen: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A repository without rules, with line ends of two kinds, and an environment that asks for what nobody has."""
+    folder = tmp_path_factory.mktemp("run")
+    environments = folder / "environments"
     (environments / "a").mkdir(parents=True)
     (environments / "a" / "env.yml").write_bytes(b"name: a\r\nimage: x\r\nconda_file: conda.yml\r\nversion: '7'\r\n")
-    conda = f"dependencies:\r\n- python={PYTHON}\r\n- pip:\r\n  - my.Tool==2.0 # x\r\n".encode()
-    (environments / "a" / "conda.yml").write_bytes(conda)
-    report = tmp_path / "seen.json"
+    (environments / "a" / "conda.yml").write_bytes(CONDA)
+    write_environment(environments, "broken", "my-tool==2.0\nmy-other==1.0\n")
+    report = folder / "seen.json"
     arguments = ["--json", str(report), "--repository", str(environments), "--release", "my-tool==3.1"]
+    with Index() as nothing:
+        ended = run(folder, "--once", *arguments, PIP_NO_INDEX="1", PIP_INDEX_URL=nothing.url)
+    return Done(environments, ended.returncode, ended.stdout, ended.stderr, json.loads(report.read_text()))
 
-    done = run(tmp_path, "--once", *arguments, PIP_NO_INDEX="1")
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "no rebuilder.yml" in done.stdout
-    seen = json.loads(report.read_text())
-    (row,) = seen["environments"]
+def test_any_folder_and_any_release_will_do(done: Done, tmp_path: Path) -> None:
+    """A package that exists nowhere else."""
+    assert "no rebuilder.yml" in done.told
+    row = next(row for row in done.seen["environments"] if row["name"] == "a")
     assert (row["state"], row["registered_version"], row["tags"]["package-my-tool"]) == ("registered", "8", "3.1")
     clone = tmp_path / "clone"
-    git("clone", "--quiet", "-c", "core.autocrlf=false", seen["repository"], str(clone), at=tmp_path)
-    assert (clone / "a" / "conda.yml").read_bytes() == conda.replace(b"2.0", b"3.1")
+    git("clone", "--quiet", "-c", "core.autocrlf=false", done.seen["repository"], str(clone), at=tmp_path)
+    assert (clone / "a" / "conda.yml").read_bytes() == CONDA.replace(b"2.0", b"3.1")
     assert (clone / "a" / "env.yml").read_bytes() == b"name: a\r\nimage: x\r\nconda_file: conda.yml\r\nversion: '8'\r\n"
-    assert (environments / "a" / "conda.yml").read_bytes() == conda
+    assert (done.environments / "a" / "conda.yml").read_bytes() == CONDA
 
 
-def test_an_environment_that_is_not_registered_ends_it_with_one_line(tmp_path: Path) -> None:
-    environments = tmp_path / "environments"
-    write_environment(environments, "fine", "my-tool==2.0\n")
-    write_environment(environments, "broken", "my-tool==2.0\nmy-other==1.0\n")
-    report = tmp_path / "seen.json"
-    arguments = ["--json", str(report), "--repository", str(environments), "--release", "my-tool==3.1"]
-
-    with Index() as nothing:
-        done = run(tmp_path, "--once", *arguments, PIP_NO_INDEX="1", PIP_INDEX_URL=nothing.url)
-
-    assert done.returncode == 1
-    assert done.stderr.startswith(
+def test_an_environment_that_is_not_registered_ends_it_with_one_line(done: Done) -> None:
+    assert done.status == 1
+    assert done.errors.startswith(
         "error: 1 of 2 environments are not registered: broken failed: no file of my-other==1.0"
     )
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert {row["name"]: row["state"] for row in json.loads(report.read_text())["environments"]} == {
-        "fine": "registered",
-        "broken": "failed",
-    }
+    assert len(done.errors.strip().splitlines()) == 1
+    assert {row["name"]: row["state"] for row in done.seen["environments"]} == {"a": "registered", "broken": "failed"}
 
 
 def test_in_report_nothing_is_rebuilt(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 _LONGEST_FIRST = (
     "local/test_sample.py", "stand/test_pipeline.py", "stand/test_reliability.py", "local/test_run.py",
     "reliability/test_model.py", "reliability/test_crashes.py", "stand/test_trouble.py", "stand/test_sources.py",
-    "stand/test_steps.py", "tests/test_live.py", "tests/steps/", "stand/test_identity.py",
+    "stand/test_identity.py", "stand/test_steps.py", "tests/test_live.py", "tests/steps/",
 )  # fmt: skip
 # Files whose tests share what takes long to start, a stand or Azurite: they go to the same process.
 _SHARING = (
-    ("stand/test_trouble.py", "stand/test_sources.py"),
+    ("stand/test_trouble.py", "stand/test_sources.py", "stand/test_identity.py"),
     ("contracts/test_ledger_store.py", "contracts/test_queue.py"),
 )
 

@@ -110,21 +110,21 @@ class Confirm:
         if rerun and not entry.is_open(rerun):
             event("rerun_known", target=target.name, release=release, number=signal.rerun)
             return
-        if entry.state is ReleaseState.PARKED and entry.rebuild:
-            self._requeue.rebuild(target, entry.rebuild)  # who tells of it again asks for its rebuild
-            entry = self._ledger.get(key)
         try:
             found = self._look(target, feed, release)
         except Permanent as problem:
             self._park.release(target.name, release, str(problem), signal)
             return
+        marks = [rerun] if rerun and isinstance(found, Release) else []
+        if entry.state is ReleaseState.PARKED and entry.rebuild:
+            self._requeue.rebuild(target, entry.rebuild, marks)  # who tells of it again asks for its rebuild
+            entry = self._ledger.get(key)
         if found is None:
             self._not_visible(entry, signal)
             return
         confirmed = self._record(entry, found, signal)
         self._due.mark_release(confirmed)
-        if rerun and isinstance(found, Release):
-            self._due.mark(target.name, rerun)
+        self._due.mark(target.name, *marks)
 
     def _look(self, target: Target, feed: FeedName, release: ReleaseId) -> Release | _Refusal | None:
         found = self._azure_devops.feed(target, feed).version(release.package, release.version)

@@ -13,7 +13,8 @@ from shared.domain.releases import Release, ReleaseId
 from shared.domain.signals import Source
 from shared.domain.states import RELEASE_MOVES, ReleaseState, moved
 
-_PLANNABLE = frozenset({ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED})
+# One that is parked too: its mark may be left by a worker that died while it parked.
+_PLANNABLE = frozenset({ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED, ReleaseState.PARKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class ReleaseEntry:
         """The number of the next rerun."""
         return max((rerun.number for rerun in self.reruns), default=0) + 1
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its decision: no plan has been carried out, or the latest was overtaken."""
+        return self.state is ReleaseState.CONFIRMED or (self.state is ReleaseState.PLANNED and self.rebuild is None)
+
     def is_open(self, mark: DueRelease | DueRerun) -> bool:
         """Tell whether what a mark says is still to be done."""
         return self.due_since == mark.since if isinstance(mark, DueRelease) else mark not in self.reruns
@@ -100,16 +106,20 @@ class ReleaseEntry:
         return self._to(ReleaseState.PARKED, Happened.PARKED, at, f"parked: {reason}", reason=reason)
 
     def requeued(self, at: datetime) -> "ReleaseEntry":
-        """A person asks for what was parked; where nothing of it is due any more, it is settled."""
-        state = ReleaseState.CONFIRMED if self.due_since or not self.plan else ReleaseState.SETTLED
-        return self._to(state, Happened.REQUEUED, at, "requeued by a person")
+        """A person asks for what was parked; where nothing of it is due any more, it is settled.
+
+        What was told of and never planned is due, even if another person dismisses it at the same time.
+        """
+        since = self.due_since or (at if self.told_of and not self.plan else None)
+        state = ReleaseState.CONFIRMED if since or not self.plan else ReleaseState.SETTLED
+        return self._to(state, Happened.REQUEUED, at, "requeued by a person", due_since=since)
 
     def planned(self, plan: Plan, at: datetime) -> "ReleaseEntry":
         """A plan deals with it: it leads to a rebuild, or there is nothing (more) to do.
 
         A rebuild of it that goes on is not forgotten for a plan that has nothing to add.
         """
-        if self.state not in _PLANNABLE:
+        if self.state not in _PLANNABLE or self.release is None:
             return self
         acts = plan.delivers and plan.acts_on(self.id)
         if acts:
@@ -124,7 +134,8 @@ class ReleaseEntry:
         """Its rebuild was superseded before it changed anything; it is still due."""
         if self.rebuild != rebuild:
             return self
-        return replace(self, rebuild=None)._noted(Happened.SUPERSEDED, at, f"rebuild {rebuild} superseded: {why}")
+        what = f"rebuild {rebuild} superseded: {why}"
+        return replace(self, plan=None, rebuild=None)._noted(Happened.SUPERSEDED, at, what)
 
     def done(self, mark: Due, plan: Plan) -> "ReleaseEntry":
         """What a mark says was done by a plan. What the feed has said since the plan is still to be decided."""

@@ -4,10 +4,10 @@ No parked rebuild is revived. One that changed nothing is planned anew; of one t
 no run of it rebuilds is owed a new rebuild.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 
-from shared.domain.due import Due, DueEnvironment
+from shared.domain.due import Due, DueEnvironment, DueRelease, DueRerun
 from shared.domain.planning.plan import Plan
 from shared.domain.records.environment_record import EnvironmentRecord
 from shared.domain.records.rebuilds import RebuildEntry
@@ -19,9 +19,7 @@ from shared.domain.targets import Target
 from shared.errors import Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import (
-    FollowingEntry,
     environment_key,
-    following_key,
     parked_key,
     plan_key,
     rebuild_key,
@@ -109,18 +107,15 @@ class Requeue:
         rebuild = self._queue_runs.found(target, rebuild)
         if rebuild.commit is None and plan.edits and self._commit.pushed(target, plan) is None:
             why = "parked before it wrote anything; what it was made for is due again"
-            self._release(target.name, rebuild.releases)
+            named = {mark.release for mark in plan.marks if isinstance(mark, DueRelease | DueRerun)}
+            self._release(target.name, rebuild.releases, looked_at=set(rebuild.releases) - named)
             self._due.mark(target.name, *plan.marks, *besides)
         else:
             why = "parked after its commit; what it did not rebuild is owed a new rebuild"
             self._owe(target.name, plan, rebuild, besides)
         now = self._clock.now()
-        rebuild = self._ledger.change(
-            key, rebuild, lambda e: e.superseded(why, now) if e.state is RebuildState.PARKED else e
-        )
+        self._ledger.change(key, rebuild, lambda e: e.superseded(why, now) if e.state is RebuildState.PARKED else e)
         event("rebuild_superseded", target=target.name, rebuild=rebuild_id, why=why)
-        if any(e.run and not e.is_settled for e in rebuild.environments):
-            self._ledger.create(following_key(target.name, rebuild_id), FollowingEntry(rebuild_id))
 
     def _owe(self, target: str, plan: Plan, rebuild: RebuildEntry, besides: Iterable[Due]) -> None:
         """Mark each environment that is neither registered nor rebuilt by a run, unless a later rebuild has it."""
@@ -139,15 +134,28 @@ class Requeue:
         self._due.mark(target, *marks)
         self._release(target, rebuild.releases)
 
-    def _release(self, target: str, releases: Iterable[ReleaseId]) -> None:
-        now = self._clock.now()
+    def _release(self, target: str, releases: Iterable[ReleaseId], looked_at: Container[ReleaseId] = ()) -> None:
+        """Let releases wait or be settled again, and mark those that are due.
+
+        Args:
+            target: the target.
+            releases: the releases.
+            looked_at: of these, what was decided because of a look: no mark of the plan names them, and at the same
+                commit no look finds them again.
+        """
+        now, marks = self._clock.now(), []
 
         def requeued(entry: ReleaseEntry | None) -> ReleaseEntry | None:
-            return entry.requeued(now) if entry and entry.release and entry.state is ReleaseState.PARKED else entry
+            if entry is None or entry.release is None or entry.state is not ReleaseState.PARKED:
+                return entry
+            return (entry.due_again(now) if entry.id in looked_at else entry).requeued(now)
 
         for release in releases:
             with self._ledger.passing_over_damage():
-                self._ledger.update(release_key(target, release), requeued)
+                entry = self._ledger.update(release_key(target, release), requeued)
+                if entry and entry.state is ReleaseState.CONFIRMED and entry.due_since:
+                    marks.append(DueRelease(entry.id, entry.due_since))
+        self._due.mark(target, *marks)
 
     def _wait_out(self, since: datetime, what: str) -> None:
         """Wait until no function that was running then runs any more.

@@ -84,6 +84,31 @@ class ReleaseEntry:
         changed = replace(self, release=self._dated(release, at), told_of=self.told_of or due, due_since=since)
         return changed._noted(Happened.READ_AGAIN, at, what)
 
+    def read_back(self, found: Release, source: Source, at: datetime, *, by_hand: bool) -> "ReleaseEntry":
+        """The entry after the feed was asked because somebody told of it, or (`by_hand`) asked for a rerun.
+
+        It is due if it is told of for the first time, perhaps after persons asked for reruns alone; and if the feed has
+        more of it than before, a view or a file, since it may then pass where it was held.
+        """
+        if self.state in (ReleaseState.PARKED, ReleaseState.REFUSED):
+            return self.signalled_again(source, at).confirmed(found, at, by_hand=by_hand)
+        if self.state is ReleaseState.SIGNALLED:
+            return self.confirmed(found, at, by_hand=by_hand)
+        more = self.release is None or _brings_more(self.release, found)
+        if more if self.told_of else not by_hand:
+            due = self.state is not ReleaseState.SETTLED
+            return self.reread(found, at, due=True) if due else self.confirmed(found, at)
+        differs = self.state is ReleaseState.CONFIRMED and self.release != found
+        return self.reread(found, at) if more or differs else self
+
+    def not_ours(self, reason: str, source: Source, at: datetime, *, rerun: int) -> "ReleaseEntry":
+        """The entry after the feed was asked and it is no release of ours, or not any more."""
+        if self.state is ReleaseState.PARKED:
+            return self.signalled_again(source, at).refused(reason, at)
+        if self.state in (ReleaseState.SIGNALLED, ReleaseState.CONFIRMED):
+            return self.refused(reason, at)
+        return self.noted(f"rerun {rerun} not done: {reason}", at) if rerun else self
+
     def has(self, files: tuple[str, ...], at: datetime) -> "ReleaseEntry":
         """Its files as an installer is offered them; as long as they change, no hashes of them are written."""
         if self.release is None or set(self.release.files) == set(files):
@@ -176,3 +201,8 @@ class ReleaseEntry:
             state=moved(RELEASE_MOVES, self.state, state),
             **{"reason": None, **changes},  # type: ignore[arg-type]
         )._noted(kind, at, what)
+
+
+def _brings_more(known: Release, found: Release) -> bool:
+    """Tell whether the feed has more than before: what it takes away changes nothing that was planned."""
+    return not (set(found.views) <= set(known.views) and set(found.files) <= set(known.files))

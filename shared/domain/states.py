@@ -66,7 +66,7 @@ RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     _R.PLANNED: frozenset({_R.PLANNED, _R.SETTLED, _R.PARKED}),
     _R.SETTLED: frozenset({_R.CONFIRMED, _R.PLANNED, _R.SETTLED, _R.PARKED}),
     _R.REFUSED: frozenset({_R.SIGNALLED}),
-    _R.PARKED: frozenset({_R.SIGNALLED, _R.CONFIRMED, _R.SETTLED}),
+    _R.PARKED: frozenset({_R.SIGNALLED, _R.CONFIRMED, _R.PLANNED, _R.SETTLED}),
 }
 
 # Forward only: what is parked is superseded by the rebuild that its environments are owed.

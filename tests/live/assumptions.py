@@ -33,7 +33,7 @@ _TEMPLATE = "pipelines/rebuild.yml"
 _ML = "shared/adapters/azure_ml.py"
 _REGISTER = "shared/steps/register.py"
 _HOST = "host.json"
-_NOTIFICATIONS = "shared/services/notifications.py"
+_NOTIFICATIONS = "shared/domain/notifications.py"
 
 _FUNCTION_APP = "needs a deployed Function app, which is none of what the variables name"
 _HOOKS = "needs a public address that is called, and a right on the whole organisation's hooks"
@@ -101,7 +101,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "a version's file cannot be replaced, and a deleted number is not free again",
-        "shared/services/knowing.py",
+        "shared/services/planning/facts.py",
         (
             "test_feed_facts::test_the_same_file_cannot_be_uploaded_twice",
             "test_feed_facts::test_a_deleted_number_is_not_free_again",
@@ -246,7 +246,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "a run is listed a moment after it was queued at the latest",
-        "shared/services/queueing.py",
+        "shared/services/rebuild/queue_runs.py",
         reason="no number of tries shows that it is never later; the product's look-up and first step allow for it",
     ),
     # Runs
@@ -421,6 +421,7 @@ NOT_LIVE: dict[str, dict[str, str]] = {
     "test_repository": {
         "test_push_to_a_protected_branch_changes_nothing": "test_pushes asks it of the protected branch",
         "test_a_push_whose_answer_is_lost_is_found_by_its_message": _LOSES,
+        "test_all_commits_are_listed_however_many_there_are": "needs more than five hundred commits",
     },
     "test_feed": {
         "test_a_version_that_is_not_shown_yet_is_not_found": _HIDES,
@@ -460,6 +461,8 @@ NOT_LIVE: dict[str, dict[str, str]] = {
         "test_a_list_of_versions_without_end_ends": _FAULTS,
         "test_a_registration_looks_first_what_is_there": _CALLS,
         "test_an_older_run_registers_nothing_over_a_later_one": _CALLS,
+        "test_what_an_earlier_rebuild_of_the_same_files_registered_is_not_registered_again": _CALLS,
+        "test_an_earlier_rebuild_that_registered_nothing_lets_nothing_be_registered_over_a_later_run": _CALLS,
         "test_a_registration_without_a_sign_in_says_so": _CALLS,
         "test_a_registration_without_a_valid_token_fails_and_says_so": _CALLS,
         "test_an_azure_cli_that_takes_half_a_minute_is_waited_for": _CALLS,

@@ -56,15 +56,27 @@ def test_a_release_that_never_came_is_looked_for_again() -> None:
     assert world.app.parked.all() == []
 
 
-def test_what_was_parked_a_moment_ago_waits_for_the_worker_that_parked_it() -> None:
-    """No function lives longer than a claim: afterwards nobody pushes, queues or parks what is requeued."""
-    world = parked_after_its_commit()
+def test_a_rebuild_that_may_still_be_pushed_or_queued_waits_until_nobody_can() -> None:
+    """No function lives longer than a claim: afterwards nobody pushes or queues what is requeued."""
+    for world in (parked_before_its_push(), parked_after_its_commit()):
+        began = world.rebuild().runs[0].claimed or world.clock.now()
+
+        requeue(world)
+
+        assert len(world.pipeline.runs) == 1
+        assert world.pipeline.runs[0].queued - began >= CLAIM_LIFETIME
+
+
+def test_a_rebuild_that_was_refused_and_of_which_nobody_queues_anything_does_not_wait() -> None:
+    world = World()
+    world.pipeline.fail("queue", "before", PipelineRejected("the pipeline is disabled"))
+    world.publish()
+    world.work()
     began = world.clock.now()
 
     requeue(world)
 
-    assert len(world.pipeline.runs) == 1
-    assert world.pipeline.runs[0].queued - began >= CLAIM_LIFETIME
+    assert [run.queued for run in world.pipeline.runs] == [began]
 
 
 def test_a_rebuild_that_wrote_nothing_is_planned_anew() -> None:
@@ -274,7 +286,7 @@ def test_a_rerun_of_a_release_whose_rebuild_is_parked_owes_that_one_too(environm
     world.app.reruns.ask(feed=None, name="our-package", version="1.1", environments=environments)
     world.work()
 
-    assert {path for run in world.pipeline.runs for path in run.paths} == {SCORING, TRAINING}
+    assert [run.paths for run in world.pipeline.runs] == [[SCORING, TRAINING]]
     assert len(world.known().reruns) == 1
 
 

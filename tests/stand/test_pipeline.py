@@ -301,9 +301,9 @@ def refused_rerun(stand: Stand) -> str:
 
     def look() -> str | None:
         found = state_of(stand, "my-tool", "1.2")
-        return found["rebuild"]["reason"] if found and found["rebuild"]["state"] == "failed" else None
+        return found["rebuild"]["reason"] if found and found["rebuild"]["state"] == "parked" else None
 
-    why: str = wait_for(look, "the rebuild has failed", seconds=60)
+    why: str = wait_for(look, "the rebuild is parked", seconds=60)
     assert "\n" not in why
     return why
 

@@ -13,7 +13,8 @@ from shared.domain.releases import Release, ReleaseId
 from shared.domain.signals import Source
 from shared.domain.states import RELEASE_MOVES, ReleaseState, moved
 
-_PLANNABLE = frozenset({ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED})
+# One that is parked too: its mark may be left by a worker that died while it parked.
+_PLANNABLE = frozenset({ReleaseState.CONFIRMED, ReleaseState.PLANNED, ReleaseState.SETTLED, ReleaseState.PARKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class ReleaseEntry:
         """The number of the next rerun."""
         return max((rerun.number for rerun in self.reruns), default=0) + 1
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its decision: no plan has been carried out, or the latest was overtaken."""
+        return self.state is ReleaseState.CONFIRMED or (self.state is ReleaseState.PLANNED and self.rebuild is None)
+
     def is_open(self, mark: DueRelease | DueRerun) -> bool:
         """Tell whether what a mark says is still to be done."""
         return self.due_since == mark.since if isinstance(mark, DueRelease) else mark not in self.reruns
@@ -77,6 +83,31 @@ class ReleaseEntry:
         since = at if due and self.due_since is None else self.due_since
         changed = replace(self, release=self._dated(release, at), told_of=self.told_of or due, due_since=since)
         return changed._noted(Happened.READ_AGAIN, at, what)
+
+    def read_back(self, found: Release, source: Source, at: datetime, *, by_hand: bool) -> "ReleaseEntry":
+        """The entry after the feed was asked because somebody told of it, or (`by_hand`) asked for a rerun.
+
+        It is due if it is told of for the first time, perhaps after persons asked for reruns alone; and if the feed has
+        more of it than before, a view or a file, since it may then pass where it was held.
+        """
+        if self.state in (ReleaseState.PARKED, ReleaseState.REFUSED):
+            return self.signalled_again(source, at).confirmed(found, at, by_hand=by_hand)
+        if self.state is ReleaseState.SIGNALLED:
+            return self.confirmed(found, at, by_hand=by_hand)
+        more = self.release is None or _brings_more(self.release, found)
+        if more if self.told_of else not by_hand:
+            due = self.state is not ReleaseState.SETTLED
+            return self.reread(found, at, due=True) if due else self.confirmed(found, at)
+        differs = self.state is ReleaseState.CONFIRMED and self.release != found
+        return self.reread(found, at) if more or differs else self
+
+    def not_ours(self, reason: str, source: Source, at: datetime, *, rerun: int) -> "ReleaseEntry":
+        """The entry after the feed was asked and it is no release of ours, or not any more."""
+        if self.state is ReleaseState.PARKED:
+            return self.signalled_again(source, at).refused(reason, at)
+        if self.state in (ReleaseState.SIGNALLED, ReleaseState.CONFIRMED):
+            return self.refused(reason, at)
+        return self.noted(f"rerun {rerun} not done: {reason}", at) if rerun else self
 
     def has(self, files: tuple[str, ...], at: datetime) -> "ReleaseEntry":
         """Its files as an installer is offered them; as long as they change, no hashes of them are written."""
@@ -100,16 +131,20 @@ class ReleaseEntry:
         return self._to(ReleaseState.PARKED, Happened.PARKED, at, f"parked: {reason}", reason=reason)
 
     def requeued(self, at: datetime) -> "ReleaseEntry":
-        """A person asks for what was parked; where nothing of it is due any more, it is settled."""
-        state = ReleaseState.CONFIRMED if self.due_since or not self.plan else ReleaseState.SETTLED
-        return self._to(state, Happened.REQUEUED, at, "requeued by a person")
+        """A person asks for what was parked; where nothing of it is due any more, it is settled.
+
+        What was told of and never planned is due, even if another person dismisses it at the same time.
+        """
+        since = self.due_since or (at if self.told_of and not self.plan else None)
+        state = ReleaseState.CONFIRMED if since or not self.plan else ReleaseState.SETTLED
+        return self._to(state, Happened.REQUEUED, at, "requeued by a person", due_since=since)
 
     def planned(self, plan: Plan, at: datetime) -> "ReleaseEntry":
         """A plan deals with it: it leads to a rebuild, or there is nothing (more) to do.
 
         A rebuild of it that goes on is not forgotten for a plan that has nothing to add.
         """
-        if self.state not in _PLANNABLE:
+        if self.state not in _PLANNABLE or self.release is None:
             return self
         acts = plan.delivers and plan.acts_on(self.id)
         if acts:
@@ -124,7 +159,8 @@ class ReleaseEntry:
         """Its rebuild was superseded before it changed anything; it is still due."""
         if self.rebuild != rebuild:
             return self
-        return replace(self, rebuild=None)._noted(Happened.SUPERSEDED, at, f"rebuild {rebuild} superseded: {why}")
+        what = f"rebuild {rebuild} superseded: {why}"
+        return replace(self, plan=None, rebuild=None)._noted(Happened.SUPERSEDED, at, what)
 
     def done(self, mark: Due, plan: Plan) -> "ReleaseEntry":
         """What a mark says was done by a plan. What the feed has said since the plan is still to be decided."""
@@ -165,3 +201,8 @@ class ReleaseEntry:
             state=moved(RELEASE_MOVES, self.state, state),
             **{"reason": None, **changes},  # type: ignore[arg-type]
         )._noted(kind, at, what)
+
+
+def _brings_more(known: Release, found: Release) -> bool:
+    """Tell whether the feed has more than before: what it takes away changes nothing that was planned."""
+    return not (set(found.views) <= set(known.views) and set(found.files) <= set(known.files))

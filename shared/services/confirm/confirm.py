@@ -110,21 +110,21 @@ class Confirm:
         if rerun and not entry.is_open(rerun):
             event("rerun_known", target=target.name, release=release, number=signal.rerun)
             return
-        if entry.state is ReleaseState.PARKED and entry.rebuild:
-            self._requeue.rebuild(target, entry.rebuild)  # who tells of it again asks for its rebuild
-            entry = self._ledger.get(key)
         try:
             found = self._look(target, feed, release)
         except Permanent as problem:
             self._park.release(target.name, release, str(problem), signal)
             return
+        marks = [rerun] if rerun and isinstance(found, Release) else []
+        if entry.state is ReleaseState.PARKED and entry.rebuild:
+            self._requeue.rebuild(target, entry.rebuild, marks)  # who tells of it again asks for its rebuild
+            entry = self._ledger.get(key)
         if found is None:
             self._not_visible(entry, signal)
             return
         confirmed = self._record(entry, found, signal)
         self._due.mark_release(confirmed)
-        if rerun and isinstance(found, Release):
-            self._due.mark(target.name, rerun)
+        self._due.mark(target.name, *marks)
 
     def _look(self, target: Target, feed: FeedName, release: ReleaseId) -> Release | _Refusal | None:
         found = self._azure_devops.feed(target, feed).version(release.package, release.version)
@@ -133,28 +133,11 @@ class Confirm:
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
         now = self._clock.now()
-        by_hand = bool(signal.rerun)
 
         def change(present: ReleaseEntry) -> ReleaseEntry:
-            if present.state is ReleaseState.PARKED or (
-                present.state is ReleaseState.REFUSED and isinstance(found, Release)
-            ):
-                present = present.signalled_again(signal.source, now)
             if isinstance(found, _Refusal):
-                if present.state in (ReleaseState.SIGNALLED, ReleaseState.CONFIRMED):
-                    return present.refused(found.reason, now)
-                return present.noted(f"rerun {signal.rerun} not done: {found.reason}", now) if by_hand else present
-            if present.state is ReleaseState.SIGNALLED:
-                return present.confirmed(found, now, by_hand=by_hand)
-            more = present.release is None or _brings_more(present.release, found)
-            # A view or a file came: it may go on where it was held. Or it is told of for the first time, after persons
-            # asked for reruns alone: now it is the others' turn.
-            if more if present.told_of else not by_hand:
-                if present.state is ReleaseState.SETTLED:
-                    return present.confirmed(found, now)
-                return present.reread(found, now, due=True)
-            differs = present.state is ReleaseState.CONFIRMED and present.release != found
-            return present.reread(found, now) if more or differs else present
+                return present.not_ours(found.reason, signal.source, now, rerun=signal.rerun)
+            return present.read_back(found, signal.source, now, by_hand=bool(signal.rerun))
 
         changed = self._change(entry, change)
         if changed.state is ReleaseState.REFUSED and changed != entry:
@@ -191,11 +174,6 @@ def _judged(release: ReleaseId, found: FeedVersion, *, ours: bool) -> Release | 
         source = found.upstream.name
         return _Refusal(f"not published to this feed: it comes from {source}", source if found.beside_own else None)
     return Release(release, str(version_of(found.version)), tuple(sorted(found.files)), tuple(sorted(found.views)))
-
-
-def _brings_more(known: Release, found: Release) -> bool:
-    """Tell whether the feed has more than before: what it takes away changes nothing that was planned."""
-    return not (set(found.views) <= set(known.views) and set(found.files) <= set(known.files))
 
 
 def _rerun(release: ReleaseId, signal: ReleaseSignal) -> DueRerun | None:

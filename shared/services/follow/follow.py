@@ -30,7 +30,7 @@ from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.domain.targets import Target, Workspace
 from shared.errors import NotThere, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger
-from shared.ledger_entries import environment_key, following_key, rebuild_key, release_key
+from shared.ledger_entries import FollowingEntry, environment_key, following_key, rebuild_key, release_key
 from shared.limits import REGISTRATION_PATIENCE
 from shared.log import alert, event
 from shared.ports import AzureDevOps, AzureML, Clock, RegisteredVersion
@@ -114,6 +114,9 @@ class Follow:
         if rebuild.environments != before:
             _tell(rebuild, now)
         self._ledger.delete(following_key(target.name, rebuild.id))
+        # A run may have been recorded since it was read: then that is seen here, or its worker sets the mark once more.
+        if not _is_over(self._ledger.read(key) or rebuild):
+            self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
 
     def _followed_in_older_runs(self, rebuild: RebuildEntry, look: Look) -> RebuildEntry:
         older = older_runs([e for e in rebuild.environments if not e.is_settled], look)

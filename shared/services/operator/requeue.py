@@ -4,10 +4,10 @@ No parked rebuild is revived. One that changed nothing is planned anew; of one t
 no run of it rebuilds is owed a new rebuild.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Container, Iterable
+from datetime import datetime, timedelta
 
-from shared.domain.due import DueEnvironment
+from shared.domain.due import Due, DueEnvironment, DueRelease, DueRerun
 from shared.domain.planning.plan import Plan
 from shared.domain.records.environment_record import EnvironmentRecord
 from shared.domain.records.rebuilds import RebuildEntry
@@ -19,9 +19,7 @@ from shared.domain.targets import Target
 from shared.errors import Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import (
-    FollowingEntry,
     environment_key,
-    following_key,
     parked_key,
     plan_key,
     rebuild_key,
@@ -70,7 +68,8 @@ class Requeue:
         entry = self._ledger.read(key)
         if entry is None:
             return
-        self._wait_for_who_parked_it(entry.at)
+        if entry.marks:
+            self._wait_out(entry.at, "taking away what was due")
         target = self._targets.get(signal.target)
         if entry.rebuild and target:
             self.rebuild(target, entry.rebuild)
@@ -81,8 +80,13 @@ class Requeue:
         self._ledger.discard(key, lambda present: present == entry)
         event("requeued", target=signal.target, id=signal.parked, what=entry.what)
 
-    def rebuild(self, target: Target, rebuild_id: str) -> None:
+    def rebuild(self, target: Target, rebuild_id: str, besides: Iterable[Due] = ()) -> None:
         """Supersede a parked rebuild: what it was made for is due again, or its environments are owed a rebuild.
+
+        Args:
+            target: the target.
+            rebuild_id: the rebuild.
+            besides: what else is due and is planned together with it.
 
         Raises:
             Transient: a service does not answer, or a worker may still be at it.
@@ -94,28 +98,29 @@ class Requeue:
             return
         if rebuild.is_dismissed:
             return  # a hook that is repeated does not undo what a person has said
-        self._wait_for_who_parked_it(rebuild.parked_at)
         plan = self._ledger.get(plan_key(target.name, rebuild_id))
+        if rebuild.commit is None and plan.edits:
+            self._wait_out(rebuild.parked_at, "pushing its commit")
+        for run in rebuild.runs:
+            if run.id is None and run.claimed:
+                self._wait_out(run.claimed, "queueing its run")
         rebuild = self._queue_runs.found(target, rebuild)
         if rebuild.commit is None and plan.edits and self._commit.pushed(target, plan) is None:
             why = "parked before it wrote anything; what it was made for is due again"
-            self._release(target.name, rebuild.releases)
-            self._due.mark(target.name, *plan.marks)
+            named = {mark.release for mark in plan.marks if isinstance(mark, DueRelease | DueRerun)}
+            self._release(target.name, rebuild.releases, looked_at=set(rebuild.releases) - named)
+            self._due.mark(target.name, *plan.marks, *besides)
         else:
             why = "parked after its commit; what it did not rebuild is owed a new rebuild"
-            self._owe(target.name, plan, rebuild)
+            self._owe(target.name, plan, rebuild, besides)
         now = self._clock.now()
-        rebuild = self._ledger.change(
-            key, rebuild, lambda e: e.superseded(why, now) if e.state is RebuildState.PARKED else e
-        )
+        self._ledger.change(key, rebuild, lambda e: e.superseded(why, now) if e.state is RebuildState.PARKED else e)
         event("rebuild_superseded", target=target.name, rebuild=rebuild_id, why=why)
-        if any(e.run and not e.is_settled for e in rebuild.environments):
-            self._ledger.create(following_key(target.name, rebuild_id), FollowingEntry(rebuild_id))
 
-    def _owe(self, target: str, plan: Plan, rebuild: RebuildEntry) -> None:
+    def _owe(self, target: str, plan: Plan, rebuild: RebuildEntry, besides: Iterable[Due]) -> None:
         """Mark each environment that is neither registered nor rebuilt by a run, unless a later rebuild has it."""
         self._due.close(plan, lambda: True)
-        marks = []
+        marks: list[Due] = [*besides]
         for environment in rebuild.environments:
             fresh = EnvironmentRecord.of(rebuild, environment)
 
@@ -129,18 +134,35 @@ class Requeue:
         self._due.mark(target, *marks)
         self._release(target, rebuild.releases)
 
-    def _release(self, target: str, releases: Iterable[ReleaseId]) -> None:
-        now = self._clock.now()
+    def _release(self, target: str, releases: Iterable[ReleaseId], looked_at: Container[ReleaseId] = ()) -> None:
+        """Let releases wait or be settled again, and mark those that are due.
+
+        Args:
+            target: the target.
+            releases: the releases.
+            looked_at: of these, what was decided because of a look: no mark of the plan names them, and at the same
+                commit no look finds them again.
+        """
+        now, marks = self._clock.now(), []
 
         def requeued(entry: ReleaseEntry | None) -> ReleaseEntry | None:
-            return entry.requeued(now) if entry and entry.release and entry.state is ReleaseState.PARKED else entry
+            if entry is None or entry.release is None or entry.state is not ReleaseState.PARKED:
+                return entry
+            return (entry.due_again(now) if entry.id in looked_at else entry).requeued(now)
 
         for release in releases:
             with self._ledger.passing_over_damage():
-                self._ledger.update(release_key(target, release), requeued)
+                entry = self._ledger.update(release_key(target, release), requeued)
+                if entry and entry.state is ReleaseState.CONFIRMED and entry.due_since:
+                    marks.append(DueRelease(entry.id, entry.due_since))
+        self._due.mark(target, *marks)
 
-    def _wait_for_who_parked_it(self, parked: datetime) -> None:
-        left = parked + CLAIM_LIFETIME - self._clock.now()
-        if left.total_seconds() > 0:
-            # No function runs for longer, so afterwards nobody pushes, queues or parks what is requeued.
-            raise Transient("it was parked a moment ago", left)
+    def _wait_out(self, since: datetime, what: str) -> None:
+        """Wait until no function that was running then runs any more.
+
+        Raises:
+            Transient: one may still be at it.
+        """
+        left = since + CLAIM_LIFETIME - self._clock.now()
+        if left > timedelta():
+            raise Transient(f"another worker may still be {what}", left)

@@ -10,6 +10,7 @@ from shared.domain.files.text import apply
 from shared.domain.planning.commit_message import commit_message, is_commit_of
 from shared.domain.planning.plan import Plan
 from shared.domain.records.rebuilds import RebuildEntry
+from shared.domain.states import RebuildState
 from shared.domain.targets import Target
 from shared.errors import BranchMoved
 from shared.ledger import Ledger
@@ -47,7 +48,7 @@ class Commit:
         if plan.edits and (found := self.pushed(target, plan)):
             return self._committed(rebuild, found, f"found {found[:8]} on {target.branch}")
         why = f"{target.branch} moved away from {plan.commit[:8]} before the push"
-        return self._change(rebuild, lambda entry: entry.superseded(why, self._clock.now()))
+        return self._change(rebuild, lambda entry: self._superseded(entry, why))
 
     def pushed(self, target: Target, plan: Plan) -> str | None:
         """Our commit, if it is on the branch: every commit since the planned one is looked at."""
@@ -57,6 +58,10 @@ class Commit:
     def _committed(self, rebuild: RebuildEntry, commit: str, what: str) -> RebuildEntry:
         event("rebuild_committed", target=rebuild.target, rebuild=rebuild.id, commit=commit)
         return self._change(rebuild, lambda entry: entry.committed(commit, what, self._clock.now()))
+
+    def _superseded(self, entry: RebuildEntry, why: str) -> RebuildEntry:
+        # What another worker has parked meanwhile waits for a person: its marks are gone.
+        return entry if entry.state is RebuildState.PARKED else entry.superseded(why, self._clock.now())
 
     def _edited(self, target: Target, plan: Plan) -> dict[str, bytes]:
         snapshot = self._snapshots.at(target, plan.commit)

@@ -38,7 +38,7 @@ class QueueRuns:
             Transient: a service does not answer, or another worker is queueing a run.
             Permanent: the pipeline takes no run.
         """
-        self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
+        self._follow(rebuild)
         for run in rebuild.runs:
             if run.id is None:
                 rebuild = self._queue(target, rebuild, run)
@@ -106,9 +106,16 @@ class QueueRuns:
         which = f" (batch {run.batch})" if len(rebuild.runs) > 1 else ""
         what = f"{how} run {queued.id}{which}"
         event("run_queued", target=rebuild.target, rebuild=rebuild.id, run=queued.id, how=what)
-        return self._change(
+        # Following may be over just now, so its mark is set before the run is known and once more afterwards.
+        self._follow(rebuild)
+        rebuild = self._change(
             rebuild, lambda entry: entry.run_queued(run.batch, queued.id, queued.url, what, self._clock.now())
         )
+        self._follow(rebuild)
+        return rebuild
+
+    def _follow(self, rebuild: RebuildEntry) -> None:
+        self._ledger.update(following_key(rebuild.target, rebuild.id), lambda _: FollowingEntry(rebuild.id))
 
     def _change(self, rebuild: RebuildEntry, change: Callable[[RebuildEntry], RebuildEntry]) -> RebuildEntry:
         return self._ledger.change(rebuild_key(rebuild.target, rebuild.id), rebuild, change)

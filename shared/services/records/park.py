@@ -65,7 +65,7 @@ class Park:
         self._record(
             target, what, why, ParkedEntry(self._clock.now(), why, what, (messages.encode(wish),), (), releases)
         )
-        self._release(target, release, why, ReleaseState.SIGNALLED)
+        self._release(target, release, why, lambda entry: entry.state is ReleaseState.SIGNALLED)
 
     def turn(self, target: str, why: str) -> None:
         """Park what a target was about to do: the plan that has the lease, or else all that is due."""
@@ -108,7 +108,7 @@ class Park:
         if parked.state is not RebuildState.PARKED:
             return False
         for release in rebuild.releases:
-            self._release(target, release, why, ReleaseState.PLANNED, rebuild.id)
+            self._release(target, release, why, lambda e: e.state is ReleaseState.PLANNED and e.rebuild == plan.id)
         self._due.drop(target, plan.marks, lambda: self._lease.is_of(target, plan.id))
         return True
 
@@ -121,7 +121,7 @@ class Park:
         if not self._are_named(target, marks):
             self._record(target, what, why, ParkedEntry(self._clock.now(), why, what, (), marks, releases))
         for release in releases:
-            self._release(target, release, why, ReleaseState.CONFIRMED)
+            self._release(target, release, why, lambda entry: entry.waits)
         self._due.drop(target, marks, allowed)
 
     def _are_named(self, target: str, marks: tuple[Due, ...]) -> bool:
@@ -129,16 +129,12 @@ class Park:
         keys = (parked_key(target, found) for found in self._ledger.parked(target))
         return any(set(marks) <= set(entry.marks) for key in keys if (entry := self._ledger.readable(key)))
 
-    def _release(
-        self, target: str, release: ReleaseId, why: str, state: ReleaseState, rebuild: str | None = None
-    ) -> None:
-        """Call a release parked, if it is still in a state and, where that is said, belongs to a rebuild."""
+    def _release(self, target: str, release: ReleaseId, why: str, if_: Callable[[ReleaseEntry], bool]) -> None:
+        """Call a release parked, if its present entry allows that."""
         now = self._clock.now()
 
         def park(entry: ReleaseEntry | None) -> ReleaseEntry | None:
-            if entry is None or entry.state is not state or rebuild not in (None, entry.rebuild):
-                return entry
-            return entry.parked(why, now)
+            return entry.parked(why, now) if entry and if_(entry) else entry
 
         with self._ledger.passing_over_damage():
             self._ledger.update(release_key(target, release), park)

@@ -85,18 +85,14 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         yield stand
 
 
-def finished(stand: Stand, version: str, before: str | None = None) -> dict[str, Any]:
-    """Wait until a release is settled by a rebuild that is finished, and is another one than before."""
+def finished(stand: Stand, version: str) -> dict[str, Any]:
+    """Wait until a release is settled by a rebuild that is finished."""
 
     def look() -> dict[str, Any] | None:
-        if stand.agent.is_working:
-            return None
-        found = state_of(stand, "my-tool", version)
-        rebuild = found["rebuild"] if found else None
-        if not found or not rebuild or rebuild["id"] == before:
-            return None
+        found = None if stand.agent.is_working else state_of(stand, "my-tool", version)
         # The rebuild finishes first, and settles its releases then.
-        return found if (found["state"], rebuild["state"]) == ("settled", "finished") else None
+        done = found and found["rebuild"] and (found["state"], found["rebuild"]["state"]) == ("settled", "finished")
+        return found if done else None
 
     return wait_for(look, f"my-tool {version} is rebuilt", seconds=240)
 
@@ -309,8 +305,18 @@ def refused_rerun(stand: Stand) -> str:
 
 
 def rerun(stand: Stand) -> dict[str, Any]:
-    """Rebuild the environment `docker` once more; returns what became of it."""
-    before = (state_of(stand, "my-tool", "1.2") or {})["rebuild"]["id"]
+    """Rebuild the environment `docker` once more; returns what became of it, in whichever rebuild that is."""
+
+    def docker() -> dict[str, Any]:
+        return environments(state_of(stand, "my-tool", "1.2") or {})["docker"]
+
+    before = docker()["rebuild"]
     wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
     assert stand.post("/api/rebuilds", wish).status_code == 202
-    return environments(finished(stand, "1.2", before))["docker"]
+
+    def look() -> dict[str, Any] | None:
+        row = None if stand.agent.is_working else docker()
+        over = row and row["rebuild"] != before and row["state"] in ("registered", "failed", "superseded")
+        return row if over and not row["owed"] else None
+
+    return wait_for(look, "docker is rebuilt", seconds=240)

@@ -316,7 +316,8 @@ def rerun(stand: Stand) -> dict[str, Any]:
 
     def look() -> dict[str, Any] | None:
         row = None if stand.agent.is_working else docker()
-        over = row and row["rebuild"] != before and row["state"] in ("registered", "failed", "superseded")
-        return row if over and not row["owed"] else None
+        if row is None or row["rebuild"] == before or row["owed"]:
+            return None
+        return row if row["state"] in ("registered", "failed", "superseded") else None
 
     return wait_for(look, "docker is rebuilt", seconds=240)

@@ -134,7 +134,7 @@ def test_a_rerun_whose_signal_comes_twice_at_once_stays_done(when: Literal["befo
         crashes = Crashes(world)
 
         def other_worker(world: World = world, text: str = text) -> None:
-            world.app.worker.signal(text)
+            world.start().worker.signal(text)
             world.work()
 
         crashes.let_in(call, when, other_worker)

@@ -408,7 +408,7 @@ def test_another_worker_at_any_call_of_requeueing_changes_nothing(
         crashes = Crashes(world)
 
         def other(world: World = world, text: str = text) -> None:
-            world.app.worker.signal(text)
+            world.start().worker.signal(text)
             world.work()
             for run in world.pipeline.runs:
                 if run.result is None:

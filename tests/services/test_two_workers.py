@@ -38,7 +38,7 @@ def test_another_worker_at_any_moment_changes_nothing(trouble: str) -> None:
         world.publish()
         if trouble != "none":
             world.pipeline.fail("runs_since", "before", ServiceUnavailable("away"))
-        crashes.let_in(call, when, lambda world=world: world.app.worker.turn(encode(Turn("main"))))  # type: ignore[arg-type,misc]
+        crashes.let_in(call, when, lambda world=world: world.start().worker.turn(encode(Turn("main"))))  # type: ignore[arg-type,misc]
 
         world.work()
 
@@ -52,7 +52,7 @@ def test_the_same_signal_at_another_worker_at_any_moment_changes_nothing() -> No
         crashes = Crashes(world)
         world.publish()
         text = world.signals.waiting[0].text
-        crashes.let_in(call, when, lambda world=world, text=text: world.app.worker.signal(text))  # type: ignore[arg-type,misc]
+        crashes.let_in(call, when, lambda world=world, text=text: world.start().worker.signal(text))  # type: ignore[arg-type,misc]
 
         world.work()
 

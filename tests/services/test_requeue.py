@@ -431,3 +431,38 @@ def test_another_worker_at_any_call_of_requeueing_changes_nothing(
         assert world.known().state is ReleaseState.SETTLED, call
         if calls < call:
             return
+
+
+@pytest.mark.parametrize("times", [1, 2, 1000])
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [
+        *((("repository"), method) for method in ("tip", "listing", "blobs", "push", "commits_since")),
+        *((("feed"), method) for method in ("version", "files", "metadata", "published")),
+        *((("pipeline"), method) for method in ("runs_since", "queue")),
+    ],
+)
+def test_whatever_azure_devops_refuses_is_done_once_it_is_allowed_and_requeued(
+    part: str, method: str, times: int
+) -> None:
+    world = World()
+    getattr(world, part).fail(method, "before", AccessDenied("no permission"), times=times)
+    world.publish()
+    world.work()
+    world.app.repair.run()
+    world.work()
+    getattr(world, part).faults.clear()
+
+    for _ in range(3):
+        if world.app.parked.all():
+            requeue(world)
+    while any(run.result is None for run in world.pipeline.runs):
+        world.finish()
+    world.app.repair.run()
+    world.work()
+
+    assert world.commits == ["Bump our-package 1.1"]
+    assert {path for run in world.pipeline.runs for path in run.paths} == {SCORING, TRAINING}
+    assert world.known().state is ReleaseState.SETTLED
+    assert world.app.parked.all() == []
+    assert world.is_at_rest()

@@ -9,9 +9,9 @@ from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.errors import AccessDenied, ServiceUnavailable
 from shared.ledger_entries import environment_key
-from shared.limits import REGISTRATION_PATIENCE
+from shared.limits import ENVIRONMENTS_PER_RUN, REGISTRATION_PATIENCE
 from tests.fakes.azure_devops import FakeRun
-from tests.services.world import World
+from tests.services.world import World, crowd
 
 DONE = JobOutcome("completed", "succeeded", ("Download the packages", "Prove the offline install"))
 TRAINING, SCORING = "training/environment.yml", "scoring/environment.yml"
@@ -378,3 +378,46 @@ def test_after_the_end_a_rerun_is_possible_again() -> None:
     assert world.rebuild().state is RebuildState.QUEUED
     assert {e.state for e in world.rebuild().environments} == {EnvironmentState.QUEUED}
     assert world.clock.now() - world.rebuild().created < timedelta(minutes=1)
+
+
+class TestManyRuns:
+    """A rebuild of many runs is followed run by run."""
+
+    def built(self) -> World:
+        world, names = crowd(ENVIRONMENTS_PER_RUN + 2)
+        world.publish()
+        world.work()
+        for run in world.pipeline.runs:
+            world.build(run)
+        assert len(names) == ENVIRONMENTS_PER_RUN + 2
+        return world
+
+    def registered(self, world: World) -> int:
+        return sum(1 for e in world.rebuild().environments if e.state is EnvironmentState.REGISTERED)
+
+    def test_what_a_run_shows_is_recorded_before_the_next_is_looked_at(self) -> None:
+        world = self.built()
+        world.azure_ml.faults["registered"] = [
+            *[("never", None)] * ENVIRONMENTS_PER_RUN,  # type: ignore[list-item]
+            ("before", ServiceUnavailable("away")),
+        ]
+
+        world.app.follow.all()
+        assert self.registered(world) == ENVIRONMENTS_PER_RUN
+        asked = world.azure_ml.calls.count("registered")
+        world.app.follow.all()
+
+        assert world.azure_ml.calls.count("registered") == asked + 2
+        assert world.rebuild().state is RebuildState.FINISHED
+
+    def test_a_hook_has_its_own_run_looked_at_and_no_other(self) -> None:
+        world = self.built()
+
+        world.tell_of(world.pipeline.runs[1])
+        world.work()
+
+        assert self.registered(world) == 2
+        assert world.azure_ml.calls.count("registered") == 2
+        world.tell_of(world.pipeline.runs[0])
+        world.work()
+        assert world.rebuild().state is RebuildState.FINISHED

@@ -95,15 +95,25 @@ class Follow:
                     alert("rebuild_not_followed", target=target.name, rebuild=rebuild_id, why=problem)
 
     def _look(self, target: Target, rebuild: RebuildEntry, again: int | None = None) -> None:
-        """Look at a rebuild; `again` is a run whose failed jobs a person may have run again."""
+        """Look at the runs of a rebuild, and record what one shows before the next is looked at.
+
+        Args:
+            target: its target.
+            rebuild: the rebuild.
+            again: the only run that is looked at; a person may have run its failed jobs again.
+        """
         before = rebuild.environments
         look = cache(lambda run: self._outcome(target, run))  # each run once
-        rebuild = self._followed_in_older_runs(rebuild, look)
-        seen, missing = self._environments(target, rebuild, again, look)
-        seen = self._retries.told(rebuild, seen)
-        now = self._clock.now()
-        key = rebuild_key(target.name, rebuild.id)
-        rebuild = self._ledger.change(key, rebuild, lambda e: e.seen(news(e, seen), now))
+        key, now = rebuild_key(target.name, rebuild.id), self._clock.now()
+        missing = None
+        for run in [again] if again else sorted({e.run for e in before if e.run and not e.is_settled}):
+            mine = (e for e in rebuild.environments if e.run == run)
+            paths = {e.path for e in mine if not e.is_settled or (again and may_succeed_yet(e))}
+            rebuild = self._followed_in_older_runs(rebuild, paths, look)
+            seen, lacking = self._environments(target, rebuild, paths, look)
+            seen = self._retries.told(rebuild, seen)
+            rebuild = self._ledger.change(key, rebuild, lambda e, seen=seen: e.seen(news(e, seen), now))  # type: ignore[misc]
+            missing = missing or lacking
         for run, why in begun_to_wait(before, rebuild.environments).items():
             alert("run_waits", target=target.name, rebuild=rebuild.id, run=run, why=why)
         if missing:
@@ -118,8 +128,8 @@ class Follow:
         if not _is_over(self._ledger.read(key) or rebuild):
             self._ledger.create(following_key(target.name, rebuild.id), FollowingEntry(rebuild.id))
 
-    def _followed_in_older_runs(self, rebuild: RebuildEntry, look: Look) -> RebuildEntry:
-        older = older_runs([e for e in rebuild.environments if not e.is_settled], look)
+    def _followed_in_older_runs(self, rebuild: RebuildEntry, paths: set[str], look: Look) -> RebuildEntry:
+        older = older_runs([e for e in rebuild.environments if e.path in paths and not e.is_settled], look)
         if not older:
             return rebuild
         for run, first in sorted(set(older.values())):
@@ -128,14 +138,13 @@ class Follow:
         return self._ledger.update(key, lambda e: followed_in(e, older, look, now) if e else e) or rebuild
 
     def _environments(
-        self, target: Target, rebuild: RebuildEntry, again: int | None, look: Look
+        self, target: Target, rebuild: RebuildEntry, paths: set[str], look: Look
     ) -> tuple[dict[str, RebuiltEnvironment], str | None]:
-        """What is to be seen of each environment now, and what Azure ML does not show yet."""
+        """Return what is to be seen of some environments now, and what Azure ML does not show yet."""
         seen: dict[str, RebuiltEnvironment] = {}
         missing = None
-        open_now = [e for e in rebuild.environments if not e.is_settled or (e.run == again and may_succeed_yet(e))]
-        for environment in open_now:
-            if environment.run is None:
+        for environment in rebuild.environments:
+            if environment.path not in paths or environment.run is None:
                 continue
             outcome = look(environment.run)
             job = outcome.jobs.get(environment.path)

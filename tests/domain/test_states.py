@@ -98,10 +98,11 @@ def test_a_refused_release_starts_anew() -> None:
     assert RELEASE_MOVES[ReleaseState.REFUSED] == {ReleaseState.SIGNALLED}
 
 
-def test_a_parked_release_starts_anew_is_due_again_or_its_environments_are_owed() -> None:
+def test_a_parked_release_starts_anew_is_due_again_is_planned_after_all_or_its_environments_are_owed() -> None:
     assert RELEASE_MOVES[ReleaseState.PARKED] == {
         ReleaseState.SIGNALLED,
         ReleaseState.CONFIRMED,
+        ReleaseState.PLANNED,
         ReleaseState.SETTLED,
     }
 

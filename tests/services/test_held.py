@@ -41,8 +41,8 @@ class TestWhatNobodyCouldClear:
 
     UNSEEN = b"-r https://example.com/more.txt\n"
 
-    def again(self, world: World, tip: str | None) -> list[str]:
-        return [str(one) for one in Held(world.app.ledger).releases("main", tip=tip)]
+    def again(self, world: World, *looks: str) -> list[str]:
+        return [str(one) for one in Held(world.app.ledger).releases("main", looks=looks)]
 
     def test_neither_an_hour_nor_another_release_brings_it_back(self) -> None:
         world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))
@@ -51,8 +51,9 @@ class TestWhatNobodyCouldClear:
         assert self.again(world, world.repository.head) == []
         timer(world)
         assert self.again(world, world.repository.head) == []
-        assert self.again(world, None) == []
+        assert self.again(world) == []
         assert self.again(world, "another commit") == ["our-package 1.1"]
+        assert self.again(world, world.repository.head, "a newer one of the same hour") == ["our-package 1.1"]
 
     def test_an_hour_that_brings_nothing_back_wakes_the_target_once(self) -> None:
         world = settled(environment("training", self.UNSEEN) | environment("scoring", self.UNSEEN))

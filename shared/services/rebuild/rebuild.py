@@ -120,8 +120,8 @@ class Rebuild:
         """Return what is held and decided again: all of it for a look, else what another release may let go on."""
         if not looks and not any(isinstance(mark, DueRelease) for mark in hand.marks):
             return {}
-        tip = max(looks, key=lambda look: look.hour).commit if looks else None
-        return {r.id: r for r in self._held.releases(target.name, tip=tip, besides=hand.releases.values())}
+        commits = {look.commit for look in looks}
+        return {r.id: r for r in self._held.releases(target.name, looks=commits, besides=hand.releases.values())}
 
     def _with_arriving(self, target: Target, draft: Draft) -> Plan:
         """The plan with the files that are there by now; those that were not told of are noted."""

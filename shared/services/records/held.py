@@ -3,7 +3,7 @@
 Any hold may pass when the rules or the files of the repository change; a few also when another release comes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from shared.domain.due import DueLook
@@ -23,25 +23,25 @@ class Held:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def releases(self, target: str, *, tip: str | None, besides: Iterable[Release] = ()) -> list[Release]:
+    def releases(self, target: str, *, looks: Collection[str], besides: Iterable[Release] = ()) -> list[Release]:
         """Return what is held and planned again.
 
         Args:
             target: the target.
-            tip: the branch's newest commit, for all that may come out otherwise at it; None for what another release
-                may let go on alone.
+            looks: the commits that are due to be looked at, for all that may come out otherwise at one of them; none
+                for what another release may let go on alone.
             besides: releases that are in hand already.
         """
         known = {release.id for release in besides}
-        look = self._ledger.readable(look_key(target)) if tip else None
-        moved = look is None or look.commit != tip
+        latest = self._ledger.readable(look_key(target)) if looks else None
+        fresh = {commit for commit in looks if latest is None or commit != latest.commit}
         found = []
         for held in self._ledger.held(target):
-            if held.release in known or (tip is None and held.until is not Until.RELEASES):
+            if held.release in known or (not looks and held.until is not Until.RELEASES):
                 continue
             with self._ledger.passing_over_damage():
                 entry = self._ledger.read(release_key(target, held.release))
-                if held.until is Until.COMMIT and not (moved and entry and self._commit(target, entry) != tip):
+                if held.until is Until.COMMIT and not (entry and fresh - {self._commit(target, entry)}):
                     continue
                 if entry and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED) and entry.release:
                     found.append(entry.release)

@@ -1,6 +1,6 @@
 """Reads and writes the ledger's entries (`shared.ledger_entries`); every change is a compare-and-swap."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from shared.ledger_entries import MOMENT, Key, due_key, following_key, held_key,
 from shared.ledger_format import decoded, encoded
 from shared.limits import SWAP_ATTEMPTS
 from shared.log import alert
-from shared.ports import LedgerStore
+from shared.ports import LedgerStore, Stored, Write
 
 
 class Ledger:
@@ -54,6 +54,18 @@ class Ledger:
             raise NotKnown(f"the ledger has no {key.path}")
         return entry
 
+    def read_many[E](self, keys: Iterable[Key[E]]) -> dict[Key[E], E | DamagedEntry]:
+        """Return those of many entries that are there; of a damaged one, what is wrong with it."""
+        by_path = {key.path: key for key in keys}
+        return {
+            by_path[path]: _decoded_or_damaged(by_path[path], stored)
+            for path, stored in self._store.read_many(by_path).items()
+        }
+
+    def readable_many[E](self, keys: Iterable[Key[E]]) -> dict[Key[E], E]:
+        """Return those of many entries that are there; damaged ones are reported and left out."""
+        return self._undamaged(self.read_many(keys))
+
     def create[E](self, key: Key[E], entry: E) -> bool:
         """Create an entry if there is none yet; tells whether it did."""
         try:
@@ -89,6 +101,50 @@ class Ledger:
             return wanted
         raise StateChanged(f"{key.path} is changed by others all the time; it is tried again later")
 
+    def update_many[E](
+        self, changes: Mapping[Key[E], Callable[[E | None], E | None]], allowed: Callable[[], bool] = lambda: True
+    ) -> dict[Key[E], E]:
+        """Change many entries, each as `update` does, and return what those that are there hold afterwards.
+
+        Damaged entries are reported and left as they are.
+
+        Args:
+            changes: the entries, and what each becomes.
+            allowed: asked after entries are read and before they are written; if not, all stay as they are.
+
+        Raises:
+            StateChanged: others were faster again and again.
+        """
+        found: dict[Key[E], E | DamagedEntry | None] = {}
+        left = {key.path: key for key in changes}
+        for _ in range(SWAP_ATTEMPTS):
+            stored = self._store.read_many(left)
+            writes, wanted = [], {}
+            for path, key in left.items():
+                present = _decoded_or_damaged(key, stored[path]) if path in stored else None
+                found[key] = present
+                if isinstance(present, DamagedEntry):
+                    continue
+                change = changes[key](present)
+                if change is not None and change != present:
+                    wanted[path] = change
+                    writes.append(Write(path, encoded(key.kind, change), stored[path].etag if path in stored else None))
+            if not writes or not allowed():
+                break
+            lost = {}
+            for write, done in zip(writes, self._store.write_many(writes), strict=True):
+                key = left[write.key]
+                if done:
+                    found[key] = wanted[write.key]
+                else:
+                    lost[write.key] = key
+            left = lost
+            if not left:
+                break
+        else:
+            raise StateChanged(f"{next(iter(left))} is changed by others all the time; it is tried again later")
+        return self._undamaged({key: entry for key, entry in found.items() if entry is not None})
+
     def change[E](self, key: Key[E], known: E, change: Callable[[E], E]) -> E:
         """Change an entry that is there.
 
@@ -117,6 +173,34 @@ class Ledger:
             return False
         return True
 
+    def create_many[E](self, entries: Mapping[Key[E], E]) -> None:
+        """Create those of many entries that are not there yet."""
+        self._store.write_many(Write(key.path, encoded(key.kind, entry), None) for key, entry in entries.items())
+
+    def discard_many(self, keys: Iterable[Key[Any]], allowed: Callable[[], bool]) -> None:
+        """Delete entries that are as they were before it was asked whether that is allowed; damaged ones are reported.
+
+        Args:
+            keys: the entries.
+            allowed: asked after they are read and before they are deleted.
+        """
+        by_path = {key.path: key for key in keys}
+        stored = self._store.read_many(by_path)
+        whole = self._undamaged(
+            {key: _decoded_or_damaged(key, stored[path]) for path, key in by_path.items() if path in stored}
+        )
+        if whole and allowed():
+            self._store.write_many(Write(key.path, None, stored[key.path].etag) for key in whole)
+
+    def _undamaged[E](self, entries: Mapping[Key[E], E | DamagedEntry]) -> dict[Key[E], E]:
+        whole = {}
+        for key, entry in entries.items():
+            if isinstance(entry, DamagedEntry):
+                self._report("ledger_damaged", key.path, str(entry))
+            else:
+                whole[key] = entry
+        return whole
+
     @contextmanager
     def passing_over_damage(self) -> Iterator[None]:
         """Leave the rest of the block out where it needs a damaged entry, which is reported."""
@@ -127,43 +211,57 @@ class Ledger:
 
     def due(self, target: str) -> list[Due]:
         """What a target has to do; the releases in the order of time."""
+        start, paths = self._keys(target, "due")
+        read: dict[str, type[Due]] = {"rerun": DueRerun, "environment": DueEnvironment}
+        kinds = {path: path.removeprefix(start).partition("/")[0] for path in paths}
+        said = self.read_many(Key(path, read[kind]) for path, kind in kinds.items() if kind in read)
         return list(
-            self._listed(lambda *parts: self._mark(target, *parts), lambda m: due_key(target, m), target, "due")
+            self._listed(lambda *parts: self._mark(said, target, *parts), lambda m: due_key(target, m), start, paths)
         )
 
-    def _mark(self, target: str, kind: str, *parts: str) -> Due:
+    def _mark(self, said: Mapping[Key[Due], Due | DamagedEntry], target: str, kind: str, *parts: str) -> Due:
         match kind, parts:
             # What these say is all in their keys: there may be thousands, and listing them is one request.
             case "release", (since, *release):
                 return DueRelease(ReleaseId.of(*release), _read_moment(since))
             case "look", (hour, commit):
                 return DueLook(_read_moment(hour), commit)
-            case "rerun", _:
-                return self.get(Key(place(target, "due", kind, *parts), DueRerun))
-            case "environment", _:
-                return self.get(Key(place(target, "due", kind, *parts), DueEnvironment))
+            case "rerun" | "environment", _:
+                path = place(target, "due", kind, *parts)
+                mark = said.get(Key(path, DueRerun if kind == "rerun" else DueEnvironment))
+                if isinstance(mark, DamagedEntry):
+                    raise mark
+                if mark is None:
+                    raise NotKnown(f"the ledger has no {path}")
+                return mark
         raise InvalidInput(f"no mark is of the kind {kind!r}")
 
     def held(self, target: str) -> list[HeldEntry]:
         """The releases of a target that are planned again."""
-        return list(self._listed(_held, lambda entry: held_key(target, entry), target, "held"))
+        return list(self._listed(_held, lambda entry: held_key(target, entry), *self._keys(target, "held")))
 
     def following(self, target: str) -> list[str]:
         """The rebuilds of a target whose runs are not over."""
-        return list(self._listed(str, lambda rebuild: following_key(target, rebuild), target, "following"))
+        return list(self._listed(str, lambda rebuild: following_key(target, rebuild), *self._keys(target, "following")))
 
     def parked(self, target: str) -> list[str]:
         """What was given up for a target."""
-        return list(self._listed(str, lambda parked: parked_key(target, parked), target, "parked"))
+        return list(self._listed(str, lambda parked: parked_key(target, parked), *self._keys(target, "parked")))
 
     def quarantined(self) -> list[tuple[date, str]]:
         """What is in quarantine: day of arrival and digest."""
-        return list(self._listed(_quarantined, lambda found: quarantined_key(*found)))
+        return list(self._listed(_quarantined, lambda found: quarantined_key(*found), *self._keys()))
 
-    def _listed[E](self, made: Callable[..., E], key: Callable[[E], Key[Any]], *prefix: str) -> Iterator[E]:
-        """Yield what is `made` of the parts of each key below a prefix, if that is the `key` of what was made."""
+    def _keys(self, *prefix: str) -> tuple[str, list[str]]:
+        """Where the keys below a prefix begin, and the keys."""
         start = "".join(quote(part, safe="") + "/" for part in prefix)
-        for path in self._store.keys(start):
+        return start, list(self._store.keys(start))
+
+    def _listed[E](
+        self, made: Callable[..., E], key: Callable[[E], Key[Any]], start: str, paths: Iterable[str]
+    ) -> Iterator[E]:
+        """Yield what is `made` of the parts of each key after its start, if that is the `key` of what was made."""
+        for path in paths:
             parts = [unquote(part) for part in path.removeprefix(start).removesuffix(".json").split("/")]
             # TypeError: more or fewer parts than such a key has.
             try:
@@ -184,6 +282,13 @@ class Ledger:
         if path not in self._reported:
             self._reported.add(path)
             alert(fact, key=path, why=why)
+
+
+def _decoded_or_damaged[E](key: Key[E], stored: Stored) -> E | DamagedEntry:
+    try:
+        return decoded(key.path, key.kind, stored.raw)
+    except DamagedEntry as problem:
+        return problem
 
 
 def _read_moment(text: str) -> datetime:

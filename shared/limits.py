@@ -155,6 +155,10 @@ AZURE_ML_PAGES = 100
 # A ledger entry is changed by compare and swap; this many losses in a row mean something else is wrong.
 SWAP_ATTEMPTS = 10
 
+# Calls that one adapter makes at the same time: as many connections as the SDKs' HTTP client keeps open for a service
+# (urllib3's pool); with more, each would connect anew.
+SIDE_BY_SIDE = 10
+
 # Storage: the SDK's own retries wait a minute in all, twice as long as a hook's sender waits for its answer (30 s).
 # Ours are short, in seconds; the longer wait belongs to the queue's message.
 STORAGE_RETRIES = 2

@@ -33,8 +33,26 @@ class Stored:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What shall become of a blob that is still as it was read.
+
+    Attributes:
+        key: the blob.
+        raw: its new bytes, or None to delete it.
+        etag: how it was read; None if there was none.
+    """
+
+    key: str
+    raw: bytes | None
+    etag: str | None
+
+
 class LedgerStore(Protocol):
-    """Blobs with create-once and compare-and-swap: the only lock that the product needs."""
+    """Blobs with create-once and compare-and-swap: the only lock that the product needs.
+
+    What is asked for many at once is done in any order, and part of it only where an error is raised.
+    """
 
     def read(self, key: str) -> Stored | None:
         """Return a blob, or None if there is none."""
@@ -66,6 +84,14 @@ class LedgerStore(Protocol):
         Raises:
             StateChanged: it is not: somebody else changed or deleted it.
         """
+        ...
+
+    def read_many(self, keys: Iterable[str]) -> Mapping[str, Stored]:
+        """Return those of many blobs that are there."""
+        ...
+
+    def write_many(self, writes: Iterable[Write]) -> Sequence[bool]:
+        """Create, replace or delete many blobs; tells of each whether that was done, or somebody else was faster."""
         ...
 
     def keys(self, prefix: str) -> Iterable[str]:

@@ -4,7 +4,7 @@ Create-once is `If-None-Match: *`, compare-and-swap is `If-Match` (REST referenc
 for Blob service operations").
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
@@ -12,10 +12,11 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.storage.blob import BlobClient, ContainerClient
 
 from shared.adapters.paging import bounded
+from shared.adapters.side_by_side import SideBySide
 from shared.adapters.storage import client_options, translated
 from shared.errors import StateChanged
 from shared.limits import LEDGER_PAGES
-from shared.ports import Stored
+from shared.ports import Stored, Write
 
 LEDGER = "ledger"
 QUARANTINE = "quarantine"
@@ -27,6 +28,7 @@ class BlobLedgerStore:
     def __init__(self, account_url: str, credential: TokenCredential, container: str = LEDGER) -> None:
         self._container = ContainerClient(account_url, container, credential=credential, **client_options())
         self._name = container
+        self._side_by_side = SideBySide()
 
     def read(self, key: str) -> Stored | None:
         """Return a blob, or None if there is none."""
@@ -70,6 +72,28 @@ class BlobLedgerStore:
             except (ResourceModifiedError, ResourceNotFoundError):
                 if etag is not None:
                     raise StateChanged(f"{key} was changed by somebody else") from None
+
+    def read_many(self, keys: Iterable[str]) -> Mapping[str, Stored]:
+        """Return those of many blobs that are there."""
+        wanted = list(keys)
+        found = self._side_by_side.map(self.read, wanted)
+        return {key: stored for key, stored in zip(wanted, found, strict=True) if stored}
+
+    def write_many(self, writes: Iterable[Write]) -> Sequence[bool]:
+        """Create, replace or delete many blobs; tells of each whether that was done, or somebody else was faster."""
+        return self._side_by_side.map(self._write, writes)
+
+    def _write(self, write: Write) -> bool:
+        try:
+            if write.raw is None:
+                self.delete(write.key, write.etag)
+            elif write.etag is None:
+                self.create(write.key, write.raw)
+            else:
+                self.replace(write.key, write.raw, write.etag)
+        except StateChanged:
+            return False
+        return True
 
     def keys(self, prefix: str) -> Iterable[str]:
         """The keys that begin with a prefix, in order.

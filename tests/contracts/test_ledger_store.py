@@ -9,7 +9,8 @@ from azure.storage.blob import ContainerClient
 from local.azurite import Azurite
 from shared.adapters.blob_ledger import LEDGER, QUARANTINE, BlobLedgerStore
 from shared.errors import StateChanged
-from shared.ports import LedgerStore
+from shared.limits import SIDE_BY_SIDE
+from shared.ports import LedgerStore, Write
 from tests.fakes.credential import StubCredential
 from tests.fakes.storage import MemoryLedgerStore
 
@@ -194,3 +195,52 @@ def test_folders_of_a_hierarchical_namespace_are_no_keys(azurite: Azurite, stora
     container.upload_blob("folders/held/b", b"", metadata={"hdi_isfolder": "true"}, overwrite=True)
 
     assert list(made.keys("folders/")) == ["folders/held/a.json"]
+
+
+def test_many_blobs_are_read_at_once_and_those_that_are_not_there_left_out(store: LedgerStore) -> None:
+    many = [f"sample/environments/{number}.json" for number in range(SIDE_BY_SIDE * 3)]
+    for key in many[::2]:
+        store.create(key, key.encode())
+    found = store.read_many(many)
+    assert {key: stored.raw for key, stored in found.items()} == {key: key.encode() for key in many[::2]}
+    assert all(store.read(key) == stored for key, stored in found.items())
+
+
+def test_many_writes_tell_of_each_whether_somebody_else_was_faster(store: LedgerStore) -> None:
+    names = ("there", "read", "stale", "gone", "old")
+    there, read, stale, gone, old = (f"sample/environments/{name}.json" for name in names)
+    etags = {key: store.create(key, b"first") for key in (there, read, stale, gone, old)}
+    store.replace(stale, b"theirs", etags[stale])
+    store.delete(gone)
+    store.replace(old, b"theirs", etags[old])
+    fresh = "sample/environments/fresh.json"
+    done = store.write_many(
+        [
+            Write(fresh, b"ours", None),
+            Write(there, b"ours", None),
+            Write(read, b"ours", etags[read]),
+            Write(stale, b"ours", etags[stale]),
+            Write(gone, b"ours", etags[gone]),
+            Write(old, None, etags[old]),
+        ]
+    )
+    assert done == [True, False, True, False, False, False]
+    assert {key: stored.raw for key, stored in store.read_many([fresh, *etags]).items()} == {
+        fresh: b"ours",
+        there: b"first",
+        read: b"ours",
+        stale: b"theirs",
+        old: b"theirs",
+    }
+
+
+def test_many_blobs_are_deleted_as_they_were_read(store: LedgerStore) -> None:
+    keys = [f"sample/due/{number}.json" for number in range(SIDE_BY_SIDE + 1)]
+    etags = {key: store.create(key, b"mark") for key in keys}
+    assert all(store.write_many(Write(key, None, etag) for key, etag in etags.items()))
+    assert list(store.keys("sample/due/")) == []
+
+
+def test_nothing_is_asked_for_nothing(store: LedgerStore) -> None:
+    assert store.read_many([]) == {}
+    assert store.write_many([]) == []

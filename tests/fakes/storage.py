@@ -1,13 +1,14 @@
 """Azure Storage in memory."""
 
+import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
 from shared.errors import StateChanged
-from shared.ports import Clock, Stored
+from shared.ports import Clock, Stored, Write
 from tests.fakes.faults import Faulty
 
 
@@ -16,11 +17,13 @@ class MemoryLedgerStore(Faulty):
 
     Attributes:
         blobs: what is there, by key.
+        order: draws in which order many blobs are dealt with, one after another.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.blobs: dict[str, Stored] = {}
+        self.order = random.Random(0)
         self._etags = count(1)
         self._lock = threading.RLock()
 
@@ -47,6 +50,30 @@ class MemoryLedgerStore(Faulty):
             if etag is not None and (present is None or present.etag != etag):
                 raise StateChanged(f"{key} was changed by somebody else")
             self.blobs.pop(key, None)
+
+    def read_many(self, keys: Iterable[str]) -> Mapping[str, Stored]:
+        found = {key: self.read(key) for key in self._drawn(list(keys))}
+        return {key: stored for key, stored in found.items() if stored}
+
+    def write_many(self, writes: Iterable[Write]) -> Sequence[bool]:
+        wanted = list(writes)
+        done = {write.key: self._was_done(write) for write in self._drawn(wanted)}
+        return [done[write.key] for write in wanted]
+
+    def _was_done(self, write: Write) -> bool:
+        try:
+            if write.raw is None:
+                self.delete(write.key, write.etag)
+            elif write.etag is None:
+                self.create(write.key, write.raw)
+            else:
+                self.replace(write.key, write.raw, write.etag)
+        except StateChanged:
+            return False
+        return True
+
+    def _drawn[I](self, items: list[I]) -> list[I]:
+        return self.order.sample(items, len(items))
 
     def keys(self, prefix: str) -> Sequence[str]:
         with self._call("keys"):

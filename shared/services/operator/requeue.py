@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.due import Due, DueEnvironment, DueRelease, DueRerun
 from shared.domain.planning.plan import Plan
-from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.environment_record import carrying
 from shared.domain.records.rebuilds import RebuildEntry
 from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import ReleaseId
@@ -121,13 +121,11 @@ class Requeue:
         """Mark each environment that is neither registered nor rebuilt by a run, unless a later rebuild has it."""
         self._due.close(plan, lambda: True)
         marks: list[Due] = [*besides]
+        records = self._ledger.update_many(
+            {environment_key(target, path): carry for path, carry in carrying(plan, rebuild).items()}
+        )
         for environment in rebuild.environments:
-            fresh = EnvironmentRecord.of(rebuild, environment)
-
-            def carry(entry: EnvironmentRecord | None, fresh: EnvironmentRecord = fresh) -> EnvironmentRecord:
-                return (entry or fresh).with_rebuild(plan, rebuild)
-
-            record = self._ledger.update(environment_key(target, environment.path), carry)
+            record = records.get(environment_key(target, environment.path))
             goes_on = environment.run is not None and not environment.is_settled
             if record and record.rebuild == rebuild.id and not goes_on and environment.state not in _HELD:
                 marks.append(DueEnvironment(environment.path, rebuild.id, 1, self._clock.now()))
@@ -143,19 +141,16 @@ class Requeue:
             looked_at: of these, what was decided because of a look: no mark of the plan names them, and at the same
                 commit no look finds them again.
         """
-        now, marks = self._clock.now(), []
+        now = self._clock.now()
 
         def requeued(entry: ReleaseEntry | None) -> ReleaseEntry | None:
             if entry is None or entry.release is None or entry.state is not ReleaseState.PARKED:
                 return entry
             return (entry.due_again(now) if entry.id in looked_at else entry).requeued(now)
 
-        for release in releases:
-            with self._ledger.passing_over_damage():
-                entry = self._ledger.update(release_key(target, release), requeued)
-                if entry and entry.state is ReleaseState.CONFIRMED and entry.due_since:
-                    marks.append(DueRelease(entry.id, entry.due_since))
-        self._due.mark(target, *marks)
+        entries = self._ledger.update_many({release_key(target, release): requeued for release in releases})
+        due = (entry for entry in entries.values() if entry.state is ReleaseState.CONFIRMED)
+        self._due.mark(target, *(DueRelease(entry.id, entry.due_since) for entry in due if entry.due_since))
 
     def _wait_out(self, since: datetime, what: str) -> None:
         """Wait until no function that was running then runs any more.

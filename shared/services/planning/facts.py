@@ -165,12 +165,10 @@ class FactsLoader:
     def _carried(self, target: Target, paths: Iterable[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
         """Return what environments carry, and why that of some cannot be read."""
         carried, damaged = {}, {}
-        for path in sorted(paths):
-            try:
-                entry = self._ledger.read(environment_key(target.name, path))
-            except DamagedEntry as problem:
-                damaged[path] = str(problem)
-                continue
-            if entry:
-                carried[path] = entry.versions
+        by_key = {environment_key(target.name, path): path for path in sorted(paths)}
+        for key, entry in self._ledger.read_many(by_key).items():
+            if isinstance(entry, DamagedEntry):
+                damaged[by_key[key]] = str(entry)
+            else:
+                carried[by_key[key]] = entry.versions
         return carried, damaged

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from shared.domain.due import DueLook, DueRelease, DueRerun
 from shared.domain.planning.plan import Plan
-from shared.domain.records.environment_record import EnvironmentRecord
+from shared.domain.records.environment_record import carrying
 from shared.domain.records.rebuilds import RebuildEntry
 from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
@@ -206,7 +206,7 @@ class Rebuild:
 
     def _is_due(self, plan: Plan) -> bool:
         """Tell whether all that a plan was made for is still due."""
-        return all(self._due.is_due(plan.target, mark) for mark in plan.marks)
+        return self._due.are_due(plan.target, plan.marks)
 
     def _take_up(self, plan: Plan) -> None:
         """Write into the releases that a plan deals with them: they are planned, or settled by it."""
@@ -214,25 +214,19 @@ class Rebuild:
             return
         self._held.hold(plan)
         named = {mark.release for mark in plan.marks if isinstance(mark, DueRelease | DueRerun)}
-        for release in plan.releases:
 
-            def take_up(entry: ReleaseEntry) -> ReleaseEntry:
-                if entry.plan == plan.id or not (entry.id in named or self._held.says_more(plan, entry)):
-                    return entry
-                return entry.planned(plan, self._clock.now())
+        def take_up(entry: ReleaseEntry) -> ReleaseEntry:
+            if entry.plan == plan.id or not (entry.id in named or self._held.says_more(plan, entry)):
+                return entry
+            return entry.planned(plan, self._clock.now())
 
-            with self._ledger.passing_over_damage():
-                self._change_leased(plan, release.id, take_up)
+        self._change_leased(plan, take_up)
 
     def _record(self, plan: Plan, rebuild: RebuildEntry) -> None:
         """Write into the environments' records what they carry from this rebuild's commit on."""
-        for environment in rebuild.environments:
-            fresh = EnvironmentRecord.of(rebuild, environment)
-            with self._ledger.passing_over_damage():
-                self._ledger.update(
-                    environment_key(plan.target, environment.path),
-                    lambda entry, fresh=fresh: (entry or fresh).with_rebuild(plan, rebuild),  # type: ignore[misc]
-                )
+        self._ledger.update_many(
+            {environment_key(plan.target, path): carry for path, carry in carrying(plan, rebuild).items()}
+        )
 
     def _close(self, plan: Plan) -> None:
         self._held.let_go(plan, lambda: self._has_lease(plan))
@@ -242,21 +236,18 @@ class Rebuild:
         """The releases of a plan that was superseded before it changed anything are still due."""
         why, now = rebuild.reason or "", self._clock.now()
         event("rebuild_superseded", target=plan.target, rebuild=plan.id, why=why)
-        for release in plan.releases:
-            with self._ledger.passing_over_damage():
-                self._change_leased(plan, release.id, lambda entry: entry.overtaken(plan.id, why, now))
+        self._change_leased(plan, lambda entry: entry.overtaken(plan.id, why, now))
 
     def _has_lease(self, plan: Plan) -> bool:
         return self._lease.is_of(plan.target, plan.id)
 
-    def _change_leased(self, plan: Plan, release: ReleaseId, change: Callable[[ReleaseEntry], ReleaseEntry]) -> None:
-        """Change a release for a plan, unless the plan has lost the lease since the release was read."""
-
-        def leased(entry: ReleaseEntry) -> ReleaseEntry:
-            changed = change(entry)
-            return changed if changed != entry and self._has_lease(plan) else entry
-
-        self._change_release(plan.target, release, leased)
+    def _change_leased(self, plan: Plan, change: Callable[[ReleaseEntry], ReleaseEntry]) -> None:
+        """Change the releases of a plan, unless the plan has lost the lease since they were read."""
+        changes = {
+            release_key(plan.target, release.id): lambda entry: change(entry) if entry else None
+            for release in plan.releases
+        }
+        self._ledger.update_many(changes, lambda: self._has_lease(plan))
 
     def _change_release(
         self, target: str, release: ReleaseId, change: Callable[[ReleaseEntry], ReleaseEntry]

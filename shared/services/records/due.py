@@ -5,9 +5,10 @@ environment's record, the latest look) keeps a late repetition from doing again 
 target's next turn finds, and what is taken away when its work is parked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared import messages
 from shared.domain.due import Due, DueEnvironment, DueLook, DueRelease, DueRerun
@@ -17,9 +18,11 @@ from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import ReleaseState
 from shared.errors import DamagedEntry
 from shared.ledger import Ledger
-from shared.ledger_entries import due_key, environment_key, look_key, release_key
+from shared.ledger_entries import Key, due_key, environment_key, look_key, release_key
 from shared.limits import CLOCK_TOLERANCE
 from shared.ports import Clock, Queue
+
+type _Causes = Mapping[Key[Any], Any]
 
 
 @dataclass(slots=True)
@@ -46,9 +49,8 @@ class DueMarks:
 
     def mark(self, target: str, *marks: Due) -> None:
         """Set marks, then tell the target. Said twice it is the same marks, and one more message that finds nothing."""
-        for mark in marks:
-            self._ledger.create(due_key(target, mark), mark)
         if marks:
+            self._ledger.create_many({due_key(target, mark): mark for mark in marks})
             self.wake(target, min(self._moment(mark) for mark in marks) - self._clock.now())
 
     def mark_release(self, entry: ReleaseEntry) -> None:
@@ -67,19 +69,20 @@ class DueMarks:
         """
         hand, now, early = Hand(), self._clock.now(), timedelta.max
         settled = False
-        for mark in self._ledger.due(target):
+        marks = self._ledger.due(target)
+        causes = self._ledger.read_many(self._causes(target, marks))
+        for mark in marks:
             left = self._moment(mark) - now
             if left > timedelta() and not (settled and isinstance(mark, DueRelease)):
                 early = min(early, left)
                 continue
             with self._ledger.passing_over_damage():
-                entry = self._release(target, mark)
-                if not self._is_undone(target, mark, entry):
+                if not self._is_undone(target, mark, causes):
                     self._ledger.delete(due_key(target, mark))
                     continue
                 settled = settled or isinstance(mark, DueRelease)
                 hand.marks.append(mark)
-                if entry and entry.release:
+                if (entry := self._release(target, mark, causes)) and entry.release:
                     hand.releases[entry.id] = entry.release
         if early < CLOCK_TOLERANCE:  # another clock: the message that is meant for this moment came too early
             self.wake(target, early)
@@ -90,18 +93,25 @@ class DueMarks:
         moments = [self._moment(mark) for mark in self._ledger.due(target)]
         return min((moment for moment in moments if moment <= self._clock.now()), default=None)
 
-    def is_due(self, target: str, mark: Due) -> bool:
-        """Tell whether a mark is there and its cause is not done. What cannot be read is not known to be done."""
+    def are_due(self, target: str, marks: Collection[Due]) -> bool:
+        """Tell whether all of some marks are there and undone. What cannot be read is not known to be done."""
+        there = self._ledger.read_many(due_key(target, mark) for mark in marks)
+        causes = self._ledger.read_many(self._causes(target, marks))
+        return all(
+            (said := there.get(due_key(target, mark))) is not None
+            and (isinstance(said, DamagedEntry) or self._may_be_undone(target, mark, causes))
+            for mark in marks
+        )
+
+    def _may_be_undone(self, target: str, mark: Due, causes: _Causes) -> bool:
         try:
-            if self._ledger.read(due_key(target, mark)) is None:
-                return False
-            return self.is_undone(target, mark)
+            return self._is_undone(target, mark, causes)
         except DamagedEntry:
             return True
 
     def is_undone(self, target: str, mark: Due) -> bool:
         """Tell whether the cause of a mark is not done, whether the mark is there or not."""
-        return self._is_undone(target, mark, self._release(target, mark))
+        return self._is_undone(target, mark, self._ledger.read_many(self._causes(target, [mark])))
 
     def close(self, plan: Plan, allowed: Callable[[], bool]) -> None:
         """Record that a plan's marks are done. A release of which the feed said something new meanwhile stays due.
@@ -111,17 +121,33 @@ class DueMarks:
             allowed: asked after each entry is read and before it is written.
         """
         for mark in plan.marks:
-            with self._ledger.passing_over_damage():
-                if self._is_done(plan, mark, allowed):
-                    self._ledger.discard(due_key(plan.target, mark), lambda _: allowed())
+            if isinstance(mark, DueLook):
+                self.looked(plan.target, mark)
+        asked: dict[ReleaseId, list[DueRelease | DueRerun]] = {}
+        for mark in plan.marks:
+            if isinstance(mark, DueRelease | DueRerun):
+                asked.setdefault(mark.release, []).append(mark)
+
+        def done(entry: ReleaseEntry | None) -> ReleaseEntry | None:
+            for mark in asked[entry.id] if entry else ():
+                entry = entry.done(mark, plan) if entry else None
+            return entry
+
+        entries = self._ledger.update_many({release_key(plan.target, release): done for release in asked}, allowed)
+        closed = []
+        for mark in plan.marks:
+            if isinstance(mark, DueRelease | DueRerun):
+                known = entries.get(release_key(plan.target, mark.release))
+                if known is None or known.is_open(mark):
+                    continue
+            closed.append(mark)
+        self.drop(plan.target, closed, allowed)
         for release in plan.arriving:
             self.again(plan.target, release)
 
-    def drop(self, target: str, marks: tuple[Due, ...], allowed: Callable[[], bool]) -> None:
+    def drop(self, target: str, marks: Iterable[Due], allowed: Callable[[], bool]) -> None:
         """Delete marks and leave their causes undone: a person may requeue them."""
-        for mark in marks:
-            with self._ledger.passing_over_damage():
-                self._ledger.discard(due_key(target, mark), lambda _: allowed())
+        self._ledger.discard_many((due_key(target, mark) for mark in marks), allowed)
 
     def again(self, target: str, release: ReleaseId) -> None:
         """Let a release whose files have just changed be due again, a settle time after they did."""
@@ -158,33 +184,42 @@ class DueMarks:
             case DueRerun():
                 return datetime.min.replace(tzinfo=UTC)
 
-    def _release(self, target: str, mark: Due) -> ReleaseEntry | None:
+    def _causes(self, target: str, marks: Iterable[Due]) -> list[Key[Any]]:
+        """The entries that tell whether marks are undone."""
+        keys: list[Key[Any]] = []
+        for mark in marks:
+            if isinstance(mark, DueRelease | DueRerun):
+                keys.append(release_key(target, mark.release))
+            elif isinstance(mark, DueEnvironment):
+                keys.append(environment_key(target, mark.path))
+        return keys
+
+    def _release(self, target: str, mark: Due, causes: _Causes) -> ReleaseEntry | None:
         if isinstance(mark, DueRelease | DueRerun):
-            return self._ledger.read(release_key(target, mark.release))
+            entry: ReleaseEntry | None = _readable(causes.get(release_key(target, mark.release)))
+            return entry
         return None
 
-    def _is_undone(self, target: str, mark: Due, entry: ReleaseEntry | None) -> bool:
+    def _is_undone(self, target: str, mark: Due, causes: _Causes) -> bool:
         match mark:
             case DueRelease() | DueRerun():
+                entry = self._release(target, mark, causes)
                 known = entry is not None and entry.release is not None and entry.state is not ReleaseState.REFUSED
                 return known and entry is not None and entry.is_open(mark)
             case DueEnvironment():
-                record = self._ledger.read(environment_key(target, mark.path))
+                record = _readable(causes.get(environment_key(target, mark.path)))
                 return record is not None and record.rebuild == mark.rebuild
             case DueLook():
                 look = self._ledger.readable(look_key(target))
                 return look is None or mark.hour > look.hour or (mark.hour == look.hour and mark.commit != look.commit)
 
-    def _is_done(self, plan: Plan, mark: Due, allowed: Callable[[], bool]) -> bool:
-        """Record at its cause that a mark is done; tells whether it is."""
-        if isinstance(mark, DueLook):
-            self.looked(plan.target, mark)
-        if not isinstance(mark, DueRelease | DueRerun):
-            return True
 
-        def done(entry: ReleaseEntry | None) -> ReleaseEntry | None:
-            changed = entry.done(mark, plan) if entry else None
-            return changed if changed != entry and allowed() else entry
+def _readable(cause: Any) -> Any:
+    """Return a mark's cause.
 
-        entry = self._ledger.update(release_key(plan.target, mark.release), done)
-        return entry is None or not entry.is_open(mark)
+    Raises:
+        DamagedEntry: it cannot be read.
+    """
+    if isinstance(cause, DamagedEntry):
+        raise cause
+    return cause

@@ -35,16 +35,19 @@ class Held:
         known = {release.id for release in besides}
         latest = self._ledger.readable(look_key(target)) if looks else None
         fresh = {commit for commit in looks if latest is None or commit != latest.commit}
+        asked = [
+            held
+            for held in self._ledger.held(target)
+            if held.release not in known and (looks or held.until is Until.RELEASES)
+        ]
+        entries = self._ledger.readable_many(release_key(target, held.release) for held in asked)
         found = []
-        for held in self._ledger.held(target):
-            if held.release in known or (not looks and held.until is not Until.RELEASES):
+        for held in asked:
+            entry = entries.get(release_key(target, held.release))
+            if entry is None or (held.until is Until.COMMIT and not fresh - {self._commit(target, entry)}):
                 continue
-            with self._ledger.passing_over_damage():
-                entry = self._ledger.read(release_key(target, held.release))
-                if held.until is Until.COMMIT and not (entry and fresh - {self._commit(target, entry)}):
-                    continue
-                if entry and entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED) and entry.release:
-                    found.append(entry.release)
+            if entry.state in (ReleaseState.PLANNED, ReleaseState.SETTLED) and entry.release:
+                found.append(entry.release)
         return found
 
     def _commit(self, target: str, entry: ReleaseEntry) -> str | None:
@@ -55,8 +58,8 @@ class Held:
     def hold(self, plan: Plan) -> None:
         """Write down what a plan holds. A release that is settled without it would never be looked at again."""
         present = set(self._ledger.held(plan.target))
-        for held in sorted(held_after(plan, present) - present):
-            self._ledger.create(held_key(plan.target, held), held)
+        fresh = sorted(held_after(plan, present) - present)
+        self._ledger.create_many({held_key(plan.target, held): held for held in fresh})
 
     def let_go(self, plan: Plan, allowed: Callable[[], bool]) -> None:
         """Delete what a plan does not hold any more, once it is done: until then it may be superseded.
@@ -66,9 +69,8 @@ class Held:
             allowed: asked after each entry is read and before it is deleted.
         """
         present = set(self._ledger.held(plan.target))
-        for held in sorted(present - held_after(plan, present)):
-            with self._ledger.passing_over_damage():
-                self._ledger.discard(held_key(plan.target, held), lambda _: allowed())
+        gone = sorted(present - held_after(plan, present))
+        self._ledger.discard_many((held_key(plan.target, held) for held in gone), allowed)
 
     def says_more(self, plan: Plan, entry: ReleaseEntry) -> bool:
         """Tell whether a plan says something else of a release than its latest one.

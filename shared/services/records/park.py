@@ -65,7 +65,7 @@ class Park:
         self._record(
             target, what, why, ParkedEntry(self._clock.now(), why, what, (messages.encode(wish),), (), releases)
         )
-        self._release(target, release, why, lambda entry: entry.state is ReleaseState.SIGNALLED)
+        self._releases(target, (release,), why, lambda entry: entry.state is ReleaseState.SIGNALLED)
 
     def turn(self, target: str, why: str) -> None:
         """Park what a target was about to do: the plan that has the lease, or else all that is due."""
@@ -107,8 +107,9 @@ class Park:
         parked = self._ledger.change(key, rebuild, lambda e: e.parked(why, now) if e.is_underway else e)
         if parked.state is not RebuildState.PARKED:
             return False
-        for release in rebuild.releases:
-            self._release(target, release, why, lambda e: e.state is ReleaseState.PLANNED and e.rebuild == plan.id)
+        self._releases(
+            target, rebuild.releases, why, lambda e: e.state is ReleaseState.PLANNED and e.rebuild == plan.id
+        )
         self._due.drop(target, plan.marks, lambda: self._lease.is_of(target, plan.id))
         return True
 
@@ -120,8 +121,7 @@ class Park:
         what = _named(releases) or _named(paths) or "a look at what is held"
         if not self._are_named(target, marks):
             self._record(target, what, why, ParkedEntry(self._clock.now(), why, what, (), marks, releases))
-        for release in releases:
-            self._release(target, release, why, lambda entry: entry.waits)
+        self._releases(target, releases, why, lambda entry: entry.waits)
         self._due.drop(target, marks, allowed)
 
     def _are_named(self, target: str, marks: tuple[Due, ...]) -> bool:
@@ -129,15 +129,16 @@ class Park:
         keys = (parked_key(target, found) for found in self._ledger.parked(target))
         return any(set(marks) <= set(entry.marks) for key in keys if (entry := self._ledger.readable(key)))
 
-    def _release(self, target: str, release: ReleaseId, why: str, if_: Callable[[ReleaseEntry], bool]) -> None:
-        """Call a release parked, if its present entry allows that."""
+    def _releases(
+        self, target: str, releases: Iterable[ReleaseId], why: str, if_: Callable[[ReleaseEntry], bool]
+    ) -> None:
+        """Call releases parked whose present entry allows that."""
         now = self._clock.now()
 
         def park(entry: ReleaseEntry | None) -> ReleaseEntry | None:
             return entry.parked(why, now) if entry and if_(entry) else entry
 
-        with self._ledger.passing_over_damage():
-            self._ledger.update(release_key(target, release), park)
+        self._ledger.update_many({release_key(target, release): park for release in releases})
 
     def _record(self, target: str, what: str, why: str, entry: ParkedEntry) -> None:
         """Write the entry. The same thing parked twice is one entry, which says what went wrong the last time."""

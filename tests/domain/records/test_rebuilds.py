@@ -357,13 +357,15 @@ class TestWhatEnvironmentsCarry:
         files = {**ONE, "requirements.txt": "our-pkg==1.0\nother==5\nthird==1\n"}
         plan = plan_of(files, "our-pkg 1.0.1", "our-pkg 1.10", "other 4", "third 2.0")
 
-        assert versions_of(plan, "env.yml") == {"our-pkg": "1.10", "third": "2.0"}
-        assert versions_of(plan, "nobody.yml") == {}
+        assert versions_of(plan)["env.yml"] == {"our-pkg": "1.10", "third": "2.0"}
+        assert "nobody.yml" not in versions_of(plan)
 
     def test_what_was_carried_before_is_kept(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
         before = EnvironmentRecord("env.yml", "training", {"other": "3.0", "our-pkg": "1.0"}, "old", at(-1), "c0")
-        after = before.with_rebuild(plan, RebuildEntry.of(plan, NOON, NOON).committed("c1", "pushed", NOON))
+        after = before.with_rebuild(
+            RebuildEntry.of(plan, NOON, NOON).committed("c1", "pushed", NOON), versions_of(plan)["env.yml"]
+        )
 
         assert after == EnvironmentRecord(
             "env.yml", "training", {"other": "3.0", "our-pkg": "1.1"}, plan.id, NOON, "c1"
@@ -374,13 +376,13 @@ class TestWhatEnvironmentsCarry:
         plan = plan_of(ONE, "our-pkg 1.1")
         later = EnvironmentRecord("env.yml", "training", {"our-pkg": "1.2"}, "later", at(1), "c2")
 
-        assert later.with_rebuild(plan, RebuildEntry.of(plan, NOON, NOON)) == later
+        assert later.with_rebuild(RebuildEntry.of(plan, NOON, NOON), {"our-pkg": "9"}) == later
 
     def test_a_rebuild_without_a_commit_of_its_own_carries_the_planned_one(self) -> None:
         plan = plan_of(ONE, "our-pkg 1.1")
         rebuild = RebuildEntry.of(plan, NOON, NOON)
 
-        assert EnvironmentRecord.of(rebuild, rebuild.environments[0]).with_rebuild(plan, rebuild).commit == plan.commit
+        assert EnvironmentRecord.of(rebuild, rebuild.environments[0]).with_rebuild(rebuild, {}).commit == plan.commit
 
 
 @pytest.mark.parametrize("state", EnvironmentState)

@@ -108,6 +108,10 @@ class ServiceUnavailable(Transient):
     """The service did not answer, or answered with an error of its own."""
 
 
+class OutOfTime(Transient):
+    """Work stopped at a safe point, as a function may run no longer: what was done is recorded, the rest follows."""
+
+
 class Permanent(RebuilderError):
     """Will not work by itself: recorded and shown to a person, never retried in a loop."""
 

@@ -12,7 +12,7 @@ from shared.domain.releases import ReleaseId
 from shared.errors import DamagedEntry, InvalidInput, NotKnown, StateChanged
 from shared.ledger_entries import MOMENT, Key, due_key, following_key, held_key, parked_key, place, quarantined_key
 from shared.ledger_format import decoded, encoded
-from shared.limits import SWAP_ATTEMPTS
+from shared.limits import REMEMBERED_ENTRIES, SWAP_ATTEMPTS
 from shared.log import alert
 from shared.ports import LedgerStore, Stored, Write
 
@@ -23,6 +23,8 @@ class Ledger:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
         self._reported: set[str] = set()
+        # What was read last, for the write that may follow: not for decisions, which need what is there now.
+        self._seen: dict[str, Stored | None] = {}
 
     def read[E](self, key: Key[E]) -> E | None:
         """Return an entry, or None if there is none.
@@ -57,10 +59,11 @@ class Ledger:
     def read_many[E](self, keys: Iterable[Key[E]]) -> dict[Key[E], E | DamagedEntry]:
         """Return those of many entries that are there; of a damaged one, what is wrong with it."""
         by_path = {key.path: key for key in keys}
-        return {
-            by_path[path]: _decoded_or_damaged(by_path[path], stored)
-            for path, stored in self._store.read_many(by_path).items()
-        }
+        found = self._store.read_many(by_path)
+        if len(self._seen) + len(by_path) > REMEMBERED_ENTRIES:
+            self._seen.clear()
+        self._seen.update((path, found.get(path)) for path in by_path)
+        return {by_path[path]: _decoded_or_damaged(by_path[path], stored) for path, stored in found.items()}
 
     def readable_many[E](self, keys: Iterable[Key[E]]) -> dict[Key[E], E]:
         """Return those of many entries that are there; damaged ones are reported and left out."""
@@ -117,27 +120,27 @@ class Ledger:
         """
         found: dict[Key[E], E | DamagedEntry | None] = {}
         left = {key.path: key for key in changes}
+        seen = {path: self._seen.pop(path) for path in left if path in self._seen}
         for _ in range(SWAP_ATTEMPTS):
-            stored = self._store.read_many(left)
-            writes, wanted = [], {}
+            stored = {**seen, **self._read(path for path in left if path not in seen)}
+            unsure, writes = seen.keys(), {}
+            seen = {}
             for path, key in left.items():
-                present = _decoded_or_damaged(key, stored[path]) if path in stored else None
-                found[key] = present
-                if isinstance(present, DamagedEntry):
-                    continue
-                change = changes[key](present)
+                blob = stored[path]
+                found[key] = present = _decoded_or_damaged(key, blob) if blob else None
+                change = None if isinstance(present, DamagedEntry) else changes[key](present)
                 if change is not None and change != present:
-                    wanted[path] = change
-                    writes.append(Write(path, encoded(key.kind, change), stored[path].etag if path in stored else None))
-            if not writes or not allowed():
-                break
-            lost = {}
-            for write, done in zip(writes, self._store.write_many(writes), strict=True):
-                key = left[write.key]
-                if done:
-                    found[key] = wanted[write.key]
-                else:
-                    lost[write.key] = key
+                    writes[key] = change, Write(path, encoded(key.kind, change), blob.etag if blob else None)
+            # What was seen earlier is good for a write, which fails if it is so no more. For leaving an entry as it is,
+            # it has to be read now.
+            lost = {path: key for path, key in left.items() if path in unsure and key not in writes}
+            if writes and allowed():
+                done = self._store.write_many(write for _, write in writes.values())
+                for (key, (change, _)), was_done in zip(writes.items(), done, strict=True):
+                    if was_done:
+                        found[key] = change
+                    else:
+                        lost[key.path] = key
             left = lost
             if not left:
                 break
@@ -172,6 +175,11 @@ class Ledger:
         except StateChanged:
             return False
         return True
+
+    def _read(self, paths: Iterable[str]) -> dict[str, Stored | None]:
+        wanted = list(paths)
+        found = self._store.read_many(wanted)
+        return {path: found.get(path) for path in wanted}
 
     def create_many[E](self, entries: Mapping[Key[E], E]) -> None:
         """Create those of many entries that are not there yet."""

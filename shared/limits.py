@@ -104,6 +104,10 @@ RUNS_PER_LOOKUP = 100
 # the second and its first step the wait for an approval, a permission or an agent.
 DUPLICATE_WINDOW = timedelta(days=7)
 
+# How long a turn goes on before it stops at the next safe point, of host.json's functionTimeout: what lies between two
+# of them (a request that is repeated, some hundred writes) has the rest.
+TURN_TIME = timedelta(minutes=3)
+
 # A claim older than this belongs to a worker that is gone: host.json's functionTimeout, and a minute.
 CLAIM_LIFETIME = timedelta(minutes=6)
 
@@ -151,6 +155,10 @@ DISMISSAL_CHARACTERS = 200
 LEDGER_PAGES = 200
 # Pages of an environment's versions; it would need thousands of rebuilds to fill them.
 AZURE_ML_PAGES = 100
+
+# Entries that one process remembers as it read them, for the writes that follow: some 500 bytes each. A plan reads what
+# each affected environment carries, and its rebuild writes it.
+REMEMBERED_ENTRIES = 20_000
 
 # A ledger entry is changed by compare and swap; this many losses in a row mean something else is wrong.
 SWAP_ATTEMPTS = 10

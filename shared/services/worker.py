@@ -12,7 +12,7 @@ from shared import messages
 from shared.domain.releases import ReleaseId
 from shared.domain.signals import FeedSignal, ParkedSignal, ReleaseSignal, RunSignal, Signal
 from shared.domain.targets import Target
-from shared.errors import Conflict, InvalidInput, RebuilderError, Transient
+from shared.errors import Conflict, InvalidInput, OutOfTime, RebuilderError, Transient
 from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, MAX_DEQUEUE_COUNT, SUSPENDED_PAUSE, TRIES
 from shared.log import alert, event
 from shared.messages import Turn
@@ -94,6 +94,10 @@ class Worker:
     def _take(self, turn: Turn) -> None:
         try:
             self._rebuild().turn(turn)
+        except OutOfTime as stop:
+            # It did something, so it is no try in vain.
+            self._rebuilds.send(messages.encode(_tried(turn, 0)))
+            event("turn_goes_on", target=turn.target, why=stop)
         except (Transient, Conflict) as problem:
             self._again(self._rebuilds, turn, problem, lambda why: self._give_turn_up(turn, why))
         except RebuilderError as problem:

@@ -6,13 +6,13 @@ run was shown late after a lost answer, is found by the pipeline's first step.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.records.pipeline_contract import numbered, work_of
 from shared.domain.records.rebuilds import RebuildEntry, Run
 from shared.domain.states import RebuildState
 from shared.domain.targets import Target
-from shared.errors import Conflict, Permanent, Throttled, Transient
+from shared.errors import Conflict, OutOfTime, Permanent, Throttled, Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import FollowingEntry, following_key, rebuild_key
 from shared.limits import CLAIM_LIFETIME, CLOCK_SKEW
@@ -31,17 +31,25 @@ class QueueRuns:
         self._azure_devops = azure_devops
         self._clock = clock
 
-    def queue(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:
-        """Queue what is not queued yet.
+    def queue(self, target: Target, rebuild: RebuildEntry, until: datetime) -> RebuildEntry:
+        """Queue what is not queued yet, one run at least.
+
+        Args:
+            target: the target.
+            rebuild: the rebuild.
+            until: when to leave further runs to the next message.
 
         Raises:
+            OutOfTime: there are such runs.
             Transient: a service does not answer, or another worker is queueing a run.
             Permanent: the pipeline takes no run.
         """
         self._follow(rebuild)
-        for run in rebuild.runs:
-            if run.id is None:
-                rebuild = self._queue(target, rebuild, run)
+        left = [run for run in rebuild.runs if run.id is None]
+        for number, run in enumerate(left):
+            if number and self._clock.now() >= until:
+                raise OutOfTime(f"{len(left) - number} runs of rebuild {rebuild.id} are queued with the next message")
+            rebuild = self._queue(target, rebuild, run)
         return self._change(rebuild, lambda entry: entry.queued(self._clock.now()))
 
     def found(self, target: Target, rebuild: RebuildEntry) -> RebuildEntry:

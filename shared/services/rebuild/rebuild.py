@@ -7,7 +7,7 @@ goes on: the lease names the plan, the branch shows whether our commit is there,
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.due import DueLook, DueRelease, DueRerun
 from shared.domain.planning.plan import Plan
@@ -17,10 +17,10 @@ from shared.domain.records.release_entry import ReleaseEntry
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.states import RebuildState
 from shared.domain.targets import Target
-from shared.errors import DamagedEntry, NotKnown, Permanent, Transient
+from shared.errors import DamagedEntry, NotKnown, OutOfTime, Permanent, Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import LeaseEntry, environment_key, plan_key, rebuild_key, release_key
-from shared.limits import PLANS_PER_MESSAGE
+from shared.limits import PLANS_PER_MESSAGE, TURN_TIME
 from shared.log import event
 from shared.messages import Turn
 from shared.ports import AzureDevOps, Clock
@@ -69,18 +69,22 @@ class Rebuild:
 
         Raises:
             Transient: a service does not answer, or the branch moves faster than we plan.
+            OutOfTime: there is more to do; what was done is recorded.
             NotKnown: no target of this name is configured.
         """
         target = self._targets.get(message.target)
         if target is None:
             raise NotKnown(f"no target {message.target!r} is configured")
-        self._carry_on(target)
+        until = self._clock.now() + TURN_TIME
+        self._carry_on(target, until)
         for _ in range(PLANS_PER_MESSAGE):
+            if self._clock.now() >= until:
+                raise OutOfTime(f"the turn of {target.name} goes on with the next message")
             plan = self._plan(target)
             if plan is None:
                 return
             self._lease.take(target.name, plan.id)
-            self._carry_on(target)  # this plan, or that of a worker who was faster
+            self._carry_on(target, until)  # this plan, or that of a worker who was faster
         if self._due.in_hand(target.name).marks:
             raise Transient(f"branch {target.branch} of {target.repository} moves faster than plans are made")
 
@@ -154,7 +158,7 @@ class Rebuild:
 
     # Carrying out
 
-    def _carry_on(self, target: Target) -> None:
+    def _carry_on(self, target: Target, until: datetime) -> None:
         """Carry out the plan that has the lease, from wherever it stands, until its lease ends.
 
         Raises:
@@ -166,7 +170,7 @@ class Rebuild:
         plan = self._ledger.get(plan_key(target.name, lease.plan))
         try:
             if plan.writes:
-                self._rebuild(target, plan, lease)
+                self._rebuild(target, plan, lease, until)
             elif self._is_due(plan):
                 self._take_up(plan)
                 self._close(plan)
@@ -177,7 +181,7 @@ class Rebuild:
             return
         self._lease.end(target.name, plan.id)
 
-    def _rebuild(self, target: Target, plan: Plan, lease: LeaseEntry) -> None:
+    def _rebuild(self, target: Target, plan: Plan, lease: LeaseEntry, until: datetime) -> None:
         rebuild = self._begun(plan, lease)
         if rebuild.state is RebuildState.PLANNED:
             self._take_up(plan)
@@ -186,7 +190,7 @@ class Rebuild:
             self._record(plan, rebuild)
             if plan.edits:
                 self._close(plan)
-            rebuild = self._queue_runs.queue(target, rebuild)
+            rebuild = self._queue_runs.queue(target, rebuild, until)
         if rebuild.state is RebuildState.SUPERSEDED:
             self._overtaken(plan, rebuild)
         elif rebuild.state is RebuildState.PARKED:

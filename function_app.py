@@ -17,9 +17,9 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
 @app.route(route="hooks", methods=METHODS, auth_level=func.AuthLevel.ANONYMOUS)
-def hooks(req: func.HttpRequest) -> func.HttpResponse:
+async def hooks(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Service hooks and publishing pipelines; they show a shared secret of their own."""
-    return triggers.hook(req)
+    return await triggers.hook_aside(req, context)
 
 
 @app.route(route="rebuilds", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)

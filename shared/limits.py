@@ -5,6 +5,9 @@ from datetime import timedelta
 # Hooks of Azure DevOps are a few kB; 2 MB is what it sends at most (facts: payload limit of service hooks).
 HOOK_BODY_BYTES = 2 * 1024 * 1024
 
+# Hooks that one process takes in at the same time. Each puts one message into a queue, some ten milliseconds.
+HOOKS_AT_ONCE = 4
+
 # How much of a body that cannot be read is kept for a person: hooks are a few kB.
 QUARANTINE_BYTES = 64 * 1024
 # How long: two weeks are enough to come back from a holiday, and whatever a stranger wrote does not stay for ever.

@@ -6,10 +6,13 @@ and 504, switches a subscription off at 410 and puts it on probation at anything
 only then the body.
 """
 
+import asyncio
 import json
 import logging
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict
 from typing import Any
 
@@ -18,11 +21,13 @@ import azure.functions as func
 from shared.composition import App, app
 from shared.domain.files.credentials import masked_within
 from shared.errors import Busy, InvalidInput, NotAuthentic, NotKnown, RebuilderError, Transient
-from shared.limits import HOOK_BODY_BYTES
+from shared.limits import HOOK_BODY_BYTES, HOOKS_AT_ONCE
 from shared.log import alert
 
 # In which header a sender shows the secret if it does not use Basic authentication.
 SECRET_HEADER = "X-Rebuilder-Secret"  # noqa: S105 (a header's name)
+
+_HOOK_THREADS = ThreadPoolExecutor(HOOKS_AT_ONCE, "hook")
 
 _LOGGER = logging.getLogger("rebuilder")
 
@@ -51,6 +56,22 @@ def hook(request: func.HttpRequest, product: Callable[[], App] = app) -> func.Ht
             at = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)]
             alert("hook_failed", error=type(problem).__name__, at=" ".join(at))
         return _answer(503, {"error": "try again later"}, {"Retry-After": "30"})
+
+
+async def hook_aside(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Take a hook in, in threads that nothing else uses.
+
+    The worker runs all functions that are not `async` in the same few threads (learn.microsoft.com, "Python developer
+    reference guide for Azure Functions", PYTHON_THREADPOOL_THREAD_COUNT). Where a service accepts connections and does
+    not answer, they are all taken for minutes, and the sender of a hook waits for seconds.
+    """
+
+    def taken_in() -> func.HttpResponse:
+        # So that logs find their invocation (the same guide, "Log from created threads").
+        context.thread_local_storage.invocation_id = context.invocation_id  # type: ignore[attr-defined]
+        return hook(request)
+
+    return await asyncio.get_running_loop().run_in_executor(_HOOK_THREADS, copy_context().run, taken_in)
 
 
 def _hook(request: func.HttpRequest, product: Callable[[], App]) -> func.HttpResponse:

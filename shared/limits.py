@@ -100,8 +100,10 @@ REDIRECTS = 5
 
 # Clocks of two services differ: runs are looked up from this long before the claim.
 CLOCK_SKEW = timedelta(minutes=5)
-# Runs that a look-up returns. A rebuild's run is among the newest of its definition on its branch.
+# Runs on one page of a look-up: most look-ups need no second one.
 RUNS_PER_LOOKUP = 100
+# Pages of it, newest runs first, since the rebuild began: a rebuild of 50,000 environments has 1,000 runs.
+RUN_PAGES = 100
 
 # How far back a job looks for an older run of its own work. Between the two lie the app's tries (some hours); between
 # the second and its first step the wait for an approval, a permission or an agent.

@@ -213,12 +213,15 @@ class Pipelines:
         definitions = {int(number) for number in call.query.get("definitions", "").split(",") if number}
         since = call.query.get("mintime")
         earliest = datetime.fromisoformat(since) if since else None
+        until = call.query.get("maxtime")
+        latest = datetime.fromisoformat(until) if until else None
         rows = [
             self.describe(call, build)
             for build in found
             if (not definitions or build.definition.id in definitions)
             and call.query.get("branchname") in (None, build.branch)
             and (earliest is None or build.queued >= earliest)
+            and (latest is None or build.queued <= latest)
         ]
         return collection(rows[: int(call.query.get("$top") or 1000)])
 

@@ -17,6 +17,7 @@ from shared.domain.records.pipeline_contract import numbered
 from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.targets import Target
 from shared.errors import AccessDenied, NotThere, PipelineRejected, ServiceUnavailable
+from shared.limits import RUNS_PER_LOOKUP
 from tests.contracts.worlds import PARAMETERS, MemoryPipeline, PipelineWorld, StandPipeline, StandRepository
 
 
@@ -49,6 +50,12 @@ def test_runs_are_found_by_time_newest_first(world: PipelineWorld) -> None:
     assert [run.id for run in world.pipeline.runs_since(start)] == [second.id, first.id]
     assert [run.id for run in world.pipeline.runs_since(between)] == [second.id]
     assert list(world.pipeline.runs_since(end)) == []
+
+
+def test_all_runs_are_found_however_many_there_are(world: PipelineWorld) -> None:
+    start = world.now()
+    queued = [world.pipeline.queue(world.commit, PARAMETERS).id for _ in range(RUNS_PER_LOOKUP + 2)]
+    assert [run.id for run in world.pipeline.runs_since(start)] == queued[::-1]
 
 
 def test_a_cancelled_run_is_found_and_said_to_be_cancelled(world: PipelineWorld) -> None:

@@ -16,7 +16,7 @@ from shared.domain.records.run_outcomes import JobOutcome, RunOutcome
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
 from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
-from shared.limits import CHANGES_PER_REQUEST, RUNS_PER_LOOKUP
+from shared.limits import CHANGES_PER_REQUEST
 from shared.ports import Change, Changes, Clock, Commit, FeedVersion, PipelineRun
 from tests.fakes.faults import Faulty
 
@@ -374,8 +374,7 @@ class FakePipeline(Faulty):
             if self.unlisted:
                 self.unlisted -= 1
                 return []
-            found = [_seen(run) for run in reversed(self.runs) if run.queued >= moment]
-            return found[:RUNS_PER_LOOKUP]
+            return [_seen(run) for run in reversed(self.runs) if run.queued >= moment]
 
     def queue(self, commit: str, parameters: Mapping[str, str]) -> PipelineRun:
         with self._call("queue"):

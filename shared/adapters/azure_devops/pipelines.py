@@ -4,7 +4,7 @@ A run's id is its build's id; only the list of builds can be filtered by definit
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -18,13 +18,15 @@ from azure.devops.v7_1.pipelines.models import (
 from shared.adapters.azure_devops.connection import client, translated
 from shared.domain.records.run_outcomes import JobOutcome, RunOutcome
 from shared.domain.targets import Target
-from shared.errors import AccessDenied, NotThere, PipelineRejected
-from shared.limits import RUNS_PER_LOOKUP
+from shared.errors import AccessDenied, NotThere, Permanent, PipelineRejected
+from shared.limits import RUN_PAGES, RUNS_PER_LOOKUP
 from shared.ports import PipelineRun
 
 # Who queues a run needs two permissions: the second one for parameters that take any value (release notes of Azure
 # DevOps, sprint 237). The service names one of them, and neither where it is granted nor the other one.
 _LACKING = "TF215106"
+# Runs that were queued so close to a page's last one may be on either side of its end.
+_SAME_MOMENT = timedelta(milliseconds=1)
 
 
 class AzurePipeline:
@@ -93,25 +95,44 @@ class AzurePipeline:
 def runs_since(
     connection: Connection, project: str, pipeline: int, ref: str, moment: datetime
 ) -> Sequence[PipelineRun]:
-    """The runs of a pipeline on a branch (`refs/heads/…`) that were queued since then, newest first."""
-    with translated(f"looking for runs of pipeline {pipeline}"):
-        builds = client(connection, "build").get_builds(
-            project,
-            definitions=[pipeline],
-            branch_name=ref,
-            min_time=moment,
-            query_order="queueTimeDescending",
-            top=RUNS_PER_LOOKUP,
-        )
-        return [
-            PipelineRun(
-                id=int(build.id),
-                parameters=dict(build.template_parameters or {}),
-                url=_page(connection, project, int(build.id)),
-                cancelled=str(build.result) == "canceled" or str(build.status) == "cancelling",
+    """The runs of a pipeline on a branch (`refs/heads/…`) that were queued since then, newest first.
+
+    The SDK loses the header that continues a list, so each page ends where the one before began.
+
+    Raises:
+        Permanent: there are more than we read.
+    """
+    found: dict[int, PipelineRun] = {}
+    until: datetime | None = None
+    for _ in range(RUN_PAGES):
+        with translated(f"looking for runs of pipeline {pipeline}"):
+            builds = client(connection, "build").get_builds(
+                project,
+                definitions=[pipeline],
+                branch_name=ref,
+                min_time=moment,
+                max_time=until,
+                query_order="queueTimeDescending",
+                top=RUNS_PER_LOOKUP,
             )
-            for build in builds
-        ]
+            before = len(found)
+            for build in builds:
+                found.setdefault(int(build.id), _seen(connection, project, build))
+            if len(builds) < RUNS_PER_LOOKUP:
+                return list(found.values())
+            if len(found) == before:
+                break  # it does not go on: the same page again
+            until = builds[-1].queue_time + _SAME_MOMENT
+    raise Permanent(f"pipeline {pipeline} has had more than {len(found)} runs since {moment}: not all were read")
+
+
+def _seen(connection: Connection, project: str, build: Any) -> PipelineRun:
+    return PipelineRun(
+        id=int(build.id),
+        parameters=dict(build.template_parameters or {}),
+        url=_page(connection, project, int(build.id)),
+        cancelled=str(build.result) == "canceled" or str(build.status) == "cancelling",
+    )
 
 
 def _page(connection: Connection, project: str, run: int) -> str:

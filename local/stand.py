@@ -322,6 +322,8 @@ class Stand:
             "REBUILDER_STORAGE__blobServiceUri": self.azurite.blobs,
             "REBUILDER_STORAGE__queueServiceUri": self.azurite.queues,
             "REBUILDER_STORAGE__credential": "managedidentity",
+            # A person watches: messages are looked for more often than where nobody does.
+            "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:02",
             "REBUILDER_SETTLE_SECONDS": str(self.settings.settle_seconds),
             **(self.settings.app_settings or {}),
         }

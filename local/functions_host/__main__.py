@@ -38,7 +38,7 @@ async def serve(arguments: argparse.Namespace) -> int:
     if unknown:
         sys.stderr.write(f"this host does not serve bindings of type {', '.join(sorted(unknown))}\n")
         return 1
-    settings = QueueSettings.from_host_json(host, timedelta(seconds=arguments.invisible))
+    settings = QueueSettings.from_host_json(host, timedelta(seconds=arguments.invisible), os.environ)
     keys = Keys(os.environ.get("HOST_FUNCTION_KEY"), os.environ.get("HOST_MASTER_KEY"))
     prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
     front = HttpFront(functions=functions, invoker=invoker, keys=keys, prefix=prefix)

@@ -5,10 +5,11 @@ What becomes of a message is decided as in `QueueProcessor` of Microsoft.Azure.W
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
@@ -17,6 +18,9 @@ from azure.storage.queue import QueueClient, QueueMessage
 from local.functions_host.invoker import Function, Invoker, queue_datum
 
 _LOGGER = logging.getLogger("host.queues")
+
+# How the names of app settings begin that stand for `extensions.queues`.
+OVERRIDES = "AzureFunctionsJobHost__extensions__queues__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,21 @@ class QueueSettings:
     invisible: timedelta
 
     @classmethod
-    def from_host_json(cls, host: dict[str, Any], invisible: timedelta) -> "QueueSettings":
-        """Read the settings; base64 messages are refused, since this host passes text on as it is."""
-        queues = host.get("extensions", {}).get("queues", {})
+    def from_host_json(
+        cls, host: dict[str, Any], invisible: timedelta, app_settings: Mapping[str, str] = MappingProxyType({})
+    ) -> "QueueSettings":
+        """Read the settings; base64 messages are refused, since this host passes text on as it is.
+
+        App settings count more than host.json ("host.json reference", "Override host.json values").
+        """
+        queues = {
+            **host.get("extensions", {}).get("queues", {}),
+            **{
+                name.removeprefix(OVERRIDES): value
+                for name, value in app_settings.items()
+                if name.startswith(OVERRIDES)
+            },
+        }
         if queues.get("messageEncoding", "base64") != "none":
             raise ValueError("host.json: this host serves `messageEncoding: none` only")
         batch = int(queues.get("batchSize", 16))

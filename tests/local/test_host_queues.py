@@ -17,6 +17,14 @@ SETTINGS = QueueSettings.from_host_json(
 )
 
 
+def test_an_app_setting_counts_more_than_host_json() -> None:
+    host = {"extensions": {"queues": {"messageEncoding": "none", "maxPollingInterval": "00:00:10"}}}
+    setting = {"AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:02"}
+
+    assert QueueSettings.from_host_json(host, timedelta()).max_polling_interval == timedelta(seconds=10)
+    assert QueueSettings.from_host_json(host, timedelta(), setting).max_polling_interval == timedelta(seconds=2)
+
+
 @dataclass
 class RecordingQueue:
     """Hands one message out and notes what becomes of it."""

@@ -7,7 +7,7 @@ seen in each workspace.
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 from shared.domain.files.credentials import masked
 from shared.domain.records.duplicate_runs import Look, followed_in, older_runs
@@ -208,24 +208,22 @@ class Follow:
 
     def _finish(self, target: Target, rebuild: RebuildEntry) -> None:
         """Write what became of it into the releases and the environments."""
-        for environment in rebuild.environments:
-            if not environment.workspaces:
-                continue
-            versions = {registration.workspace: registration.version for registration in environment.workspaces}
+        versions = {
+            environment.path: {held.workspace: held.version for held in environment.workspaces}
+            for environment in rebuild.environments
+            if environment.workspaces
+        }
 
-            def carry(entry: EnvironmentRecord | None, versions: dict[str, str] = versions) -> EnvironmentRecord | None:
-                # A later rebuild may have taken the environment over meanwhile: then this is not what it carries.
-                if entry is None or entry.rebuild != rebuild.id:
-                    return entry
-                return replace(entry, registered={**entry.registered, **versions})
+        def carry(entry: EnvironmentRecord | None) -> EnvironmentRecord | None:
+            # A later rebuild may have taken the environment over meanwhile: then this is not what it carries.
+            if entry is None or entry.rebuild != rebuild.id:
+                return entry
+            return replace(entry, registered={**entry.registered, **versions[entry.path]})
 
-            with self._ledger.passing_over_damage():
-                self._ledger.update(environment_key(target.name, environment.path), carry)
-        if rebuild.state is not RebuildState.FINISHED:
-            return
-        for release in rebuild.releases:
-            with self._ledger.passing_over_damage():
-                self._ledger.update(release_key(target.name, release), lambda e: self._settled(e, rebuild))
+        self._ledger.update_many({environment_key(target.name, path): carry for path in versions})
+        if rebuild.state is RebuildState.FINISHED:
+            settled = partial(self._settled, rebuild=rebuild)
+            self._ledger.update_many({release_key(target.name, release): settled for release in rebuild.releases})
 
     def _settled(self, entry: ReleaseEntry | None, rebuild: RebuildEntry) -> ReleaseEntry | None:
         if entry is None or entry.rebuild != rebuild.id or entry.state is not ReleaseState.PLANNED:

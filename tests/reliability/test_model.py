@@ -67,9 +67,14 @@ class Promises(RuleBasedStateMachine):
         self.late_lists = 0
         self.began: dict[int, Any] = {}
 
-    @initialize()
-    def the_app_is_deployed(self) -> None:
-        """The timer fires for the first time: the change log is read from here."""
+    @initialize(order=st.integers(0, 1000))
+    def the_app_is_deployed(self, order: int) -> None:
+        """The timer fires for the first time: the change log is read from here.
+
+        Args:
+            order: draws in which order many blobs are dealt with that are asked for at once.
+        """
+        self.world.store.order.seed(order)
         self.platform.timer()
         self.publish("our-package", "1.1", 1)
         self.deliver(0)

@@ -160,6 +160,12 @@ DISMISSAL_CHARACTERS = 200
 LEDGER_PAGES = 200
 # Pages of an environment's versions; it would need thousands of rebuilds to fill them.
 AZURE_ML_PAGES = 100
+# Versions that Azure ML is asked for before what it said is recorded: what a worker that dies has asked in vain.
+LOOK_UPS_PER_RECORD = 50
+# The SDK's own bounds are 300 seconds for each read, and a message comes again anyway. In seconds.
+AZURE_ML_RETRIES = 2
+AZURE_ML_CONNECT_SECONDS = 5
+AZURE_ML_READ_SECONDS = 20
 
 # Entries that one process remembers as it read them, for the writes that follow: some 500 bytes each. A plan reads what
 # each affected environment carries, and its rebuild writes it.

@@ -15,6 +15,7 @@ from shared.domain.provenance import Upstream
 from shared.domain.records.run_outcomes import RunOutcome
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target, Workspace
+from shared.errors import RebuilderError
 
 
 class Clock(Protocol):
@@ -323,11 +324,32 @@ class RegisteredVersion:
     context: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A version of an environment that is looked for.
+
+    Attributes:
+        workspace: where.
+        name: the environment's name.
+        tag: the tag that tells the version.
+        values: what it may be; a version with the first one counts before one with the second, and so on.
+    """
+
+    workspace: Workspace
+    name: str
+    tag: str
+    values: tuple[str, ...]
+
+
 class AzureML(Protocol):
     """The Azure ML workspaces."""
 
-    def registered(self, workspace: Workspace, name: str, tag: tuple[str, str]) -> RegisteredVersion | None:
-        """Return the version of an environment that carries a tag, or None if there is none."""
+    def registered(self, sought: Iterable[Sought]) -> Sequence[RegisteredVersion | RebuilderError | None]:
+        """Return the versions that are sought, in their order: None where there is none, or why it is not known.
+
+        Raises:
+            ServiceUnavailable: there is no connection to Azure ML.
+        """
         ...
 
 

@@ -59,7 +59,7 @@ ALLOWED = {
     "shared.errors": (),
     "shared.limits": (),
     "shared.log": (),
-    "shared.ports": ("shared.domain",),
+    "shared.ports": ("shared.domain", "shared.errors"),
     "shared.messages": ("shared.domain", "shared.errors", "shared.limits"),
     "shared.ledger": ("shared.domain", "shared.errors", "shared.ledger_entries", "shared.ledger_format",
                       "shared.limits", "shared.log", "shared.ports"),

@@ -1,7 +1,7 @@
 """Calls of one service, several at a time: the only place where the product is concurrent by itself."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from shared.limits import SIDE_BY_SIDE
 
@@ -15,11 +15,18 @@ class SideBySide:
     def map[I, R](self, call: Callable[[I], R], items: Iterable[I]) -> list[R]:
         """Return what a call returns for each item, in their order.
 
-        All calls are made and over when this returns, whatever becomes of one.
+        Once a call has raised something no other begins: of a service that is away each would wait its time. Those that
+        have begun are over when this returns.
 
         Raises:
-            Exception: what the first item, in their order, raised whose call did not work.
+            Exception: what a call raised; of several the first, in the order of the items.
         """
         futures = [self._threads.submit(call, item) for item in items]
+        _, left = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in left:
+            future.cancel()
         wait(futures)
+        for future in futures:
+            if not future.cancelled() and (problem := future.exception()):
+                raise problem
         return [future.result() for future in futures]

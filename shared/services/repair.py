@@ -75,11 +75,11 @@ class Repair:
         steps = (
             self._read_change_logs,
             self._wake,
-            self._follow_runs,
             self._report_hooks,
             self._parked.clear,
             self._quarantine.expire,
             self._count_parked,
+            self._follow_runs,  # may take long
         )
         for work in steps:
             try:

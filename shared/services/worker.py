@@ -94,10 +94,6 @@ class Worker:
     def _take(self, turn: Turn) -> None:
         try:
             self._rebuild().turn(turn)
-        except OutOfTime as stop:
-            # It did something, so it is no try in vain.
-            self._rebuilds.send(messages.encode(_tried(turn, 0)))
-            event("turn_goes_on", target=turn.target, why=stop)
         except (Transient, Conflict) as problem:
             self._again(self._rebuilds, turn, problem, lambda why: self._give_turn_up(turn, why))
         except RebuilderError as problem:
@@ -141,6 +137,11 @@ class Worker:
     def _again[M: (Signal, Turn)](
         self, queue: Queue, message: M, problem: RebuilderError, give_up: Callable[[str], None]
     ) -> None:
+        if isinstance(problem, OutOfTime):
+            # It did something, so it is no try in vain.
+            queue.send(messages.encode(_tried(message, 0)))
+            event("message_goes_on", kind=message.kind, why=problem)
+            return
         tries = message.tries + 1
         if tries > TRIES:
             give_up(f"{problem} (tried {TRIES} times)")

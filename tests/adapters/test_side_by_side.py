@@ -1,6 +1,7 @@
 """Calls side by side."""
 
-from threading import Barrier
+from concurrent.futures import Future
+from threading import Barrier, Event
 
 import pytest
 
@@ -20,14 +21,39 @@ def test_as_many_calls_as_allowed_are_made_at_the_same_time_and_come_back_in_ord
     assert SideBySide().map(meet, items) == [item * 2 for item in items]
 
 
-def test_what_fails_keeps_no_other_call_from_being_made() -> None:
-    made = []
+def test_what_a_call_raises_is_raised_when_those_that_have_begun_are_over() -> None:
+    together = Barrier(2, timeout=60)
+    over = []
+
+    def call(item: int) -> None:
+        together.wait()
+        if item == 0:
+            raise ServiceUnavailable(f"item {item}")
+        over.append(item)
+
+    with pytest.raises(ServiceUnavailable, match="item 0"):
+        SideBySide().map(call, range(2))
+    assert over == [1]
+
+
+def test_of_a_service_that_is_away_not_every_item_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    items, made, cancelled, go = 50, [], [], Event()
+    cancel = Future.cancel
+
+    def told(future: Future[None]) -> bool:
+        done = cancel(future)
+        cancelled.append(future)
+        if len(cancelled) == items - 1:
+            go.set()
+        return done
 
     def call(item: int) -> None:
         made.append(item)
-        if item in (3, 7):
+        if item == 3:
             raise ServiceUnavailable(f"item {item}")
+        assert go.wait(60)
 
+    monkeypatch.setattr(Future, "cancel", told)
     with pytest.raises(ServiceUnavailable, match="item 3"):
-        SideBySide().map(call, range(50))
-    assert sorted(made) == list(range(50))
+        SideBySide().map(call, range(items))
+    assert set(range(SIDE_BY_SIDE)) <= set(made) <= set(range(SIDE_BY_SIDE + 1))

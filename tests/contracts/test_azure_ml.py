@@ -19,15 +19,14 @@ from local.identity import make_token
 from local.processes import hold_ports
 from shared.adapters.azure_ml import AzureMLWorkspaces
 from shared.domain.targets import Workspace
-from shared.errors import AccessDenied, NotThere, Permanent, ServiceUnavailable, Throttled
-from shared.ports import AzureML
+from shared.errors import AccessDenied, NotThere, Permanent, RebuilderError, ServiceUnavailable, Throttled
+from shared.ports import AzureML, RegisteredVersion, Sought
 from shared.steps.job_state import Job, StepFailed, Work
 from shared.steps.register import register, registered_before
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.credential import StubCredential
 
 WORKSPACE = Workspace("00000000-0000-0000-0000-000000000000", "ml", "training")
-TAG = ("rebuilder-rebuild", "0123")
 
 
 class World(Protocol):
@@ -90,8 +89,18 @@ def world(request: pytest.FixtureRequest) -> World:
     return StandWorld(made)
 
 
+def look_up(
+    azure_ml: AzureML, name: str, workspace: Workspace = WORKSPACE, values: tuple[str, ...] = ("0123",)
+) -> RegisteredVersion | None:
+    """What Azure ML answers when one version is sought."""
+    (found,) = azure_ml.registered([Sought(workspace, name, "rebuilder-rebuild", values)])
+    if isinstance(found, RebuilderError):
+        raise found
+    return found
+
+
 def test_an_environment_that_is_not_there_is_none(world: World) -> None:
-    assert world.azure_ml.registered(WORKSPACE, "training_environment", TAG) is None
+    assert look_up(world.azure_ml, "training_environment") is None
 
 
 def test_the_version_with_the_tag_is_found_with_its_tags_and_context(world: World) -> None:
@@ -99,7 +108,7 @@ def test_the_version_with_the_tag_is_found_with_its_tags_and_context(world: Worl
     version = world.register("training_environment", {"rebuilder-rebuild": "0123", "package-our-package": "1.1"})
     world.register("training_environment", {})
 
-    found = world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
+    found = look_up(world.azure_ml, "training_environment")
 
     assert found is not None
     assert found.version == version
@@ -111,7 +120,47 @@ def test_a_version_without_the_tag_is_none_of_ours(world: World) -> None:
     world.register("training_environment", {"rebuilder-rebuild": "another"})
     world.register("other_environment", {"rebuilder-rebuild": "0123"})
 
-    assert world.azure_ml.registered(WORKSPACE, "training_environment", TAG) is None
+    assert look_up(world.azure_ml, "training_environment") is None
+
+
+def test_of_several_rebuilds_the_first_that_has_a_version_counts(world: World) -> None:
+    first = world.register("training_environment", {"rebuilder-rebuild": "aaaa"})
+    second = world.register("training_environment", {"rebuilder-rebuild": "bbbb"})
+    world.register("training_environment", {"rebuilder-rebuild": "cccc"})
+
+    for values, version in ((("0123", "aaaa", "bbbb"), first), (("bbbb", "aaaa"), second)):
+        found = look_up(world.azure_ml, "training_environment", values=values)
+        assert found is not None
+        assert found.version == version
+    assert look_up(world.azure_ml, "training_environment", values=("0123", "dddd")) is None
+
+
+def test_many_versions_are_sought_at_once_and_answered_in_order(world: World) -> None:
+    versions = {name: world.register(name, {"rebuilder-rebuild": "0123", "name": name}) for name in ("b", "a", "c")}
+    sought = [Sought(WORKSPACE, name, "rebuilder-rebuild", ("0123",)) for name in ("a", "nowhere", "c", "b")]
+
+    found = world.azure_ml.registered(sought)
+
+    told = [(one.version, one.tags["name"]) if isinstance(one, RegisteredVersion) else one for one in found]
+    assert told == [(versions["a"], "a"), None, (versions["c"], "c"), (versions["b"], "b")]
+
+
+def test_one_that_cannot_be_looked_up_keeps_no_other_from_being_found(stand_in: StandIn) -> None:
+    world = StandWorld(stand_in)
+    stand_in.environments["training"].clear()
+    world.register("training_environment", {"rebuilder-rebuild": "0123"})
+    lost = Sought(Workspace("0", "ml", "nowhere"), "training_environment", "rebuilder-rebuild", ("0123",))
+    found = world.azure_ml.registered([lost, replace(lost, workspace=WORKSPACE)])
+    assert isinstance(found[0], NotThere)
+    assert isinstance(found[1], RegisteredVersion)
+
+
+def test_without_a_connection_nothing_is_known(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = StandWorld(stand_in)
+    (free,) = hold_ports(1)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free}")
+    with pytest.raises(ServiceUnavailable):
+        world.azure_ml.registered([Sought(WORKSPACE, "training_environment", "rebuilder-rebuild", ("0123",))])
 
 
 @pytest.mark.parametrize(
@@ -128,17 +177,18 @@ def test_faults_of_the_service_become_ours(stand_in: StandIn, fault: Fault, erro
     # The SDK tries again by itself.
     stand_in.faults.set("list versions", fault, times=20)
     with pytest.raises(error):
-        world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
+        look_up(world.azure_ml, "training_environment")
     stand_in.faults.clear()
 
 
 def test_a_list_of_versions_without_end_ends(stand_in: StandIn) -> None:
     world = StandWorld(stand_in)
+    stand_in.environments["training"].clear()
     world.register("training_environment", {"rebuilder-rebuild": "another"})
-    stand_in.endless = True
-    with pytest.raises(Permanent, match=r"training_environment.*does not end"):
-        world.azure_ml.registered(WORKSPACE, "training_environment", TAG)
-    stand_in.endless = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stand_in, "endless", True)
+        with pytest.raises(Permanent, match=r"training_environment.*does not end"):
+            look_up(world.azure_ml, "training_environment")
 
 
 def _job(run: str = "12", rebuild: str = "0123", earlier: tuple[str, ...] = ()) -> Job:
@@ -165,7 +215,7 @@ def test_a_registration_looks_first_what_is_there(stand_in: StandIn) -> None:
 
     mine = world.register("workspace-tools", {"rebuilder-rebuild": "0123", "rebuilder-run": "12"})
     assert _before(world, _job()) == mine
-    assert world.azure_ml.registered(WORKSPACE, "workspace-tools", TAG) is not None
+    assert look_up(world.azure_ml, "workspace-tools") is not None
 
 
 def test_what_an_earlier_rebuild_of_the_same_files_registered_is_not_registered_again(stand_in: StandIn) -> None:
@@ -261,4 +311,4 @@ def test_no_identity_but_the_service_connections_is_used(
 def test_a_workspace_that_is_not_there_is_not_there(stand_in: StandIn) -> None:
     world = StandWorld(stand_in)
     with pytest.raises(NotThere):
-        world.azure_ml.registered(Workspace("0", "ml", "nowhere"), "training_environment", TAG)
+        look_up(world.azure_ml, "training_environment", Workspace("0", "ml", "nowhere"))

@@ -1,7 +1,9 @@
 """Azure ML in memory."""
 
-from shared.domain.targets import Workspace
-from shared.ports import RegisteredVersion
+from collections.abc import Iterable, Sequence
+
+from shared.errors import RebuilderError
+from shared.ports import RegisteredVersion, Sought
 from tests.fakes.faults import Faulty
 
 
@@ -18,9 +20,17 @@ class FakeAzureML(Faulty):
         versions.append(RegisteredVersion(str(len(versions) + 1), tags, f"https://storage/{name}/"))
         return versions[-1].version
 
-    def registered(self, workspace: Workspace, name: str, tag: tuple[str, str]) -> RegisteredVersion | None:
-        with self._call("registered"):
-            for version in self._versions.get((str(workspace), name), []):
-                if version.tags.get(tag[0]) == tag[1]:
-                    return version
-            return None
+    def registered(self, sought: Iterable[Sought]) -> Sequence[RegisteredVersion | RebuilderError | None]:
+        return [self._look_up(one) for one in sought]
+
+    def _look_up(self, sought: Sought) -> RegisteredVersion | RebuilderError | None:
+        try:
+            with self._call("registered"):
+                versions = self._versions.get((str(sought.workspace), sought.name), [])
+                for value in sought.values:
+                    for version in versions:
+                        if version.tags.get(sought.tag) == value:
+                            return version
+                return None
+        except RebuilderError as problem:
+            return problem

@@ -348,7 +348,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     Assumption(
         "versions are found by the tags they were registered with",
         _ML,
-        ("test_azure_ml::test_a_version_without_the_tag_is_none_of_ours",),
+        (
+            "test_azure_ml::test_a_version_without_the_tag_is_none_of_ours",
+            "test_azure_ml::test_many_versions_are_sought_at_once_and_answered_in_order",
+            "test_azure_ml::test_of_several_rebuilds_the_first_that_has_a_version_counts",
+        ),
     ),
     Assumption(
         "the image is built when an environment is created, or at its first job",
@@ -460,6 +464,8 @@ NOT_LIVE: dict[str, dict[str, str]] = {
         "test_the_version_with_the_tag_is_found_with_its_tags_and_context": _BUILD,
         "test_faults_of_the_service_become_ours": _FAULTS,
         "test_a_list_of_versions_without_end_ends": _FAULTS,
+        "test_one_that_cannot_be_looked_up_keeps_no_other_from_being_found": _FAULTS,
+        "test_without_a_connection_nothing_is_known": _FAULTS,
         "test_a_registration_looks_first_what_is_there": _CALLS,
         "test_an_older_run_registers_nothing_over_a_later_one": _CALLS,
         "test_what_an_earlier_rebuild_of_the_same_files_registered_is_not_registered_again": _CALLS,

@@ -5,7 +5,7 @@ A repository is a branch of its own; a feed is the part of the real one whose na
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,8 @@ from local.environments import SAMPLE
 from local.wheels import empty_wheel
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName, package_name
-from shared.domain.targets import Workspace
-from shared.ports import AzureML, Change, Changes, Feed, FeedVersion, Pipeline, RegisteredVersion, Repository
+from shared.errors import RebuilderError
+from shared.ports import AzureML, Change, Changes, Feed, FeedVersion, Pipeline, RegisteredVersion, Repository, Sought
 from tests.contracts.worlds import Clone
 from tests.live.settings import MARK
 from tests.live.site import PACKAGES_VERSION, Site
@@ -263,9 +263,11 @@ class LiveWorkspace:
         self._prefix = site.new_name()
         self.azure_ml: AzureML = self
 
-    def registered(self, workspace: Workspace, name: str, tag: tuple[str, str]) -> RegisteredVersion | None:
-        del workspace  # the contract tests name the stand's
-        return self._site.azure_ml.registered(self._site.settings.workspace, f"{self._prefix}-{name}", tag)
+    def registered(self, sought: Iterable[Sought]) -> Sequence[RegisteredVersion | RebuilderError | None]:
+        # The contract tests name the stand's workspace.
+        return self._site.azure_ml.registered(
+            replace(one, workspace=self._site.settings.workspace, name=f"{self._prefix}-{one.name}") for one in sought
+        )
 
     def register(self, name: str, tags: dict[str, str]) -> str:
         real = f"{self._prefix}-{name}"

@@ -1,19 +1,22 @@
 """What a release may cost: requests by kind, which follow what it changes."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
+from shared.domain.states import RebuildState
+from shared.limits import LOOK_UPS_PER_RECORD
 from tests.services.world import RULES, World, environment
 
 
-def world_of(affected: int, environments: int) -> World:
+def world_of(affected: int, environments: int, workspaces: Iterable[str] = ("training",)) -> World:
     """A repository in which some environments pin the package that is released, and the others do not."""
     files = {"rebuilder.yml": RULES}
     for number in range(environments):
         pin = b"our-package==1.0\n" if number < affected else b"pandas==2.0\n"
         files |= environment(f"env{number:05}", pin)
-    return World(files)
+    return World(files, workspaces=workspaces)
 
 
 @pytest.mark.parametrize("environments", [120, 1000])
@@ -42,3 +45,38 @@ def test_a_storm_of_releases_costs_few_requests_for_each() -> None:
     world.work(steps=3 * releases)
     assert len(world.commits) == 1
     assert len(world.store.calls) - before <= 16 * releases + 100, Counter(world.store.calls)
+
+
+@pytest.mark.parametrize(("affected", "workspaces"), [(30, 1), (120, 1), (120, 3)])
+def test_the_requests_of_following_follow_what_was_rebuilt(affected: int, workspaces: int) -> None:
+    names = [f"workspace{number}" for number in range(workspaces)]
+    world = world_of(affected, affected, workspaces=names)
+    world.publish()
+    world.work()
+    for run in world.pipeline.runs:
+        world.build(run)
+    stored, outcomes = len(world.store.calls), world.pipeline.calls.count("outcome")
+
+    world.app.follow.all()
+
+    assert world.rebuild().state is RebuildState.FINISHED
+    assert len(world.azure_ml.calls) == affected * workspaces
+    assert world.pipeline.calls.count("outcome") - outcomes == len(world.pipeline.runs)
+    portions = -(-affected * workspaces // LOOK_UPS_PER_RECORD)
+    assert len(world.store.calls) - stored <= 2 * affected + 10 * portions + 50, Counter(world.store.calls)
+
+
+def test_an_idle_tick_of_the_timer_asks_little() -> None:
+    world = world_of(3, 10)
+    world.publish()
+    world.work()
+    world.finish()
+    world.app.repair.run()  # the first look at a feed's change log begins it
+    stored, asked = len(world.store.calls), Counter(world.feed.calls + world.repository.calls + world.pipeline.calls)
+
+    world.app.repair.run()
+
+    now = Counter(world.feed.calls + world.repository.calls + world.pipeline.calls)
+    assert now - asked == Counter(changes=1)
+    assert world.azure_ml.calls.count("registered") == 3
+    assert len(world.store.calls) - stored <= 11, Counter(world.store.calls)

@@ -69,6 +69,7 @@ class World:
     Repository = FakeRepository
     Feed = FakeFeed
     Pipeline = FakePipeline
+    AzureML = FakeAzureML
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class World:
         self.repository = self.Repository(SAMPLE if files is None else files)
         self.feed = self.Feed()
         self.pipeline = self.Pipeline(self.clock, self.repository)
-        self.azure_ml = FakeAzureML()
+        self.azure_ml = self.AzureML()
         self.settings = settings
         self.target_count = targets
         self.workspaces = tuple(workspaces)

@@ -1,5 +1,6 @@
 """Decides whether a failed environment is tried again: then it is owed a new rebuild."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from shared.domain.due import DueEnvironment
@@ -27,20 +28,17 @@ class Retries:
         A failure counts once all jobs of its run are over, so that all that failed are rebuilt together. The mark comes
         before the record of the failure: after a crash in between, the same mark is set again.
         """
-        told = {}
-        for path, now in seen.items():
-            if now.state is not EnvironmentState.FAILED:
-                told[path] = now
-                continue
-            rest = (e for e in rebuild.environments if e.run == now.run)
-            if all(seen.get(e.path, e).is_settled for e in rest):
-                told[path] = self._tried_again(rebuild, now)
-        return told
+        going = {e.run for e in rebuild.environments if not seen.get(e.path, e).is_settled}
+        told = {p: now for p, now in seen.items() if now.state is not EnvironmentState.FAILED or now.run not in going}
+        return told | self._tried_again(rebuild, [now for now in told.values() if now.state is EnvironmentState.FAILED])
 
-    def _tried_again(self, rebuild: RebuildEntry, failed: RebuiltEnvironment) -> RebuiltEnvironment:
-        record = self._ledger.readable(environment_key(rebuild.target, failed.path))
-        if failed.attempt >= self._attempts or record is None or record.rebuild != rebuild.id:
-            return failed
+    def _tried_again(
+        self, rebuild: RebuildEntry, failed: Iterable[RebuiltEnvironment]
+    ) -> dict[str, RebuiltEnvironment]:
+        """Those of failed environments that are tried again."""
+        left = {environment_key(rebuild.target, e.path): e for e in failed if e.attempt < self._attempts}
+        records = self._ledger.readable_many(left)
+        mine = [left[key] for key, record in records.items() if record.rebuild == rebuild.id]
         at = self._clock.now() + RETRY_PAUSE
-        self._due.mark(rebuild.target, DueEnvironment(failed.path, rebuild.id, failed.attempt + 1, at))
-        return replace(failed, reason=f"attempt {failed.attempt} failed and is tried again: {failed.reason}")
+        self._due.mark(rebuild.target, *(DueEnvironment(e.path, rebuild.id, e.attempt + 1, at) for e in mine))
+        return {e.path: replace(e, reason=f"attempt {e.attempt} failed and is tried again: {e.reason}") for e in mine}

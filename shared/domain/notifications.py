@@ -7,7 +7,7 @@ used, `publisherId` ignored, minimal and empty resources accepted. No address in
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,8 @@ PACKAGE_EVENTS = (
     "ms.feed.packagemanagement-packagechanged-event",
 )
 # The package event's publishType: versions that come or are promoted are news, those that go are not.
-_NEWS = {"1", "2", "publish", "promote", "none", ""}
+_PUBLISHED = {"1", "publish"}
+_NEWS = _PUBLISHED | {"2", "promote", "none", ""}
 _RUN_LINK = re.compile(r"(?:/runs/|buildId=)(\d+)", re.IGNORECASE)
 # The Test button of an unsaved subscription sends this.
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -108,10 +109,13 @@ def _package_event(payload: dict[str, Any], targets: tuple[Target, ...]) -> Sign
     if not (name and published and where):
         # A hint all the same: the event said that some package changed (minimal resource details).
         return FeedSignal(Source.PACKAGE_HOOK)
-    return _release(where, name, published, Source.PACKAGE_HOOK, targets)
+    signal = _release(where, name, published, Source.PACKAGE_HOOK, targets)
+    return replace(signal, published=kind.casefold() in _PUBLISHED) if isinstance(signal, ReleaseSignal) else signal
 
 
-def _release(feed: str, name: str, version: str, source: Source, targets: tuple[Target, ...]) -> Signal | Ignored:
+def _release(
+    feed: str, name: str, version: str, source: Source, targets: tuple[Target, ...]
+) -> ReleaseSignal | Ignored:
     try:
         package_name(name)
         version_of(version)

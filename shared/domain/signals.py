@@ -29,6 +29,7 @@ class ReleaseSignal:
         rerun: number of a person's rerun; 0 for everything automatic.
         environments: for a rerun the paths of the only environments that are meant.
         tries: how often the feed has been asked in vain.
+        published: the sender says that it was published; otherwise it may have been promoted to a view, too.
     """
 
     feed: str
@@ -39,6 +40,7 @@ class ReleaseSignal:
     rerun: int = 0
     environments: tuple[str, ...] = ()
     tries: int = 0
+    published: bool = False
     kind: Literal["release"] = "release"
 
 

@@ -44,7 +44,8 @@ def run(**resource: Any) -> dict[str, Any]:
 
 
 def test_the_package_event_names_a_release() -> None:
-    assert read(PACKAGE_EVENT) == ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK)
+    expected = ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK, published=True)
+    assert read(PACKAGE_EVENT) == expected
 
 
 def test_the_post_of_a_pipeline_names_a_release_in_its_own_spelling() -> None:
@@ -57,7 +58,9 @@ def test_the_post_of_a_pipeline_names_a_release_in_its_own_spelling() -> None:
     ("payload", "expected"),
     [
         (changed(feed={"id": "6A5B9C1E-0D43-4B70-9F0E-3D1F4F1B2A77"}),
-         ReleaseSignal("6A5B9C1E-0D43-4B70-9F0E-3D1F4F1B2A77", "our-package", "1.1", Source.PACKAGE_HOOK)),
+         ReleaseSignal("6A5B9C1E-0D43-4B70-9F0E-3D1F4F1B2A77", "our-package", "1.1", Source.PACKAGE_HOOK,
+                       published=True)),
+        (changed(publishType=2), ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK)),
         (changed(publishType="Promote"), ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK)),
         ({**PACKAGE_EVENT, "resource": None}, FeedSignal(Source.PACKAGE_HOOK)),
         ({**PACKAGE_EVENT, "resource": {}, "message": None}, FeedSignal(Source.PACKAGE_HOOK)),
@@ -210,7 +213,7 @@ def test_a_feed_that_our_settings_name_by_its_id_is_ours_whatever_its_name() -> 
 
     found = read_notification(json.dumps(PACKAGE_EVENT).encode(), [target])
 
-    assert found == ReleaseSignal(feed.lower(), "our-package", "1.1", Source.PACKAGE_HOOK)
+    assert found == ReleaseSignal(feed.lower(), "our-package", "1.1", Source.PACKAGE_HOOK, published=True)
 
 
 def test_where_our_settings_hold_ids_a_name_alone_says_nothing() -> None:
@@ -289,4 +292,4 @@ def test_a_release_is_one_however_its_notifications_are_numbered_and_whatever_el
 ) -> None:
     payload = {**changed(**fields), **envelope}
 
-    assert read(payload) == ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK)
+    assert read(payload) == ReleaseSignal("packages", "our-package", "1.1", Source.PACKAGE_HOOK, published=True)

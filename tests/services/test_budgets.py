@@ -80,3 +80,15 @@ def test_an_idle_tick_of_the_timer_asks_little() -> None:
     assert now - asked == Counter(changes=1)
     assert world.azure_ml.calls.count("registered") == 3
     assert len(world.store.calls) - stored <= 11, Counter(world.store.calls)
+
+
+def test_what_hooks_repeat_of_a_release_that_waits_is_not_asked_again() -> None:
+    world = world_of(3, 10)
+    world.feed.publish("our-package", "1.1")
+    for _ in range(300):
+        world.hook()
+    world.work(steps=700)
+    assert len(world.pipeline.runs) == 1
+    asked = Counter(world.feed.calls + world.repository.calls + world.pipeline.calls)
+    assert asked["version"] == 1
+    assert asked.total() <= 20, asked

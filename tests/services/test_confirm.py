@@ -200,6 +200,51 @@ def test_a_promotion_before_the_plan_is_made_counts() -> None:
     assert "Release" in world.known().release.views  # type: ignore[union-attr]
 
 
+def asked(world: World) -> int:
+    """How often the feed was asked for a version."""
+    return world.feed.calls.count("version")
+
+
+@pytest.mark.parametrize(("publish_type", "times"), [("publish", 1), ("promote", 2)])
+def test_a_hook_that_repeats_itself_before_the_plan_is_made_is_believed(publish_type: str, times: int) -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+    for kind in ("publish", publish_type):
+        world.hook(kind)
+        world.step()
+    assert asked(world) == times
+    assert world.known().state is ReleaseState.CONFIRMED
+    world.work()
+    assert len(world.pipeline.runs) == 1
+
+
+def test_a_hook_that_repeats_itself_after_the_plan_was_made_has_the_feed_asked() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+    world.hook()
+    world.work()
+    times = asked(world)
+    world.feed.publish("our-package", "1.1", file="our_package-1.1.tar.gz")
+    world.hook()
+    world.work()
+    assert asked(world) == times + 1
+    release = world.known().release
+    assert release is not None
+    assert len(release.files) == 2
+
+
+def test_a_repeated_hook_sets_the_mark_that_a_worker_died_before() -> None:
+    world = World()
+    world.feed.publish("our-package", "1.1")
+    world.hook()
+    world.rebuilds.fail("send", "before", ServiceUnavailable("away"))
+    world.step()
+    world.store.delete(next(iter(world.store.keys("main/due/"))))
+    world.hook()
+    world.work()
+    assert len(world.pipeline.runs) == 1
+
+
 def test_a_promotion_during_a_rebuild_is_planned_at_once_and_takes_nothing_from_the_rebuild() -> None:
     world = World()
     world.publish()

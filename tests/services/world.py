@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.composition import App
+from shared.domain.notifications import PACKAGE_EVENTS
 from shared.domain.records.environment_record import EnvironmentRecord
 from shared.domain.records.pipeline_contract import DUPLICATE, STEPS, work_of
 from shared.domain.records.rebuilds import RebuildEntry
@@ -132,6 +133,17 @@ class World:
     def announce(self, name: str = "our-package", version: str = "1.1", feed: str = FEED) -> None:
         """A publishing pipeline tells of a version."""
         body = json.dumps({"feed": feed, "name": name, "version": version}).encode()
+        assert self.app.intake.accept(body).outcome == "accepted"
+
+    def hook(self, publish_type: str = "publish", name: str = "our-package", version: str = "1.1") -> None:
+        """A service hook tells that a version was published, or promoted."""
+        resource = {
+            "feed": {"name": "packages"},
+            "package": {"normalizedName": name, "protocolType": "PyPi"},
+            "packageVersion": {"version": version},
+            "publishType": publish_type,
+        }
+        body = json.dumps({"eventType": PACKAGE_EVENTS[0], "resource": resource}).encode()
         assert self.app.intake.accept(body).outcome == "accepted"
 
     def publish(self, name: str = "our-package", version: str = "1.1") -> None:

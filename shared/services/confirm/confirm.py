@@ -110,6 +110,9 @@ class Confirm:
         if rerun and not entry.is_open(rerun):
             event("rerun_known", target=target.name, release=release, number=signal.rerun)
             return
+        if signal.published and not rerun and self._due.settles(entry):
+            self._due.mark_release(entry)  # whoever confirmed it may have died before
+            return
         try:
             found = self._look(target, feed, release)
         except Permanent as problem:

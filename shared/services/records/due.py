@@ -58,6 +58,12 @@ class DueMarks:
         if entry.due_since:
             self.mark(entry.target, DueRelease(entry.id, entry.due_since))
 
+    def settles(self, entry: ReleaseEntry) -> bool:
+        """Tell whether a release is confirmed and waits for its settle time to be over: what is planned comes later."""
+        if entry.state is not ReleaseState.CONFIRMED or entry.due_since is None:
+            return False
+        return self._clock.now() < entry.due_since + self._settle_time
+
     def wake(self, target: str, delay: timedelta = timedelta()) -> None:
         """Tell a target that it has something due."""
         self._rebuilds.send(messages.encode(messages.Turn(target)), max(delay, timedelta()))

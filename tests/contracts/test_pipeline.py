@@ -16,7 +16,7 @@ from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.domain.records.pipeline_contract import numbered
 from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.targets import Target
-from shared.errors import AccessDenied, NotThere, PipelineRejected, ServiceUnavailable
+from shared.errors import AccessDenied, NotThere, Permanent, PipelineRejected, ServiceUnavailable
 from shared.limits import RUNS_PER_LOOKUP
 from tests.contracts.worlds import PARAMETERS, MemoryPipeline, PipelineWorld, StandPipeline, StandRepository
 
@@ -130,6 +130,17 @@ def test_a_run_may_be_listed_late(world: PipelineWorld) -> None:
 
 
 # What only the service has
+
+
+def test_a_list_of_runs_that_does_not_go_on_is_no_answer(
+    stand_pipeline: StandPipeline, organization: Organization
+) -> None:
+    start = stand_pipeline.now()
+    for _ in range(RUNS_PER_LOOKUP + 1):
+        run = stand_pipeline.pipeline.queue(stand_pipeline.commit, PARAMETERS)
+        organization.pipelines.build(run.id).queued = start
+    with pytest.raises(Permanent, match=r"does not go on$"):
+        stand_pipeline.pipeline.runs_since(start)
 
 
 def test_runs_of_another_branch_or_pipeline_are_not_found(

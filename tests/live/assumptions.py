@@ -456,6 +456,7 @@ NOT_LIVE: dict[str, dict[str, str]] = {
         "test_a_broken_pipeline_tells_why": _HOLDS,
         "test_a_run_is_given_template_parameters_and_nothing_else": "looks at what the stand noted",
         "test_a_preview_shows_the_whole_pipeline_and_queues_nothing": _OWN,
+        "test_a_list_of_runs_that_does_not_go_on_is_no_answer": _FAULTS,
         "test_a_run_may_have_long_paths_and_paths_that_differ_in_capitals_only": _OWN,
         "test_what_the_yaml_makes_of_a_run_is_refused_before_it_is_queued_and_the_reason_is_one_line": _OWN,
         "test_who_may_not_queue_is_told_which_permission_is_missing_and_where_it_is_granted": _RIGHT,

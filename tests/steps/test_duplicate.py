@@ -131,7 +131,7 @@ def test_a_variable_that_is_missing_is_a_warning_that_names_it(
     assert f"`{name}` is missing" in capsys.readouterr().out
 
 
-def test_no_more_is_asked_than_one_list_of_bounded_length(pipeline: Pipeline) -> None:
+def test_few_runs_are_listed_with_one_request(pipeline: Pipeline) -> None:
     job = pipeline.queue()
     api = pipeline.organization.api
     api.recorded = []

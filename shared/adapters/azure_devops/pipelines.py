@@ -121,7 +121,10 @@ def runs_since(
             if len(builds) < RUNS_PER_LOOKUP:
                 return list(found.values())
             if len(found) == before:
-                break  # it does not go on: the same page again
+                raise Permanent(
+                    f"pipeline {pipeline} has had more than {RUNS_PER_LOOKUP} runs at {builds[-1].queue_time}: "
+                    "the list of its runs does not go on"
+                )
             until = builds[-1].queue_time + _SAME_MOMENT
     raise Permanent(f"pipeline {pipeline} has had more than {len(found)} runs since {moment}: not all were read")
 

@@ -92,3 +92,33 @@ def test_what_hooks_repeat_of_a_release_that_waits_is_not_asked_again() -> None:
     asked = Counter(world.feed.calls + world.repository.calls + world.pipeline.calls)
     assert asked["version"] == 1
     assert asked.total() <= 20, asked
+
+
+@pytest.mark.parametrize(
+    ("versions", "deliveries", "stored"),
+    [pytest.param(1, 20, 6, id="told of again and again"), pytest.param(20, 1, 16, id="many versions")],
+)
+def test_a_storm_of_a_thousand_hooks_is_one_rebuild(versions: int, deliveries: int, stored: int) -> None:
+    packages, environments = 50, 30
+    pins = "".join(f"our-{number}==1.0\n" for number in range(packages)).encode()
+    files = {"rebuilder.yml": RULES}
+    for number in range(environments):
+        files |= environment(f"env{number:05}", pins)
+    world = World(files)
+    releases = [(f"our-{number}", f"1.{version + 1}") for version in range(versions) for number in range(packages)]
+    for name, version in releases:
+        world.feed.publish(name, version)
+    for name, version in releases * deliveries:
+        world.hook("publish", name, version)
+
+    world.work(steps=3 * len(releases) * deliveries)
+
+    assert len(world.commits) == len(world.pipeline.runs) == 1
+    newest = "".join(f"our-{number}==1.{versions}\n" for number in range(packages)).encode()
+    assert {world.file(f"env{number:05}/context/requirements.txt") for number in range(environments)} == {newest}
+    assert len(world.store.calls) <= stored * len(releases) * deliveries + 300, Counter(world.store.calls)
+    asked = Counter(world.feed.calls)
+    # The feed shows each release once, and the files and requirements of each package's newest.
+    assert asked.total() <= len(releases) + 4 * packages, asked
+    assert len(world.repository.calls) <= 10, Counter(world.repository.calls)
+    assert len(world.pipeline.calls) <= 3, Counter(world.pipeline.calls)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from shared.domain.due import Due
 from shared.domain.files.text import Edit
@@ -63,7 +64,7 @@ class OwedEnvironment:
     blocker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """A plan, complete and ready to be carried out or shown.
 
@@ -133,4 +134,11 @@ class Plan:
 
     def about(self, release: ReleaseId) -> tuple[Verdict, ...]:
         """The verdicts about one release."""
-        return tuple(verdict for verdict in self.verdicts if verdict.release == release)
+        return self._about.get(release, ())
+
+    @cached_property
+    def _about(self) -> dict[ReleaseId, tuple[Verdict, ...]]:
+        found: dict[ReleaseId, list[Verdict]] = {}
+        for verdict in self.verdicts:
+            found.setdefault(verdict.release, []).append(verdict)
+        return {release: tuple(verdicts) for release, verdicts in found.items()}

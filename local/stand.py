@@ -58,6 +58,7 @@ class StandSettings:
         hook_time_scale: what the waits of service hooks are multiplied with.
         invisible_seconds: how long a message stays invisible after its host died.
         app_settings: further settings of the Function app, or other values for them.
+        hosts: how many Functions hosts work at the same time; the first is the one that is called from outside.
         agent: whether an agent runs what is queued.
         steps_from_feed: whether each job installs the steps' packages from the feed, as it does live; if not, jobs are
             lent those of `.venv`.
@@ -74,6 +75,7 @@ class StandSettings:
     hook_time_scale: float = 1.0
     invisible_seconds: float = 60
     app_settings: Mapping[str, str] | None = None
+    hosts: int = 1
     agent: bool = True
     steps_from_feed: bool = False
     index: str | None = None
@@ -116,6 +118,7 @@ class Stand:
         organization: the Azure DevOps stand-in.
         azurite: the storage emulator.
         functions: the Functions host's process.
+        other_hosts: those of further hosts.
         served: what was done to the copy of the repository.
         azure_ml: the Azure ML stand-in.
         proxy: leads to it.
@@ -150,15 +153,9 @@ class Stand:
         self.agent = self._make_agent()
         self.hook_secret = secrets.token_urlsafe(24)
         self.function_key = secrets.token_urlsafe(24)
-        self.functions = Process(
-            "the Function app",
-            [
-                sys.executable, "-m", "local.functions_host", "--app", str(PROJECT),
-                "--port", str(self.functions_port), "--invisible", str(settings.invisible_seconds),
-            ],
-            log=folder / "logs" / "functions.log",
-            environment=self._app_environment(),
-        )  # fmt: skip
+        self.functions = self._host(self.functions_port, "functions")
+        others = hold_ports(settings.hosts - 1)
+        self.other_hosts = {port: self._host(port, f"functions-{port}") for port in others}
 
     @property
     def app_url(self) -> str:
@@ -184,12 +181,16 @@ class Stand:
 
     def start_functions(self) -> None:
         """Start the Function app and wait until it serves."""
-        self.functions.start()
-        self.functions.wait_for_port(self.functions_port)
+        hosts = {self.functions_port: self.functions, **self.other_hosts}
+        for host in hosts.values():
+            host.start()
+        for port, host in hosts.items():
+            host.wait_for_port(port)
 
     def stop(self) -> None:
         """Stop all parts; the folder stays, to be looked at."""
-        self.functions.stop()
+        for host in (self.functions, *self.other_hosts.values()):
+            host.stop()
         self.agent.stop()
         self.proxy.stop()
         self.azure_ml.stop()
@@ -245,6 +246,17 @@ class Stand:
     def fire_timer(self) -> requests.Response:
         """Let the repair timer fire now, with the host's admin call."""
         return self.post("/admin/functions/repair", {}, seconds=300)  # as long as a function may take
+
+    def _host(self, port: int, log: str) -> Process:
+        return Process(
+            "the Function app",
+            [
+                sys.executable, "-m", "local.functions_host", "--app", str(PROJECT),
+                "--port", str(port), "--invisible", str(self.settings.invisible_seconds),
+            ],
+            log=self.settings.folder / "logs" / f"{log}.log",
+            environment=self._app_environment(),
+        )  # fmt: skip
 
     def _make_agent(self) -> Agent:
         organization, names = self.organization, self.organization.names

@@ -46,8 +46,9 @@ SERVICES = {
     "follow": ("records",),
     "operator": ("planning", "rebuild", "records"),
     "confirm": ("operator", "records"),
+    "coalescer": (),
     "repair": ("confirm", "follow", "intake", "operator", "records"),
-    "worker": ("confirm", "follow", "intake", "operator", "rebuild", "records", "repair"),
+    "worker": ("coalescer", "confirm", "follow", "intake", "operator", "rebuild", "records", "repair"),
 }
 # What each part may import of this project; the longest prefix that fits a module decides.
 ALLOWED = {

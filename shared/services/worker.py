@@ -17,11 +17,11 @@ from shared.limits import FIRST_PAUSE, LONGEST_PAUSE, MAX_DEQUEUE_COUNT, SUSPEND
 from shared.log import alert, event
 from shared.messages import Turn
 from shared.ports import Queue
+from shared.services.coalescer import Coalescer
 from shared.services.confirm.confirm import Confirm
 from shared.services.follow.follow import Follow
 from shared.services.intake.quarantine import Quarantine
 from shared.services.operator.requeue import Requeue
-from shared.services.rebuild.coalescer import Coalescer
 from shared.services.rebuild.rebuild import Rebuild
 from shared.services.records.park import NO_TARGET, Park
 from shared.services.repair import Repair
@@ -56,7 +56,8 @@ class Worker:
         self._park = park
         self._quarantine = quarantine
         self._suspended = suspended
-        self._coalescer = Coalescer()
+        self._signals_under_way = Coalescer[Signal]()
+        self._turns_under_way = Coalescer[Turn]()
 
     def signal(self, text: str, dequeue_count: int = 1) -> None:
         """Do what a message of the queue `signals` asks for."""
@@ -67,12 +68,7 @@ class Worker:
         except InvalidInput as problem:
             self._set_aside(text, str(problem))
             return
-        try:
-            self._do_signal(signal)
-        except (Transient, Conflict) as problem:
-            self._again(self._signals, signal, problem, lambda why: self._give_signal_up(signal, why))
-        except RebuilderError as problem:
-            self._give_signal_up(signal, str(problem))
+        self._once(self._signals, self._signals_under_way, signal, self._take_signal)
 
     def turn(self, text: str, dequeue_count: int = 1) -> None:
         """Do what a message of the queue `rebuilds` asks for."""
@@ -83,15 +79,17 @@ class Worker:
         except InvalidInput as problem:
             self._set_aside(text, str(problem))
             return
-        if self._coalescer.begin(turn):
-            try:
-                self._take(turn)
-            finally:
-                # The message of this turn is still there. Whatever happens before the next one is sent, it comes again.
-                if following := self._coalescer.end(turn):
-                    self._rebuilds.send(messages.encode(following))
+        self._once(self._rebuilds, self._turns_under_way, turn, self._take_turn)
 
-    def _take(self, turn: Turn) -> None:
+    def _take_signal(self, signal: Signal) -> None:
+        try:
+            self._do_signal(signal)
+        except (Transient, Conflict) as problem:
+            self._again(self._signals, signal, problem, lambda why: self._give_signal_up(signal, why))
+        except RebuilderError as problem:
+            self._give_signal_up(signal, str(problem))
+
+    def _take_turn(self, turn: Turn) -> None:
         try:
             self._rebuild().turn(turn)
         except (Transient, Conflict) as problem:
@@ -120,6 +118,18 @@ class Worker:
                 self._follow().run(signal.run, signal.pipeline)
             case ParkedSignal():
                 self._requeue().parked(signal)
+
+    def _once[M: (Signal, Turn)](
+        self, queue: Queue, under_way: Coalescer[M], message: M, take: Callable[[M], None]
+    ) -> None:
+        """Do what a message asks for, unless this process is doing it: then it is done once more afterwards."""
+        if under_way.begin(message):
+            try:
+                take(message)
+            finally:
+                # The message is still there. Whatever happens before the one that follows is sent, it comes again.
+                if following := under_way.end(message):
+                    queue.send(messages.encode(following))
 
     def _waits(self, queue: Queue, text: str) -> bool:
         if self._suspended:

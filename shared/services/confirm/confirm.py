@@ -103,9 +103,10 @@ class Confirm:
         entry = self._ledger.read(key)
         if entry is None:
             entry = ReleaseEntry.new(target.name, release, signal.source, self._clock.now())
-            if not self._ledger.create(key, entry):
+            if self._ledger.create(key, entry):
+                event("release_signalled", target=target.name, release=release, source=signal.source)
+            else:
                 entry = self._ledger.get(key)
-            event("release_signalled", target=target.name, release=release, source=signal.source)
         rerun = _rerun(release, signal)
         if rerun and not entry.is_open(rerun):
             event("rerun_known", target=target.name, release=release, number=signal.rerun)
@@ -135,19 +136,21 @@ class Confirm:
 
     def _record(self, entry: ReleaseEntry, found: Release | _Refusal, signal: ReleaseSignal) -> ReleaseEntry:
         """Write down what the feed says, if that is news."""
-        now = self._clock.now()
+        now, before = self._clock.now(), entry
 
         def change(present: ReleaseEntry) -> ReleaseEntry:
+            nonlocal before
+            before = present  # another worker may have been faster: then it is no news
             if isinstance(found, _Refusal):
                 return present.not_ours(found.reason, signal.source, now, rerun=signal.rerun)
             return present.read_back(found, signal.source, now, by_hand=bool(signal.rerun))
 
         changed = self._change(entry, change)
-        if changed.state is ReleaseState.REFUSED and changed != entry:
+        if changed.state is ReleaseState.REFUSED and changed != before:
             alert("release_refused", target=entry.target, release=entry.id, why=changed.reason)
             if isinstance(found, _Refusal) and found.source:
                 alert("foreign_version", target=entry.target, release=entry.id, source=found.source)
-        elif changed.state is ReleaseState.CONFIRMED and changed != entry:
+        elif changed.state is ReleaseState.CONFIRMED and changed != before:
             event("release_confirmed", target=entry.target, release=entry.id)
         return changed
 

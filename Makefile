@@ -29,8 +29,8 @@ coverage: setup ## branches of the core and of the use cases that their own test
 	@$(PYTHON) -m coverage combine --quiet
 	@$(PYTHON) -m coverage report
 
-bench: setup ## how the cost of an edit grows with the file
-	@PYTHONPATH=. $(PYTHON) benchmarks/reading.py
+bench: setup ## what the product costs, and how that grows: make bench ARGS="--n 100,1000 --json FILE"
+	@$(PYTHON) -W ignore -m benchmarks $(ARGS)
 
 check: setup ## style, types, the import rule, and whether the pages agree with the code
 	@$(PYTHON) -m ruff check .

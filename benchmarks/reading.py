@@ -1,11 +1,10 @@
-"""How the cost of raising one pin grows with the file: `make bench`.
+"""How the cost of raising one pin grows with the file.
 
-Ten times the lines should cost about ten times the time, whatever kind of file it is. Prints the ratio for each kind;
-nothing is asserted, since the machine has a say in it.
+Ten times the lines should cost about ten times the time, whatever kind of file it is.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from shared.domain.definitions import Definition
 from shared.domain.planning.explicit_bump import parse_release, raise_pins, read_definition
@@ -62,12 +61,8 @@ def _seconds(name: str, raw: bytes) -> float:
     return best
 
 
-def main() -> None:
-    """Print a line for each kind of file."""
+def measure() -> Iterator[str]:
+    """A line for each kind of file."""
     for kind, (name, content) in _KINDS.items():
         small, large = _seconds(name, content(_SMALL)), _seconds(name, content(_LARGE))
-        print(f"{kind:16} {_SMALL} lines {small:.3f} s, {_LARGE} lines {large:.3f} s: {large / small:.1f} times")
-
-
-if __name__ == "__main__":
-    main()
+        yield f"{kind:16} {_SMALL} lines {small:.3f} s, {_LARGE} lines {large:.3f} s: {large / small:.1f} times"

@@ -1,5 +1,6 @@
 """The command line, `python -m shared`: commands for a desk, and the steps of the rebuild pipeline."""
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -159,6 +160,7 @@ def _flush() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # nothing that is read is in circles, and the process ends soon
     status = main()
     _flush()
     with suppress(OSError, AttributeError):

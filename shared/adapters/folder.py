@@ -1,9 +1,10 @@
-"""A folder of the machine as a repository: its files are its blobs, each named by its own path."""
+"""A folder of the machine as a repository: its files are its blobs, each named by what it holds."""
 
+import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,33 +42,31 @@ class Folder:
             commit: what the catalog shall call the state of the folder.
             leave_out: names of folders that do not belong to it.
         """
-        listing, unread = self._listed(commit, leave_out)
-        while isinstance(found := scan(listing, self.shelf), Missing):
-            for path in sorted(found.blobs):
-                try:
-                    self.shelf.raw[path] = (self.root / path).read_bytes()
-                except OSError as problem:
-                    self.shelf.broken[path] = _why(problem)
+        files, links, unread = self._listed(leave_out)
+        found = scan(Listing(commit, _Blobs(self.root, files, self.shelf), links), self.shelf)
+        if isinstance(found, Missing):
+            raise TypeError("the bytes of a file are not here, and its id is known")
         return replace(found, warnings=(*found.warnings, *unread)) if unread else found
 
     def listing(self, commit: str = "", leave_out: frozenset[str] = frozenset()) -> Listing:
         """List the files as the repository would: its submodules are none of it, checked out or not."""
-        return self._listed(commit, leave_out)[0]
+        files, links, _ = self._listed(leave_out)
+        return Listing(commit, {path: path for path in files}, links)
 
-    def _listed(self, commit: str, leave_out: frozenset[str]) -> tuple[Listing, list[Problem]]:
-        """List the files, and what of the folder cannot be read.
+    def _listed(self, leave_out: frozenset[str]) -> tuple[list[str], dict[str, Link], list[Problem]]:
+        """List the files, the links, and what of the folder cannot be read.
 
         Raises:
             InvalidInput: the folder itself cannot be read.
         """
-        files: dict[str, str] = {}
+        files: list[str] = []
         unread: list[Problem] = []
         links = dict.fromkeys(self._submodules(unread), Link.SUBMODULE)
         left, waiting = _TOOLS | leave_out, [""]
         while waiting:
             inside = waiting.pop()
             try:
-                entries = _entries(self.root / inside)
+                entries = _entries(f"{self.root}/{inside}")
             except OSError as problem:
                 if not inside:
                     raise InvalidInput(f"{self.root} cannot be read: {problem.strerror}") from None
@@ -80,10 +79,10 @@ class Folder:
                 if entry.is_symlink():
                     links[path] = Link.SYMBOLIC
                 elif entry.is_file():
-                    files[path] = path
+                    files.append(path)
                 elif entry.is_dir() and entry.name not in left and path not in links:
                     waiting.append(f"{path}/")
-        return Listing(commit, files, links), unread
+        return files, links, unread
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file, or None if there is no such file (a link is none).
@@ -114,6 +113,44 @@ class Folder:
             unread.append(Problem(_GITMODULES, _why(problem)))
             return []
         return [found["path"] for found in _SUBMODULE.finditer(text)]
+
+
+class _Blobs(Mapping[str, str]):
+    """The ids of a folder's files by their paths: a file gets one when it is asked for, and has been read then.
+
+    Files that hold the same have the same id, so that they are taken apart once.
+    """
+
+    def __init__(self, root: Path, paths: Iterable[str], shelf: Shelf) -> None:
+        self._root = root
+        self._ids: dict[str, str | None] = dict.fromkeys(paths)
+        self._shelf = shelf
+
+    def __getitem__(self, path: str) -> str:
+        blob = self._ids[path]
+        if blob is None:
+            blob = self._ids[path] = self._read(path)
+        return blob
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def _read(self, path: str) -> str:
+        try:
+            with open(f"{self._root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123 (half the time of pathlib)
+                raw = file.read()
+        except OSError as problem:
+            self._shelf.broken[path] = _why(problem)
+            return path
+        blob = hashlib.sha256(raw).hexdigest()
+        self._shelf.raw[blob] = raw
+        return blob
 
 
 def replace_files(changes: Mapping[Path, bytes]) -> None:
@@ -150,11 +187,11 @@ def replace_files(changes: Mapping[Path, bytes]) -> None:
                 beside_path.unlink(missing_ok=True)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     """What lies in a folder; an OSError where none of it could be opened either."""
     with os.scandir(folder) as entries:
         found = list(entries)
-    (folder / "..").stat()  # a folder may let its names be listed and nothing be opened
+    os.stat(f"{folder}/..")  # noqa: PTH116 (a folder may let its names be listed and nothing be opened)
     return found
 
 

@@ -5,6 +5,7 @@ A name that went through `package_name` is in the normalised form of PEP 503 and
 
 import re
 from functools import lru_cache
+from sys import intern
 from typing import NewType
 
 from packaging.utils import InvalidName as PackagingInvalidName
@@ -53,4 +54,5 @@ def words_of(text: str) -> frozenset[str]:
 
 def _normal(word: str) -> str:
     plain = "_" not in word and "." not in word and "--" not in word
-    return word.lower() if plain else _SEPARATORS.sub("-", word).lower()
+    # The same few words stand in thousands of files.
+    return intern(word.lower() if plain else _SEPARATORS.sub("-", word).lower())

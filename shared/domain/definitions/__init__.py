@@ -6,6 +6,7 @@ the files it includes, and a line becomes a requirement only when somebody asks 
 `packaging` is asked about those alone.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from operator import itemgetter
 
 from shared.domain.files.text import SourceText, Span
 from shared.domain.names import PackageName, mention, words_of
+
+# A requirement in every format, as most lines are one: to see that it can be read, it need not be.
+_PLAIN = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9-]{0,98}[A-Za-z0-9](?:\s*==\s*[\w.+]{1,100})?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +203,13 @@ class Definition:
             self._naming[package] = Found(tuple(own), tuple(unreadable))
         return self._naming[package]
 
-    @cached_property
-    def _everything(self) -> Found:
-        return self.read(self.lines())
-
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """All requirements, in the order of the file."""
-        return self._everything.requirements
+        return self.read(self.lines()).requirements
 
-    @property
+    @cached_property
     def unreadable(self) -> tuple[tuple[int | None, str], ...]:
         """All that cannot be read, as (line, why)."""
-        return (*self.unusual, *(self._everything.unreadable if self.strict else ()))
+        doubted = (entry for entry in self.lines() if not _PLAIN.fullmatch(entry.line.text)) if self.strict else ()
+        return (*self.unusual, *self.read(doubted).unreadable)

@@ -48,6 +48,8 @@ class Traced:
 
     def line(self, number: int) -> Line:
         """This text as a line of a definition file."""
+        if isinstance(self.places, range):
+            return Line(number, self.text, ((0, self.places.start),) if self.text else ())
         pieces: list[tuple[int, int]] = []
         expected = None
         for at, place in enumerate(self.places):

@@ -4,7 +4,7 @@ libyaml's `compose` gives marks in characters; with the byte order mark cut off 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import yaml
@@ -141,7 +141,7 @@ def scalar(node: Node | None) -> str | None:
     return None
 
 
-def places(source: SourceText, node: Node) -> list[int] | None:
+def places(source: SourceText, node: Node) -> Sequence[int] | None:
     """Map each character of a scalar's value to its place in the file's text.
 
     Quotes, doubled quotes, escaped quotes and values that are folded over lines are seen through.
@@ -159,7 +159,7 @@ def places(source: SourceText, node: Node) -> list[int] | None:
         start, end = start + 1, end - 1
     written = source.text[start:end]
     if written == node.value:
-        return list(range(start, end))
+        return range(start, end)
     found: list[int] = []
     text: list[str] = []
     at = 0
@@ -186,7 +186,7 @@ def literal(source: SourceText, node: Node) -> tuple[int, int] | None:
         (start, end), or None if the value is written in another way (escapes, folding, several lines).
     """
     found = places(source, node)
-    if not found or found != list(range(found[0], found[0] + len(found))):
+    if not found or list(found) != list(range(found[0], found[0] + len(found))):
         return None
     return found[0], found[-1] + 1
 

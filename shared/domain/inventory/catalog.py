@@ -5,6 +5,8 @@ blob says does not depend on where or when it lies, so it is read once for its b
 costs only the blobs that it brings.
 """
 
+import posixpath
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +17,7 @@ from shared.domain.definitions import Definition, Problem, Requirement
 from shared.domain.definitions.hashes import has_hashes
 from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.files.text import SourceText
-from shared.domain.inventory.environments import Environment
+from shared.domain.inventory.environments import Environment, EnvironmentFile
 from shared.domain.inventory.surroundings import Surroundings
 from shared.domain.names import PackageName, words_of
 from shared.errors import Unreadable
@@ -42,6 +44,13 @@ class Listing:
     commit: str
     files: Mapping[str, str]
     links: Mapping[str, Link] = field(default_factory=dict)
+
+
+def folders_of(path: str) -> Iterator[str]:
+    """The folders that a path lies in, up to the root, which is empty."""
+    while path:
+        path = posixpath.dirname(path)
+        yield path
 
 
 def content_of(environment: Environment, listing: Listing, *others: str) -> Mapping[str, str]:
@@ -150,18 +159,93 @@ class Catalog:
         return [self.environments[at] for at in self.namesakes.get(name, ())]
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One environment, worked out apart from all others, and what that was seen from.
+
+    Attributes:
+        file: what is written of it where it is defined.
+        environment: the environment.
+        reads: the files that decide its content, itself included.
+        definitions: what the definition files say that it uses, by path.
+        sources: the text of its YAML, and of the file that states its version.
+        words: every word in a definition file that may be a package's name, by path; also of those that cannot be read.
+        looked_up: paths that were looked for, whether there is something or not.
+        listed: folders of which it was asked what lies below them.
+    """
+
+    file: EnvironmentFile
+    environment: Environment
+    reads: tuple[str, ...]
+    definitions: Mapping[str, Definition]
+    sources: Mapping[str, SourceText]
+    words: Mapping[str, frozenset[str]]
+    looked_up: tuple[str, ...]
+    listed: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Shelf:
-    """The content of blobs by their id: read once, good for every commit that holds them.
+    """What is known of a repository from one commit to the next.
+
+    The content of blobs by their id, which is read once and good for every commit that holds them, and the environments
+    of the last commit, each of which is good until something changes that it was seen from.
 
     Attributes:
         raw: the bytes of blobs.
         broken: why the bytes of others cannot be had.
+        surveys: environments by their file and their number in it: 0 for one that is registered.
     """
 
     raw: dict[str, bytes] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    surveys: dict[tuple[str, int], Survey] = field(default_factory=dict)
     _read: dict[tuple[str, str], object] = field(default_factory=dict)
+    _listing: Listing | None = None
+    _words: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    _named: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def turn_to(self, listing: Listing) -> None:
+        """Forget the environments that may be others in a listing than in the one before."""
+        before, self._listing = self._listing, listing
+        if before is None or before is listing:
+            return
+        if before.links != listing.links:
+            self.surveys.clear()
+            return
+        moved = before.files.keys() ^ listing.files.keys()
+        changed = moved | {path for path, blob in listing.files.items() if before.files.get(path) != blob}
+        folders = {folder for path in moved for folder in folders_of(path)}
+        self.surveys = {
+            place: survey
+            for place, survey in self.surveys.items()
+            if changed.isdisjoint(survey.looked_up) and folders.isdisjoint(survey.listed)
+        }
+
+    def named(self, words: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+        """Which files name a word; only those that are new or say something new are gone through.
+
+        Args:
+            words: the words of each file.
+        """
+        gone: defaultdict[str, set[str]] = defaultdict(set)
+        come: defaultdict[str, set[str]] = defaultdict(set)
+        for path in self._words.keys() - words.keys():
+            for word in self._words[path]:
+                gone[word].add(path)
+        for path, found in words.items():
+            if (known := self._words.get(path, frozenset())) is not found:
+                for word in known:
+                    gone[word].add(path)
+                for word in found:
+                    come[word].add(path)
+        named = dict(self._named)
+        for word in [*gone.keys() - come.keys(), *come]:
+            found = frozenset(named.pop(word, frozenset()) - gone.pop(word, set()) | come.pop(word, set()))
+            if found:
+                named[word] = found
+        self._words, self._named = words, named
+        return named
 
     def get[T](self, blob: str, kind: str, read: Callable[[SourceText], T]) -> T:
         """Return what a blob says, read as `kind`.
@@ -192,10 +276,18 @@ class Shelf:
         Raises:
             KeyError: the blob's bytes are not here, and it was never asked for.
         """
-        key = (blob, "words")
-        if key not in self._read:
+
+        def words() -> frozenset[str]:
             raw = self.raw[blob][:DEFINITION_BYTES] if blob not in self.broken else b""
-            self._read[key] = words_of(raw.replace(b"\0", b"").decode("latin-1"))
+            return words_of(raw.replace(b"\0", b"").decode("latin-1"))
+
+        return self.once(blob, "words", words)
+
+    def once[T](self, blob: str, kind: str, work_out: Callable[[], T]) -> T:
+        """Return what follows from a blob alone, worked out once."""
+        key = (blob, kind)
+        if key not in self._read:
+            self._read[key] = work_out()
         return self._read[key]  # type: ignore[return-value]
 
     def trim(self, listing: "Listing", keep: Iterable[str]) -> None:

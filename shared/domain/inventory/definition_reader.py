@@ -1,8 +1,8 @@
 """Reads the definition files of an environment: lists and what they include, projects, locks, scripts, packages."""
 
 import posixpath
-from collections import defaultdict
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 
 from shared.domain.definitions import Definition, Include, Problem
 from shared.domain.definitions.conda import read_conda
@@ -29,28 +29,49 @@ _SETUP = ("setup.cfg", "setup.py")
 
 
 class DefinitionReader:
-    """The definition files read so far of a listing, and the blobs that are missing."""
+    """What is read of a listing for one environment, and what was looked at for it."""
 
-    def __init__(self, listing: Listing, shelf: Shelf) -> None:
+    def __init__(self, listing: Listing, shelf: Shelf, paths: list[str], contexts: dict[str, Context]) -> None:
+        """Begin.
+
+        Args:
+            listing: the files.
+            shelf: what they say.
+            paths: their paths, sorted.
+            contexts: by folder; many environments may share one, and it may be the whole repository.
+        """
         self.files = listing.files
         self.links = listing.links
-        self.commit = listing.commit
-        self.paths = sorted(listing.files)
+        self.paths = paths
         self.shelf = shelf
+        self.contexts = contexts
         self.missing: set[str] = set()
-        # By folder: many environments may share one, and it may be the whole repository.
-        self.contexts: dict[str, Context] = {}
         self.definitions: dict[str, Definition] = {}
         self.sources: dict[str, SourceText] = {}
-        self.named: defaultdict[str, set[str]] = defaultdict(set)
+        self.unread: dict[str, frozenset[str]] = {}
+        self.looked_up: set[str] = set()
+        self.listed: set[str] = set()
+
+    def _is_file(self, path: str) -> bool:
+        self.looked_up.add(path)
+        return path in self.files
 
     def _blob[T](self, path: str, kind: str, read: Callable[[SourceText], T]) -> T | None:
+        self.looked_up.add(path)
         blob = self.files[path]
         try:
             return self.shelf.get(blob, kind, read)
         except KeyError:
             self.missing.add(blob)
             return None
+
+    def _below(self, folder: str) -> Iterator[str]:
+        self.listed.add(folder)
+        prefix = f"{folder}/" if folder else ""
+        at = bisect_left(self.paths, prefix)
+        while at < len(self.paths) and self.paths[at].startswith(prefix):
+            yield self.paths[at]
+            at += 1
 
     def _linked(self, path: str) -> str | None:
         """Say why a path leads elsewhere: it, or a folder above it, is a link; None if none is."""
@@ -71,12 +92,9 @@ class DefinitionReader:
         """Note every name that stands in a file that cannot be read: it may be a requirement."""
         blob = self.files[path]
         try:
-            words = self.shelf.words(blob)
+            self.unread[path] = self.shelf.words(blob)
         except KeyError:
             self.missing.add(blob)
-            return
-        for word in words:
-            self.named[word].add(path)
 
     def _use(
         self, use: Use, read: Callable[[SourceText], Definition], gathering: Gathering, *, chain: tuple[str, ...]
@@ -108,8 +126,8 @@ class DefinitionReader:
             if include.source:
                 # The command that compiled the file may have run in the repository's root.
                 for source in (target, resolve("", include.path)):
-                    if source in self.files and source not in chain:
-                        self._use(Use(str(source), source=True), read_requirements, gathering, chain=chain)
+                    if source is not None and source not in chain and self._is_file(source):
+                        self._use(Use(source, source=True), read_requirements, gathering, chain=chain)
                         break
             elif why := self._refused(include, target, chain):
                 # What a project reads may be there all the same when it is built.
@@ -127,7 +145,7 @@ class DefinitionReader:
         """Return why an include cannot be followed; one that leads elsewhere is no mistake."""
         if _is_elsewhere(include.path):
             return None
-        if target is None or target not in self.files:
+        if target is None or not self._is_file(target):
             link = self._linked(target) if target else None
             return f"it includes {include.path!r}" + (f": {link}" if link else ", which is not there")
         if target in chain:

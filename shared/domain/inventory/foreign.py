@@ -27,7 +27,7 @@ def is_foreign(text: str) -> bool:
 def chart_files(paths: Iterable[str]) -> frozenset[str]:
     """The templates and values of Helm charts, among the paths of a repository."""
     paths = list(paths)
-    charts = {posixpath.dirname(path) for path in paths if posixpath.basename(path) in _CHART}
+    charts = {posixpath.dirname(path) for path in paths if path.endswith(_CHART) and posixpath.basename(path) in _CHART}
     found = set()
     for path in paths if charts else ():
         folder = path

@@ -6,17 +6,17 @@ where it lacks a blob it says so, and is asked again.
 
 import posixpath
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
-from copy import copy
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from operator import itemgetter
 
 from shared.domain.definitions import Definition, Problem
 from shared.domain.definitions.conda import read_conda
 from shared.domain.definitions.dockerfile import PACKAGES_FOLDER, Dockerfile, read_dockerfile
 from shared.domain.files.credentials import credential_lines
 from shared.domain.files.text import SourceText
-from shared.domain.inventory.catalog import Catalog, Listing, Missing, Shelf
+from shared.domain.inventory.catalog import Catalog, Listing, Missing, Shelf, Survey
 from shared.domain.inventory.contexts import Context
 from shared.domain.inventory.definition_reader import DefinitionReader, resolve
 from shared.domain.inventory.environments import (
@@ -33,7 +33,8 @@ from shared.domain.inventory.environments import (
 )
 from shared.domain.inventory.foreign import chart_files
 from shared.domain.inventory.gathering import Gathering
-from shared.domain.inventory.scan_around import Apart, scan_around
+from shared.domain.inventory.scan_around import scan_around
+from shared.domain.inventory.surroundings import Surroundings
 from shared.errors import Unreadable
 
 _YAML = (".yml", ".yaml")
@@ -48,77 +49,129 @@ _CREDENTIAL = (
 
 
 def scan(listing: Listing, shelf: Shelf) -> Catalog | Missing:
-    """Build the catalog of a listing, or say which blobs are missing for it."""
-    scanner = _Scanner(listing, shelf)
-    catalog = scanner.catalog()
-    return Missing(frozenset(scanner.missing)) if scanner.missing else catalog
+    """Build the catalog of a listing, or say which blobs are missing for it.
+
+    An environment is worked out anew only if something changed that it was worked out from.
+    """
+    shelf.turn_to(listing)
+    return _Scan(listing, shelf).catalog()
 
 
-class _Scanner(DefinitionReader):
-    def catalog(self) -> Catalog:
-        environments: list[Environment] = []
-        warnings: list[Problem] = []
-        readers: defaultdict[str, list[int]] = defaultdict(list)
-        namesakes: defaultdict[str, list[int]] = defaultdict(list)
+class _Scan:
+    """One pass over the files of a listing."""
+
+    def __init__(self, listing: Listing, shelf: Shelf) -> None:
+        self.listing = listing
+        self.shelf = shelf
+        self.paths = sorted(listing.files)
+        self.contexts: dict[str, Context] = {}
+        self.missing: set[str] = set()
+
+    def catalog(self) -> Catalog | Missing:
+        """Survey the environments and what lies around them, and index what was found."""
         foreign = chart_files(self.paths)
+        surveys: list[Survey] = []
+        warnings: list[Problem] = []
         for path in self.paths:
             if not path.lower().endswith(_YAML) or path in foreign:
                 continue
             try:
-                found = self._blob(path, "environment", read_environment)
+                found = self._read(path, "environment", read_environment)
             except Unreadable as problem:
                 warnings.append(Problem(path, problem.why, problem.line))
                 continue
-            if found is None:
-                continue
-            environment = self._environment(path, found)
-            self.sources[path] = found.source
-            for read in {path, *(use.path for use in environment.uses), environment.dockerfile} - {None}:
-                readers[str(read)].append(len(environments))
+            if found is not None:
+                surveys.append(self._survey(path, 0, found))
+        surroundings = scan_around(self.paths, foreign, read=self._read, work_out=self._survey)
+        return Missing(frozenset(self.missing)) if self.missing else self._indexed(surveys, warnings, surroundings)
+
+    def _indexed(self, surveys: list[Survey], warnings: list[Problem], surroundings: Surroundings) -> Catalog:
+        environments = tuple(survey.environment for survey in surveys)
+        readers: defaultdict[str, list[int]] = defaultdict(list)
+        namesakes: defaultdict[str, list[int]] = defaultdict(list)
+        definitions: dict[str, Definition] = {}
+        sources: dict[str, SourceText] = {}
+        words: dict[str, frozenset[str]] = {}
+        for at, survey in enumerate(surveys):
+            environment = survey.environment
+            for path in survey.reads:
+                readers[path].append(at)
             if environment.name and not is_template(environment.name):
-                namesakes[environment.name].append(len(environments))
-            environments.append(environment)
+                namesakes[environment.name].append(at)
+            definitions |= survey.definitions
+            sources |= survey.sources
+            words |= survey.words
         said = {problem.path for environment in environments for problem in environment.problems}
-        warnings = [warning for warning in warnings if warning.path not in said]
-        for path, definition in self.definitions.items():
-            for word in definition.words:
-                self.named[word].add(path)
-            for name, _ in definition.channel:
-                self.named[name].add(path)
+        files = self.listing.files
         return Catalog(
-            commit=self.commit,
-            environments=tuple(environments),
-            definitions=self.definitions,
-            sources=self.sources,
-            blobs={path: self.files[path] for path in {*self.definitions, *self.sources}},
-            named={name: frozenset(paths) for name, paths in self.named.items()},
+            commit=self.listing.commit,
+            environments=environments,
+            definitions=definitions,
+            sources=sources,
+            blobs={path: files[path] for path in {**definitions, **sources}},
+            named=self.shelf.named(words),
             readers={path: tuple(positions) for path, positions in readers.items()},
             namesakes={name: tuple(positions) for name, positions in namesakes.items()},
             doubtful=tuple(environment for environment in environments if environment.doubt()),
-            warnings=tuple(warnings),
-            findings=tuple(self._findings()),
-            surroundings=scan_around(self.paths, foreign, read=self._blob, work_out=self._apart),
+            warnings=tuple(warning for warning in warnings if warning.path not in said),
+            findings=tuple(self._findings({path: found.source for path, found in definitions.items()} | sources)),
+            surroundings=surroundings,
         )
 
-    def _apart(self, path: str, file: EnvironmentFile) -> Apart:
-        """Work an environment out that is none of the catalog's."""
-        other = copy(self)
-        other.definitions, other.sources, other.named = {}, {}, defaultdict(set)
-        environment = other._environment(path, file)
-        return Apart(environment, other.definitions, frozenset(other.named))
+    def _read[T](self, path: str, kind: str, read: Callable[[SourceText], T]) -> T | None:
+        blob = self.listing.files[path]
+        try:
+            return self.shelf.get(blob, kind, read)
+        except KeyError:
+            self.missing.add(blob)
+            return None
 
-    def _findings(self) -> Iterator[Problem]:
-        texts = {**self.sources, **{path: definition.source for path, definition in self.definitions.items()}}
-        for path, source in sorted(texts.items()):
-            for line in credential_lines(source.text):
-                yield Problem(path, _CREDENTIAL, line)
+    def _survey(self, path: str, number: int, file: EnvironmentFile) -> Survey:
+        """What an environment consists of: worked out apart from all others, and kept once it is complete."""
+        known = self.shelf.surveys.get((path, number))
+        if known and known.file == file:
+            return known
+        surveyor = _Surveyor(self.listing, self.shelf, self.paths, self.contexts)
+        survey = surveyor.survey(path, file)
+        if surveyor.missing:
+            self.missing |= surveyor.missing
+        else:
+            self.shelf.surveys[path, number] = survey
+        return survey
 
-    def _below(self, folder: str) -> Iterator[str]:
-        prefix = f"{folder}/" if folder else ""
-        at = bisect_left(self.paths, prefix)
-        while at < len(self.paths) and self.paths[at].startswith(prefix):
-            yield self.paths[at]
-            at += 1
+    def _findings(self, sources: Mapping[str, SourceText]) -> Iterator[Problem]:
+        for path, source in sorted(sources.items(), key=itemgetter(0)):
+            if "://" in source.text:
+                blob = self.listing.files[path]
+                for line in self.shelf.once(blob, "credentials", partial(credential_lines, source.text)):
+                    yield Problem(path, _CREDENTIAL, line)
+
+
+class _Surveyor(DefinitionReader):
+    """Works one environment out."""
+
+    def survey(self, path: str, file: EnvironmentFile) -> Survey:
+        """What it consists of, and what that was seen from."""
+        environment = self._environment(path, file)
+        self.sources[path] = file.source
+        words = {
+            at: definition.words.union(name for name, _ in definition.channel)
+            if definition.channel
+            else definition.words
+            for at, definition in self.definitions.items()
+        }
+        words |= {at: found | words.get(at, frozenset()) for at, found in self.unread.items()}
+        reads = (path, environment.dockerfile, *(use.path for use in environment.uses))
+        return Survey(
+            file=file,
+            environment=environment,
+            reads=tuple(dict.fromkeys(read for read in reads if read)),
+            definitions=self.definitions,
+            sources=self.sources,
+            words=words,
+            looked_up=tuple(self.looked_up | {path}),
+            listed=tuple(self.listed),
+        )
 
     def _environment(self, path: str, file: EnvironmentFile) -> Environment:
         gathering = Gathering(problems=[Problem(path, why, line) for line, why in file.unreadable])
@@ -163,7 +216,7 @@ class _Scanner(DefinitionReader):
         for name in _ASSETS:
             path = posixpath.join(folder, name)
             try:
-                asset = self._blob(path, "asset", read_asset) if path in self.files else None
+                asset = self._blob(path, "asset", read_asset) if self._is_file(path) else None
             except Unreadable:
                 continue
             if asset and asset.version:
@@ -172,7 +225,7 @@ class _Scanner(DefinitionReader):
         return None
 
     def _conda_file(self, path: str, conda: str | None, written: str, gathering: Gathering) -> str | None:
-        if conda is None or conda not in self.files:
+        if conda is None or not self._is_file(conda):
             why = f"its conda file {written!r} is not in the repository"
             gathering.problems.append(Problem(path, (conda and self._linked(conda)) or why))
             return None
@@ -219,12 +272,13 @@ class _Scanner(DefinitionReader):
 
     def _image_config(self, path: str) -> ImageConfig | None:
         try:
-            return self._blob(path, "image", read_image_config) if path in self.files else None
+            return self._blob(path, "image", read_image_config) if self._is_file(path) else None
         except Unreadable:
             return None
 
     def _context(self, path: str, context: str, written: str, gathering: Gathering) -> str | None:
         found = posixpath.normpath(posixpath.join(context, written))
+        self.listed.add(context)
         if context not in self.contexts:
             start = len(context) + 1 if context else 0
             inside = {below_path[start:]: below_path for below_path in self._below(context)}
@@ -237,7 +291,7 @@ class _Scanner(DefinitionReader):
 
     def _dockerfile(self, path: str, found: str, context: Context, gathering: Gathering) -> Dockerfile | None:
         """Read a Dockerfile; None if there is none that can be read."""
-        if found not in self.files:
+        if not self._is_file(found):
             gathering.unseen.append(Problem(path, self._linked(found) or context.lack(found)))
             return None
         gathering.dockerfile = found

@@ -5,12 +5,13 @@ Inline environments are worked out like any other, by the scan itself; what they
 
 import posixpath
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from shared.domain.definitions import Definition, Include, Problem
 from shared.domain.files.text import SourceText
-from shared.domain.inventory.environments import Environment, EnvironmentFile
+from shared.domain.inventory.catalog import Survey
+from shared.domain.inventory.environments import EnvironmentFile
 from shared.domain.inventory.inline import InlineEnvironment, InPlace
 from shared.domain.inventory.surroundings import Around, Gathered, Surroundings, read_python_around, read_yaml_around
 from shared.errors import Unreadable
@@ -21,26 +22,11 @@ _YAML, _PYTHON = (".yml", ".yaml"), (".py",)
 
 # Reads a file as `kind`: None, and it is asked for, if its bytes are not here.
 type Read = Callable[[str, str, Callable[[SourceText], Around]], Around | None]
+# What an environment consists of: its file, its number in that, and what stands there.
+type WorkOut = Callable[[str, int, EnvironmentFile], Survey]
 
 
-@dataclass(frozen=True, slots=True)
-class Apart:
-    """An environment that is none of the catalog's.
-
-    Attributes:
-        environment: itself.
-        definitions: what the files say that it reads.
-        words: every word of those that cannot be read.
-    """
-
-    environment: Environment
-    definitions: Mapping[str, Definition]
-    words: frozenset[str]
-
-
-def scan_around(
-    paths: Sequence[str], foreign: frozenset[str], *, read: Read, work_out: Callable[[str, EnvironmentFile], Apart]
-) -> Surroundings:
+def scan_around(paths: Sequence[str], foreign: frozenset[str], *, read: Read, work_out: WorkOut) -> Surroundings:
     """Find the inline environments and references of a repository.
 
     Args:
@@ -65,14 +51,12 @@ def scan_around(
             gathered.mentions[mention.name].append((path, mention))
         if around.problem:
             gathered.unread.append((Problem(path, around.problem[1], around.problem[0]), around.words))
-        for found in around.in_place:
-            apart = work_out(path, _complete(paths, path, found))
-            words = frozenset().union(apart.words, *(known.words for known in apart.definitions.values()))
-            environment = apart.environment
-            doubt = environment.doubt()
+        for number, found in enumerate(around.in_place, start=1):
+            survey = work_out(path, number, _complete(paths, path, found))
+            doubt = survey.environment.doubt()
             why = doubt[1] if doubt else None
-            inline = InlineEnvironment(path, found.line, environment.uses, apart.definitions, why)
-            gathered.add(inline, words)
+            inline = InlineEnvironment(path, found.line, survey.environment.uses, survey.definitions, why)
+            gathered.add(inline, frozenset().union(*survey.words.values()))
     return gathered.surroundings(skipped)
 
 

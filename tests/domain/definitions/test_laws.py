@@ -1,13 +1,14 @@
 """Laws that hold for every kind of definition file, whatever its text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.definitions import Definition
+from shared.domain.definitions import Definition, Entry, Found
 from shared.domain.definitions.conda import read_conda, read_pip_lists
 from shared.domain.definitions.dockerfile import read_dockerfile
 from shared.domain.definitions.pins import Exact, pin_of
@@ -85,6 +86,30 @@ def test_no_text_raises_anything_but_that_it_cannot_be_read(reader: str, file: W
         assert requirement.name is None or requirement in definition.naming(requirement.name).requirements
         assert requirement.name is None or requirement.name in definition.words
     assert all(isinstance(why, str) for _, why in definition.unreadable)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(file=written(_TEXTS))
+def test_what_cannot_be_read_is_what_reading_every_line_tells(reader: str, file: Written) -> None:
+    definition = definition_of(reader, file)
+    if definition is None:
+        return
+
+    found = definition.read(definition.lines()).unreadable if definition.strict else ()
+    assert definition.unreadable == (*definition.unusual, *found)
+
+
+def test_plain_lines_are_not_read_to_see_that_they_can_be() -> None:
+    text = "".join(f"package-{at}==1.{at}\n" for at in range(100)) + "no requirement\nours>=1; python_version>'3'\n"
+    definition = read_requirements(SourceText(text, "utf-8"))
+    asked: list[Entry] = []
+
+    def read(entries: Iterable[Entry]) -> Found:
+        asked.extend(entries)
+        return definition.read(asked)
+
+    assert replace(definition, read=read).unreadable == ((101, "'no requirement' is not a requirement"),)
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("reader", READERS)

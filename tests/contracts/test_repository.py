@@ -9,6 +9,7 @@ from shared.errors import BranchMoved, NotThere, Permanent, RejectedByPolicy, Se
 from shared.limits import COMMITS_PER_REQUEST
 from shared.ports import Commit
 from tests.contracts.worlds import MemoryRepository, RepositoryWorld, StandRepository
+from tests.counting import calls
 
 REQUIREMENTS = "training_environment/docker-context/requirements.txt"
 BYTES = b"\xef\xbb\xbfnot utf-8: \xff\xfe\r\nno newline at the end \x00"
@@ -183,6 +184,15 @@ def test_a_clone_is_listed_like_the_repository(stand_repository: StandRepository
 
     assert found.files.keys() == listing.files.keys()
     assert found.links == {**listing.links, "a-folder": Link.SYMBOLIC}
+
+
+def test_a_long_listing_costs_a_few_calls_for_each_file(stand_repository: StandRepository) -> None:
+    """The SDK's models would take some two hundred."""
+    listed = stand_repository.repository.listing
+    few = stand_repository.repository.tip()
+    many = stand_repository.commit({f"many/{number}.txt": b"same\n" for number in range(1000)})
+    listed(few)  # what is asked for once
+    assert calls(lambda: listed(many)) - calls(lambda: listed(few)) < 15 * 1000
 
 
 def test_the_parent_of_a_push_is_its_base(stand_repository: StandRepository) -> None:

@@ -426,6 +426,7 @@ NOT_LIVE: dict[str, dict[str, str]] = {
         "test_push_to_a_protected_branch_changes_nothing": "test_pushes asks it of the protected branch",
         "test_a_push_whose_answer_is_lost_is_found_by_its_message": _LOSES,
         "test_all_commits_are_listed_however_many_there_are": "needs more than five hundred commits",
+        "test_a_long_listing_costs_a_few_calls_for_each_file": "counts what the adapter does, and not the service",
     },
     "test_feed": {
         "test_a_version_that_is_not_shown_yet_is_not_found": _HIDES,

@@ -22,7 +22,7 @@ from azure.devops.v7_1.git.models import (
     ItemContent,
 )
 
-from shared.adapters.azure_devops.connection import client, translated
+from shared.adapters.azure_devops.connection import client, listed, translated
 from shared.adapters.azure_devops.guard import LAST
 from shared.adapters.zips import BROKEN, is_usual
 from shared.domain.inventory.catalog import Link, Listing
@@ -30,6 +30,9 @@ from shared.domain.targets import Target
 from shared.errors import AccessDenied, BranchMoved, NotThere, Permanent, RebuilderError, ServiceUnavailable
 from shared.limits import BLOBS_PER_REQUEST, COMMIT_PAGES, COMMITS_PER_REQUEST, UNPACKED_BYTES
 from shared.ports import Commit
+
+# learn.microsoft.com/rest/api/azure/devops/git/items/list: where the API is, and its version, as the SDK's `get_items`.
+_ITEMS = "fb93c0db-47ed-4a31-8c20-47552878fb44", "7.1-preview.1"
 
 
 class AzureRepository:
@@ -57,22 +60,23 @@ class AzureRepository:
     def listing(self, commit: str) -> Listing:
         """Which blob lies where at a commit; symbolic links and submodules are named apart, folders left out."""
         with translated(f"listing {self._target.repository} at {commit[:8]}"):
-            items = client(self._connection, "git").get_items(
-                **self._where,
-                scope_path="/",
-                recursion_level="full",
-                version_descriptor=GitVersionDescriptor(version=commit, version_type="commit"),
-            )
+            query = {
+                "scopePath": "/",
+                "recursionLevel": "full",
+                "versionDescriptor.versionType": "commit",
+                "versionDescriptor.version": commit,
+            }
+            route = {"project": self._target.project, "repositoryId": self._target.repository}
             files: dict[str, str] = {}
             links: dict[str, Link] = {}
-            for item in items:
-                path = item.path.lstrip("/")
-                if item.git_object_type == "commit":
+            for item in listed(client(self._connection, "git"), *_ITEMS, route, query):
+                path, kind = item["path"].lstrip("/"), item.get("gitObjectType")
+                if kind == "commit":
                     links[path] = Link.SUBMODULE
-                elif item.is_sym_link:
+                elif item.get("isSymLink"):
                     links[path] = Link.SYMBOLIC
-                elif item.git_object_type == "blob" and not item.is_folder:
-                    files[path] = item.object_id
+                elif kind == "blob" and not item.get("isFolder"):
+                    files[path] = item["objectId"]
             return Listing(commit, files, links)
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:

@@ -1,9 +1,5 @@
 """Work that grows no faster than what there is to say, counted in calls."""
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-
 import pytest
 
 from shared.domain.inventory.catalog import Listing, Shelf
@@ -12,24 +8,8 @@ from shared.domain.planning.plan import Plan
 from shared.domain.planning.planner import make_plan
 from shared.domain.releases import Release, ReleaseId
 from shared.domain.rules.rules import NO_RULES
+from tests.counting import calls
 from tests.domain.repositories import catalog_of
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How often a function is called, or a generator resumed, in all that some work does."""
-    found = 0
-
-    def count(_: FrameType, event: str, __: object) -> None:
-        nonlocal found
-        found += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return found
 
 
 def sharing_the_root(number: int, dockerfile: str) -> dict[str, bytes]:

@@ -148,6 +148,9 @@ SUSPENDED_PAUSE = timedelta(minutes=1)
 # The list of a feed's own packages changes when a package is new, which no environment can depend on yet.
 PACKAGES_LIFETIME = timedelta(minutes=15)
 
+# Versions whose METADATA is fetched before what was fetched is kept: some hundred requests, SIDE_BY_SIDE at a time.
+METADATA_PER_CALL = 100
+
 # Commits that one page of a branch's history lists.
 COMMITS_PER_REQUEST = 500
 # Pages of it. A look that would need more is an error, not an answer.

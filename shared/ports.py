@@ -159,6 +159,10 @@ class Changes:
     more: bool
 
 
+# A package and a version of it.
+type PackageVersion = tuple[PackageName, str]
+
+
 class Feed(Protocol):
     """One feed of Azure Artifacts."""
 
@@ -201,6 +205,10 @@ class Feed(Protocol):
         Raises:
             NotThere: there is no such feed.
         """
+        ...
+
+    def metadata_many(self, versions: Iterable[PackageVersion]) -> Sequence[Metadata | RebuilderError | None]:
+        """Return what `metadata` returns of each of many versions, in their order, or why it is not known."""
         ...
 
     def published(self) -> frozenset[PackageName]:

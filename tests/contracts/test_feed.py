@@ -274,6 +274,23 @@ def test_metadata_are_not_read_from_a_source_distribution(world: FeedWorld) -> N
     assert world.feed.metadata(OURS, "1.0.0") is None
 
 
+def test_many_versions_are_told_of_as_each_by_itself(world: FeedWorld) -> None:
+    world.publish("our-package", "1.0.0", requires=["numpy"])
+    world.publish("our-package", "2.0.0", requires=["numpy>2"])
+    world.publish("our-helper", "1.0")
+    asked = [
+        (OURS, "1.0"),
+        (OURS, "2.0"),
+        (OURS, "3.0"),
+        (package_name("our-helper"), "1.0"),
+        (package_name("no"), "1"),
+    ]
+    told = world.feed.metadata_many(asked)
+    assert told == [world.feed.metadata(*place) for place in asked]
+    assert told == [Metadata(None, ("numpy",)), Metadata(None, ("numpy>2",)), None, Metadata(), None]
+    assert world.feed.metadata_many([]) == []
+
+
 def test_a_broken_wheel_has_no_metadata(world: FeedWorld) -> None:
     world.publish_broken("our-package", "1.0.0")
     assert [file.name for file in world.feed.files(OURS, "1.0.0")] == [WHEEL]

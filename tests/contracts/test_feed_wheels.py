@@ -53,3 +53,26 @@ def test_the_first_wheel_by_name_is_read(organization: Organization, stand_feed:
     assert [file.name for file in stand_feed.feed.files(OURS, "1.0")][-1] == universal.name
     # An empty archive: had the other one been read, it would have told something.
     assert stand_feed.feed.metadata(OURS, "1.0") is None
+
+
+def test_many_versions_cost_one_page_for_each_package_and_one_wheel_each(
+    organization: Organization, stand_feed: StandFeed
+) -> None:
+    asked = [(package_name(f"our-{name}"), version) for name in "abcdef" for version in ("1.0", "2.0", "3.0")]
+    for package, version in asked:
+        stand_feed.publish(package, version)
+    before = dict(organization.faults.calls)
+    told = stand_feed.feed.metadata_many(asked)
+    made = {name: count - before.get(name, 0) for name, count in organization.faults.calls.items()}
+    assert set(told) == {Metadata()}
+    assert (made["index"], made["download"]) == (6, 18)
+
+
+def test_what_prevents_one_version_among_many_stops_no_other(organization: Organization, stand_feed: StandFeed) -> None:
+    asked = [(package_name(f"our-{name}"), "1.0") for name in "abcdef"]
+    for package, version in asked:
+        stand_feed.publish(package, version)
+    organization.faults.set("index", Fault.FORBIDDEN)
+    organization.faults.set("download", Fault.FORBIDDEN)
+    told = stand_feed.feed.metadata_many(asked)
+    assert sorted(type(answer).__name__ for answer in told) == ["AccessDenied"] * 2 + ["Metadata"] * 4

@@ -1,6 +1,7 @@
 """Azure DevOps in memory: one branch, one feed, one pipeline."""
 
 import hashlib
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,9 +16,9 @@ from shared.domain.provenance import Upstream
 from shared.domain.records.run_outcomes import JobOutcome, RunOutcome
 from shared.domain.releases import FeedName
 from shared.domain.targets import Target
-from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RejectedByPolicy
+from shared.errors import BranchMoved, NotThere, Permanent, PipelineRejected, RebuilderError, RejectedByPolicy
 from shared.limits import CHANGES_PER_REQUEST
-from shared.ports import Change, Changes, Clock, Commit, FeedVersion, PipelineRun
+from shared.ports import Change, Changes, Clock, Commit, FeedVersion, PackageVersion, PipelineRun
 from tests.fakes.faults import Faulty
 
 
@@ -172,10 +173,12 @@ class FakeFeed(Faulty):
 
     Attributes:
         page_size: changes that one page of the change log holds.
+        order: draws in which order many versions are dealt with, one after another.
     """
 
     def __init__(self, feed_id: str = "6a5b9c1e-0d43-4b70-9f0e-3d1f4f1b2a77") -> None:
         super().__init__()
+        self.order = random.Random(0)
         self.page_size = CHANGES_PER_REQUEST
         self._id = feed_id
         self._versions: dict[tuple[str, Version], FakeVersion] = {}
@@ -269,6 +272,17 @@ class FakeFeed(Faulty):
             entry = self._shown(package, version)
             wheels = sorted(name for name in entry.files if name.endswith(".whl")) if entry else []
             return entry.metadata.get(wheels[0]) if entry and wheels else None
+
+    def metadata_many(self, versions: Iterable[PackageVersion]) -> Sequence[Metadata | RebuilderError | None]:
+        wanted = list(versions)
+        found = {place: self._metadata_or_problem(*place) for place in self.order.sample(wanted, len(wanted))}
+        return [found[place] for place in wanted]
+
+    def _metadata_or_problem(self, package: PackageName, version: str) -> Metadata | RebuilderError | None:
+        try:
+            return self.metadata(package, version)
+        except RebuilderError as problem:
+            return problem
 
     def published(self) -> frozenset[PackageName]:
         with self._call("published"):

@@ -15,6 +15,7 @@ from tests.contracts.test_feed import (
     test_changes_of_one_version_are_one_at_the_place_of_the_newest,
     test_files_of_a_version_are_those_of_an_equal_version_with_their_hashes,
     test_files_say_which_pythons_they_are_for,
+    test_many_versions_are_told_of_as_each_by_itself,
     test_metadata_are_not_read_from_a_source_distribution,
     test_metadata_tell_what_a_version_requires_as_its_author_wrote_it,
     test_names_are_compared_by_pep_503_and_not_by_what_they_contain,

@@ -20,7 +20,18 @@ from local.wheels import empty_wheel
 from shared.domain.feed_facts import FeedFile, Metadata
 from shared.domain.names import PackageName, package_name
 from shared.errors import RebuilderError
-from shared.ports import AzureML, Change, Changes, Feed, FeedVersion, Pipeline, RegisteredVersion, Repository, Sought
+from shared.ports import (
+    AzureML,
+    Change,
+    Changes,
+    Feed,
+    FeedVersion,
+    PackageVersion,
+    Pipeline,
+    RegisteredVersion,
+    Repository,
+    Sought,
+)
 from tests.contracts.worlds import Clone
 from tests.live.settings import MARK
 from tests.live.site import PACKAGES_VERSION, Site
@@ -244,6 +255,9 @@ class PartOfFeed:
 
     def metadata(self, package: PackageName, version: str) -> Metadata | None:
         return self._feed.metadata(self._real(package), version)
+
+    def metadata_many(self, versions: Iterable[PackageVersion]) -> Sequence[Metadata | RebuilderError | None]:
+        return self._feed.metadata_many((self._real(package), version) for package, version in versions)
 
     def published(self) -> frozenset[PackageName]:
         begin = f"{self._prefix}-"

@@ -72,9 +72,10 @@ class Promises(RuleBasedStateMachine):
         """The timer fires for the first time: the change log is read from here.
 
         Args:
-            order: draws in which order many blobs are dealt with that are asked for at once.
+            order: draws in which order many blobs and versions are dealt with that are asked for at once.
         """
         self.world.store.order.seed(order)
+        self.world.feed.order.seed(order)
         self.platform.timer()
         self.publish("our-package", "1.1", 1)
         self.deliver(0)

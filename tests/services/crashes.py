@@ -17,7 +17,7 @@ class Crashes:
 
     def __init__(self, world: World) -> None:
         self.count = 0
-        self._order = world.store.order
+        self._orders = (world.store.order, world.feed.order)
         self._at: int | None = None
         self._when: Literal["before", "after"] = "before"
         self._intruder: Callable[[], None] | None = None
@@ -30,7 +30,8 @@ class Crashes:
 
     def let_in(self, call: int, when: Literal["before", "after"], intruder: Callable[[], None] | None) -> None:
         """Let somebody else work at this call, before or after its effect; None kills the process."""
-        self._order.seed(call)  # what is asked for at once is done in another order each time
+        for order in self._orders:
+            order.seed(call)  # what is asked for at once is done in another order each time
         self.count, self._at, self._when, self._intruder = 0, call, when, intruder
 
     def off(self) -> None:

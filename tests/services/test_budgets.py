@@ -122,3 +122,38 @@ def test_a_storm_of_a_thousand_hooks_is_one_rebuild(versions: int, deliveries: i
     assert asked.total() <= len(releases) + 4 * packages, asked
     assert len(world.repository.calls) <= 10, Counter(world.repository.calls)
     assert len(world.pipeline.calls) <= 3, Counter(world.pipeline.calls)
+
+
+def test_a_commit_of_somebody_else_costs_the_environments_that_it_changes() -> None:
+    world = world_of(3, 300)
+    world.publish()
+    world.work()
+    (target,) = world.app.targets
+    before = world.app.snapshots.at(target, world.repository.head).catalog.environments
+    changed = {"env00200/context/requirements.txt": b"pandas==2.1\n", "README.md": b"# ours\n"}
+    fetched = world.repository.calls.count("blobs")
+    after = world.app.snapshots.at(target, world.repository.commit(changed)).catalog.environments
+
+    anew = [one.path for known, one in zip(before, after, strict=True) if known is not one]
+    assert anew == ["env00200/environment.yml"]
+    assert world.repository.calls.count("blobs") == fetched + 1
+
+
+def test_what_pinned_versions_require_is_asked_and_remembered_many_at_a_time() -> None:
+    pins = "".join(f"our-{number:03}==1.0\n" for number in range(300))
+    world = World({"rebuilder.yml": RULES, **environment("training", f"our-package==1.0\n{pins}".encode())})
+    for number in range(300):
+        world.feed.publish(f"our-{number:03}", "1.0")
+    world.publish()
+    world.work()
+
+    assert world.feed.calls.count("metadata") == 302
+    assert world.feed.calls.count("published") == 1
+    reads = world.store.calls.count("read")
+    assert reads <= 302 + 40, Counter(world.store.calls)
+    assert len(world.commits) == 1
+
+    world.publish(version="1.2")
+    world.work()
+    assert world.feed.calls.count("metadata") == 303
+    assert world.store.calls.count("read") - reads <= 45, Counter(world.store.calls)

@@ -7,7 +7,8 @@ takes our token as Bearer, as the REST API does (dependabot/cli#445), though ins
 """
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -17,16 +18,17 @@ from packaging.utils import canonicalize_name
 
 from shared.adapters.azure_devops.connection import SIGN_IN, IdentityAuthentication, client, translated
 from shared.adapters.azure_devops.downloads import Downloads
+from shared.adapters.side_by_side import SideBySide
 from shared.adapters.simple_index import Link, links
 from shared.adapters.wheel import Unusable, metadata_bytes
 from shared.domain.feed_facts import FeedFile, Metadata, is_file_of, metadata_of
 from shared.domain.names import PackageName
 from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName, version_of
-from shared.errors import AccessDenied, InvalidVersion, Permanent, ServiceUnavailable
+from shared.errors import AccessDenied, InvalidVersion, Permanent, RebuilderError, ServiceUnavailable
 from shared.limits import CHANGES_PER_REQUEST, PACKAGE_PAGES, PACKAGES_PER_REQUEST
 from shared.log import alert, event
-from shared.ports import Change, Changes, FeedVersion
+from shared.ports import Change, Changes, FeedVersion, PackageVersion
 
 _PROTOCOL = "PyPi"
 
@@ -42,6 +44,7 @@ class AzureFeed:
         self._authentication = authentication
         self._feed = feed
         self._id: str | None = None
+        self._side_by_side = SideBySide()
 
     @property
     def _where(self) -> dict[str, str | None]:
@@ -115,11 +118,39 @@ class AzureFeed:
 
     def files(self, package: PackageName, version: str) -> tuple[FeedFile, ...]:
         """The version's files as the simple index lists them; REST knows neither hashes nor Requires-Python."""
-        return tuple(link.file for link in self._links(package, version))
+        return tuple(link.file for link in _files_of(self._links(package), package, version))
 
     def metadata(self, package: PackageName, version: str) -> Metadata | None:
         """Read the METADATA of the version's first wheel by name; what prevents that is logged."""
-        wheel = next((link for link in self._links(package, version) if link.file.is_wheel), None)
+        return self._metadata(self._links(package), package, version)
+
+    def metadata_many(self, versions: Iterable[PackageVersion]) -> Sequence[Metadata | RebuilderError | None]:
+        """Read them package by package, several side by side: the index has one page for all versions of a package."""
+        wanted = list(versions)
+        by_package: defaultdict[PackageName, list[str]] = defaultdict(list)
+        for package, version in wanted:
+            by_package[package].append(version)
+        found: dict[PackageVersion, Metadata | RebuilderError | None] = {}
+        for told in self._side_by_side.map(self._metadata_of, by_package.items()):
+            found |= told
+        return [found[place] for place in wanted]
+
+    def _metadata_of(
+        self, wanted: tuple[PackageName, list[str]]
+    ) -> dict[PackageVersion, Metadata | RebuilderError | None]:
+        package, versions = wanted
+        found: dict[PackageVersion, Metadata | RebuilderError | None] = {}
+        page = None
+        for version in versions:
+            try:
+                page = self._links(package) if page is None else page
+                found[package, version] = self._metadata(page, package, version)
+            except RebuilderError as problem:
+                found[package, version] = problem
+        return found
+
+    def _metadata(self, page: Iterable[Link], package: PackageName, version: str) -> Metadata | None:
+        wheel = next((link for link in _files_of(page, package, version) if link.file.is_wheel), None)
         if wheel is None:
             return None
         what = f"downloading a wheel of {package} {version} from feed {self._feed}"
@@ -172,22 +203,27 @@ class AzureFeed:
     def _downloads(self) -> Downloads:
         return Downloads(self._authentication, (self._connection.base_url, self._packages_url))
 
-    def _links(self, package: PackageName, version: str) -> list[Link]:
-        """The links to a version's files, ordered by name."""
+    def _links(self, package: PackageName) -> tuple[Link, ...]:
+        """The links to the files of a package."""
         what = f"reading the index of {package} on feed {self._feed}"
         place = "/".join(quote(part) for part in (self._feed.project, "_packaging", self._feed.name) if part)
         page = self._downloads.page(what, f"{self._packages_url}/{place}/pypi/simple/{package}/")
         if page is None:
             # No such package, or no such feed, which this call tells.
             self.id()
-            return []
+            return ()
         found = links(page.text, page.url)
         if found is None:
             raise ServiceUnavailable(f"{what}: the page cannot be understood")
         if not found and _SIGN_IN_PAGE.search(page.text):
             raise AccessDenied(f"{what}: {SIGN_IN}")
-        mine = (link for link in found if is_file_of(link.file.name, package, version))
-        return sorted(mine, key=lambda link: link.file.name)
+        return found
+
+
+def _files_of(page: Iterable[Link], package: PackageName, version: str) -> list[Link]:
+    """The links to a version's files, ordered by name."""
+    mine = (link for link in page if is_file_of(link.file.name, package, version))
+    return sorted(mine, key=lambda link: link.file.name)
 
 
 def _name(package: Any) -> PackageName:

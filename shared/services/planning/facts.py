@@ -4,9 +4,10 @@ What a version requires never changes, so it is read once and kept in the ledger
 not stop a plan: the checks that need it are skipped, and the plan says so.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import batched
 
 from packaging.utils import canonicalize_version
 from packaging.version import Version
@@ -17,10 +18,10 @@ from shared.domain.names import PackageName
 from shared.domain.planning.planning_facts import PlanningFacts
 from shared.domain.releases import FeedName, Release, ReleaseId
 from shared.domain.targets import Target
-from shared.errors import DamagedEntry, Permanent, Transient
+from shared.errors import DamagedEntry, Permanent, RebuilderError, Transient
 from shared.ledger import Ledger
-from shared.ledger_entries import MetadataEntry, environment_key, metadata_key
-from shared.limits import PACKAGES_LIFETIME
+from shared.ledger_entries import Key, MetadataEntry, environment_key, metadata_key
+from shared.limits import METADATA_PER_CALL, PACKAGES_LIFETIME
 from shared.log import event
 from shared.ports import AzureDevOps, Clock
 
@@ -31,7 +32,7 @@ class _Gaps:
 
     found: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def add(self, feed: str, what: str, problem: Permanent | Transient) -> None:
+    def add(self, feed: str, what: str, problem: RebuilderError) -> None:
         self.found.setdefault((feed, what), f"feed {feed}, {what}: {problem}; what needs it was not checked")
 
 
@@ -83,16 +84,14 @@ class FactsLoader:
             files[release.id] = found
             if (hashed or not found) and self._may_grow(release, found):
                 arriving[release.id] = tuple(file.name for file in found)
-        for release in relevant:
-            if (release.id.package, release.version) in metadata:
-                continue
-            if required := self._required(target, release.id, gaps):
-                metadata[release.id.package, release.version] = required
-        for identity, version in self._pinned(target, catalog, gaps):
-            if (identity.package, version) in metadata or (target.name, identity) in self._unknown:
-                continue
-            if required := self._required(target, identity, gaps):
-                metadata[identity.package, version] = required
+        released = [(release.id, release.version) for release in relevant]
+        for feed in dict.fromkeys(identity.feed for identity, _ in released):
+            of_feed = [(identity, version) for identity, version in released if identity.feed == feed]
+            metadata |= self._required(target, feed, of_feed, metadata, gaps)
+        for feed in map(str, target.feeds):
+            pinned = self._pinned(target, FeedName.parse(feed), catalog, gaps)
+            missing = [place for place in pinned if (target.name, place[0]) not in self._unknown]
+            metadata |= self._required(target, feed, missing, metadata, gaps)
         paths = {environment.path for release in relevant for environment in catalog.naming(release.id.package)}
         carried = self._carried(target, paths.union(owed))
         return PlanningFacts(files, metadata, arriving, *carried, tuple(gaps.found.values()))
@@ -116,37 +115,57 @@ class FactsLoader:
             gaps.add(release.feed, "files of versions", problem)
             return None
 
-    def _required(self, target: Target, release: ReleaseId, gaps: _Gaps) -> Metadata | None:
-        """What a version requires; None if nobody can tell, which is asked again next time."""
-        place = (target.name, release)
-        if place in self._metadata:
-            return self._metadata[place]
-        key = metadata_key(target.name, release)
-        entry = self._ledger.readable(key)
-        if entry is None:
-            try:
-                found = self._azure_devops.feed(target, FeedName.parse(release.feed)).metadata(
-                    release.package, release.version
-                )
-            except (Permanent, Transient) as problem:
-                # A wheel that cannot be fetched now stops no plan: pins can be raised without knowing it.
-                gaps.add(release.feed, "what versions require", problem)
-                return None
-            if found is None:
-                self._unknown.add(place)
-                event("metadata_not_known", target=target.name, release=release)
-                return None
-            entry = MetadataEntry(found.requires_python, found.requires)
-            self._ledger.create(key, entry)
-        self._metadata[place] = Metadata(entry.requires_python, entry.requires)
-        return self._metadata[place]
+    def _required(
+        self,
+        target: Target,
+        feed: str,
+        versions: Iterable[tuple[ReleaseId, Version]],
+        known: Mapping[tuple[PackageName, Version], Metadata],
+        gaps: _Gaps,
+    ) -> dict[tuple[PackageName, Version], Metadata]:
+        """What versions of a feed require and what is not known yet; what nobody can tell is asked again next time."""
+        wanted = {identity: version for identity, version in versions if (identity.package, version) not in known}
+        missing = {metadata_key(target.name, one): one for one in wanted if (target.name, one) not in self._metadata}
+        entries = self._ledger.readable_many(missing)
+        entries |= self._fetched(target, feed, {key: one for key, one in missing.items() if key not in entries}, gaps)
+        for key, entry in entries.items():
+            self._metadata[target.name, missing[key]] = Metadata(entry.requires_python, entry.requires)
+        return {
+            (identity.package, version): required
+            for identity, version in wanted.items()
+            if (required := self._metadata.get((target.name, identity)))
+        }
 
-    def _pinned(self, target: Target, catalog: Catalog, gaps: _Gaps) -> Iterator[tuple[ReleaseId, Version]]:
-        """The versions that environments pin of the packages that the target's feeds hold as their own."""
-        for feed in target.feeds:
-            for package in sorted(self._published(target, feed, gaps) & catalog.named.keys()):
-                for version in sorted(catalog.pinned(package)):
-                    yield ReleaseId(str(feed), package, canonicalize_version(version)), version
+    def _fetched(
+        self, target: Target, feed: str, missing: Mapping[Key[MetadataEntry], ReleaseId], gaps: _Gaps
+    ) -> dict[Key[MetadataEntry], MetadataEntry]:
+        """Ask a feed what versions require; what it tells is kept in the ledger before more is asked."""
+        found: dict[Key[MetadataEntry], MetadataEntry] = {}
+        for some in batched(missing.items(), METADATA_PER_CALL, strict=False):
+            told: dict[Key[MetadataEntry], MetadataEntry] = {}
+            answers = self._azure_devops.feed(target, FeedName.parse(feed)).metadata_many(
+                (release.package, release.version) for _, release in some
+            )
+            for (key, release), answer in zip(some, answers, strict=True):
+                if isinstance(answer, Metadata):
+                    told[key] = MetadataEntry(answer.requires_python, answer.requires)
+                elif answer is None:
+                    self._unknown.add((target.name, release))
+                    event("metadata_not_known", target=target.name, release=release)
+                else:
+                    # A wheel that cannot be fetched now stops no plan: pins can be raised without knowing it.
+                    gaps.add(feed, "what versions require", answer)
+            self._ledger.create_many(told)
+            found |= told
+        return found
+
+    def _pinned(
+        self, target: Target, feed: FeedName, catalog: Catalog, gaps: _Gaps
+    ) -> Iterator[tuple[ReleaseId, Version]]:
+        """The versions that environments pin of the packages that a feed holds as its own."""
+        for package in sorted(self._published(target, feed, gaps) & catalog.named.keys()):
+            for version in sorted(catalog.pinned(package)):
+                yield ReleaseId(str(feed), package, canonicalize_version(version)), version
 
     def _published(self, target: Target, feed: FeedName, gaps: _Gaps) -> frozenset[PackageName]:
         """The packages that a feed holds as its own; a list that is some minutes old will do."""

@@ -60,16 +60,18 @@ def make_repository(environments: int, affected: int, seed: int = 1) -> Reposito
 
     Args:
         environments: how many it holds.
-        affected: how many of them the release has something to do with.
+        affected: how many of them the release has something to do with; a tenth as many have it already.
         seed: the same one makes the same repository.
     """
     drawn = random.Random(seed)
     files: dict[str, bytes] = {"rebuilder.yml": RULES}
     truth: dict[str, str] = {}
     raised: dict[str, bytes] = {}
-    chosen = set(drawn.sample(range(environments), affected))
+    order = drawn.sample(range(environments), environments)
+    chosen = dict.fromkeys(order[:affected], _AFFECTED)
+    chosen |= dict.fromkeys(order[affected : affected + affected // 10], _CURRENT)
     for number in range(environments):
-        kind, write = drawn.choice(_AFFECTED if number in chosen else _OTHERS)
+        kind, write = drawn.choice(chosen.get(number, _OTHERS))
         folder = f"env-{number:05}"
         lines = drawn.sample(_PUBLIC, drawn.randint(3, 8))
         before = write(folder, lines, OLD)
@@ -188,5 +190,5 @@ _OTHERS: tuple[_Kind, ...] = (
     *((("unaffected", _others),) * 6),
     *((("unaffected", _other_conda),) * 2),
     ("unaffected", _looks_like_it),
-    ("current", _current),
 )
+_CURRENT: tuple[_Kind, ...] = (("current", _current),)

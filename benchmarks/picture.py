@@ -7,7 +7,7 @@ from html import escape
 from benchmarks.results import Row
 
 _WIDTH, _HEIGHT = 400, 300
-_LEFT, _TOP, _RIGHT, _BOTTOM = 58, 46, 14, 44
+_LEFT, _TOP, _RIGHT, _BOTTOM = 58, 46, 26, 44
 # Told apart by everybody, in light and in dark, and by their marks too.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _STYLE = """

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,6 +115,7 @@ class Work:
         listed: whether a conda file installs packages too, which no requirements file names.
         wanted: what is downloaded, as lines for pip.
         limits: what constrains the download, as lines for pip.
+        ruled: what the rules say of versions that the files leave open, likewise.
         own: what the Dockerfile's own commands install of the feed's packages, each by itself.
         private: packages that the rules name and a definition file requires.
         packages: what was downloaded, name → version.
@@ -133,6 +134,7 @@ class Work:
     listed: bool = False
     wanted: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    ruled: list[str] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)
     packages: dict[str, str] = field(default_factory=dict)
@@ -143,13 +145,14 @@ class Work:
 
     def written(self, folder: Path) -> list[str]:
         """Write what is wanted into files, and return what makes pip read them."""
-        arguments = []
-        for option, lines in (("requirement", self.wanted), ("constraint", self.limits)):
-            if lines:
-                file = folder / f"{option}s.txt"
-                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-                arguments += [f"--{option}", str(file)]
-        return arguments
+        return [
+            *_read_from(folder, "requirement", self.wanted),
+            *_read_from(folder, "constraint", [*self.limits, *self.ruled]),
+        ]
+
+    def alone(self, requirement: str, folder: Path) -> list[str]:
+        """What makes pip install one requirement, as a command of its own would, within the rules."""
+        return [requirement, *_read_from(folder, "constraint", self.ruled)]
 
     def save(self, job: Job) -> None:
         """Hand over to the next step."""
@@ -170,6 +173,15 @@ class Work:
 
 
 _WORK = TypeAdapter(Work)
+
+
+def _read_from(folder: Path, option: str, lines: Sequence[str]) -> list[str]:
+    """Write lines into a file, and return what makes pip read it; nothing if there are none."""
+    if not lines:
+        return []
+    file = folder / f"{option}s.txt"
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return [f"--{option}", str(file)]
 
 
 def _path(job: Job) -> Path:

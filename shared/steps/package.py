@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
@@ -38,7 +39,7 @@ def package(job: Job) -> Work:
         _download(job, work, work.written)
     for requirement in work.own:
         # A command of its own in the Dockerfile: it need not agree with what the files ask for.
-        _download(job, work, lambda _, requirement=requirement: [requirement])  # type: ignore[misc]
+        _download(job, work, partial(work.alone, requirement))
     work.packages = wheels_in(folder)
     work.save(job)
     say(f"{counted(len(work.packages))} for Python {work.python} in {folder.name}")

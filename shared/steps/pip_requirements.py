@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.domain.definitions import Definition, Option, Requirement
+from shared.domain.definitions.pins import Exact, pin_of
 from shared.domain.definitions.requirements import TEMPLATE
 from shared.domain.inventory.catalog import Catalog
 from shared.domain.inventory.environments import Environment, Use
+from shared.domain.names import PackageName
 from shared.domain.rules.rules import Rules
+from shared.errors import Unreadable
 from shared.steps.job_state import StepFailed
 
 _INDEXES = {"-i", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "--trusted-host"}
@@ -29,12 +32,14 @@ class Wanted:
     Attributes:
         requirements: what is installed, with the options that belong to it.
         constraints: what constrains it.
+        ruled: what the rules say of versions that the files leave open.
         own: what the Dockerfile's own commands install, each by itself.
         warnings: what a person should know.
     """
 
     requirements: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
+    ruled: list[str] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -54,7 +59,7 @@ def wanted(catalog: Catalog, environment: Environment, rules: Rules, context: Pa
     Raises:
         StepFailed: a line leads to another place than the feed and the build context.
     """
-    found = Wanted()
+    found = Wanted(ruled=list(_ruled(catalog, environment, rules)))
     flags: dict[str, None] = {}
     for use in environment.uses:
         if use.source:
@@ -75,6 +80,35 @@ def wanted(catalog: Catalog, environment: Environment, rules: Rules, context: Pa
                 lines.append(line)
     found.requirements[:0] = flags
     return found
+
+
+def _ruled(catalog: Catalog, environment: Environment, rules: Rules) -> Iterator[str]:
+    """What rules say of the packages that an environment requires, as constraints.
+
+    An exact pin is what a person or a bump has chosen; a range takes what the resolver finds, and that may be a version
+    that the rules hold or do not allow. Pre-releases are none of its finds, whatever the rules say: the image build's
+    own pip would not take them.
+    """
+    pinned: set[PackageName] = set()
+    named: set[PackageName] = set()
+    for use in environment.uses:
+        for requirement in () if use.source else catalog.definitions[use.path].requirements:
+            if requirement.name is not None:
+                (pinned if _is_exact(requirement) else named).add(requirement.name)
+    for name in sorted(named - pinned):
+        rule = rules.rule_for(name, environment.name)
+        if rule is None:
+            continue
+        held = [f"!={version}" for version in sorted(rule.held_versions)]
+        if said := ",".join(filter(None, [rule.allow, *held])):
+            yield f"{name}{said}"
+
+
+def _is_exact(requirement: Requirement) -> bool:
+    try:
+        return isinstance(pin_of(requirement), Exact)
+    except Unreadable:
+        return False  # pip will say so
 
 
 def _own(use: Use, definition: Definition, environment: Environment, rules: Rules) -> Iterator[str]:

@@ -139,6 +139,7 @@ def _stage_context(
     shutil.copytree(job.sources / context, context_folder(job), ignore=_left_out(job.sources, context))
     lines = wanted(catalog, environment, rules, context_folder(job))
     work.wanted, work.limits, work.own, work.warnings = lines.requirements, lines.constraints, lines.own, lines.warnings
+    work.ruled = lines.ruled
     roots = _roots(environment, catalog)
     for use in environment.uses:
         inside = PurePosixPath(use.path)
@@ -208,6 +209,7 @@ def _stage_conda(
 ) -> None:
     lines = wanted(catalog, environment, rules, None)
     work.wanted, work.limits, work.warnings = lines.requirements, lines.constraints, lines.warnings
+    work.ruled = lines.ruled
     context = context_folder(job)
     context.mkdir(parents=True)
     installed = ["-c constraints.txt"] if lines.constraints else []

@@ -43,6 +43,7 @@ def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organizat
         ("our-package", "1.1", ("our-helper>=2",)),
         ("our-helper", "2.5", ()),
         ("our-clash", "1.0", ("our-helper<2",)),
+        *(("our-range", version, ()) for version in ("1.0", "1.1", "1.2", "2.0", "2.1rc1")),
         ("our-linux", "1.0", ('our-helper; python_version >= "3"',)),
     ):
         wheel = empty_wheel(name, version, folder / "wheels", requires=requires)

@@ -64,6 +64,46 @@ def test_files_and_commands_of_a_dockerfile_need_not_agree(checkout: Checkout, o
     assert work.packages == {"our-helper": "2.5", "our-package": "1.0"}
 
 
+@pytest.mark.parametrize(
+    ("rule", "taken"),
+    [
+        ("", "2.0"),
+        ("allow: '<2'", "1.2"),
+        ("hold: ['2.0', '1.2']", "1.1"),
+        ("allow: '!=2.0', hold: ['1.2']", "1.1"),
+        ("prereleases: true", "2.0"),
+    ],
+)
+@pytest.mark.parametrize("way", ["file", "command"])
+def test_what_a_range_takes_follows_the_rules(checkout: Checkout, rule: str, taken: str, way: str) -> None:
+    rules = f'deliver: push\npython: {{"**": "{PYTHON}"}}\npackages: [{{match: "our-*", {rule}}}]\n'
+    command = "-r requirements.txt" if way == "file" else "'our-range>=1.0'"
+    docker = f"FROM scratch\nCOPY . /context\nRUN pip install --no-index --find-links /context {command}\n"
+    files = {"training/context/Dockerfile": docker.encode(), "rebuilder.yml": rules.encode()}
+    checkout.write({**files, "training/context/requirements.txt": b"our-range>=1.0\n"})
+    prepare(checkout.job)
+
+    work = package(checkout.job)
+    verify(checkout.job)
+
+    assert work.packages == {"our-range": taken}
+
+
+def test_a_version_that_the_rules_hold_and_a_file_pins_is_what_its_person_wants(checkout: Checkout) -> None:
+    rules = f'deliver: push\npython: {{"**": "{PYTHON}"}}\npackages: [{{match: "our-*", hold: ["1.2"]}}]\n'
+    checkout.write({"rebuilder.yml": rules.encode(), "training/context/requirements.txt": b"our-range==1.2\n"})
+    prepare(checkout.job)
+    assert package(checkout.job).packages == {"our-range": "1.2"}
+
+
+def test_a_range_that_the_rules_leave_nothing_of_is_named(checkout: Checkout) -> None:
+    rules = f'deliver: push\npython: {{"**": "{PYTHON}"}}\npackages: [{{match: "our-*", allow: "<1"}}]\n'
+    checkout.write({"rebuilder.yml": rules.encode(), "training/context/requirements.txt": b"our-range>=1.0\n"})
+    prepare(checkout.job)
+    with pytest.raises(StepFailed, match=r"our-range"):
+        package(checkout.job)
+
+
 def test_a_dockerfile_that_installs_nothing_of_the_feed_is_named(checkout: Checkout) -> None:
     (checkout.job.sources / "training/context/requirements.txt").unlink()
     checkout.write(own("RUN pip install numpy==1.0\n"))

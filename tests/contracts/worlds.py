@@ -425,6 +425,31 @@ class PipelineWorld(Protocol):
         ...
 
 
+def end_run(
+    organization: Organization, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None
+) -> None:
+    """A run of the stand's pipeline ends as somebody says."""
+    build = organization.pipelines.build(run)
+    build.timeline = Timeline(organization.folder / "runs" / str(run), build.checks)
+    stage = build.timeline.add("Stage", "__default", "__default", None)
+    if problem:
+        stage.issues.append(("error", problem))
+    for number, (name, job) in enumerate(jobs.items(), start=1):
+        phase = build.timeline.add("Phase", name, f"__default.rebuild_{number}", stage)
+        record = build.timeline.add("Job", name, f"{phase.identifier}.__default", phase)
+        record.begin()
+        for step in job.steps:
+            build.timeline.add("Task", step, step, record, log=True).end("succeeded")
+        if job.problem:
+            failed = build.timeline.add("Task", "the step that failed", "failed", record, log=True)
+            failed.issues.extend([("warning", "mind this"), ("error", f"{job.problem}\nand more"), ("error", "2nd")])
+            failed.end("failed")
+            build.timeline.add("Task", "behind it", "behind", record, log=True).end("skipped")
+        if job.result:
+            record.end(job.result)
+    build.status, build.result, build.finished = "completed", result, datetime.now(UTC)
+
+
 class StandPipeline:
     """In the stand."""
 
@@ -451,27 +476,7 @@ class StandPipeline:
         self._organization.pipelines.release()
 
     def end(self, run: int, result: str, jobs: Mapping[str, JobOutcome], problem: str | None = None) -> None:
-        build = self._organization.pipelines.build(run)
-        build.timeline = Timeline(self._organization.folder / "runs" / str(run), build.checks)
-        stage = build.timeline.add("Stage", "__default", "__default", None)
-        if problem:
-            stage.issues.append(("error", problem))
-        for number, (name, job) in enumerate(jobs.items(), start=1):
-            phase = build.timeline.add("Phase", name, f"__default.rebuild_{number}", stage)
-            record = build.timeline.add("Job", name, f"{phase.identifier}.__default", phase)
-            record.begin()
-            for step in job.steps:
-                build.timeline.add("Task", step, step, record, log=True).end("succeeded")
-            if job.problem:
-                failed = build.timeline.add("Task", "the step that failed", "failed", record, log=True)
-                failed.issues.extend(
-                    [("warning", "mind this"), ("error", f"{job.problem}\nand more"), ("error", "2nd")]
-                )
-                failed.end("failed")
-                build.timeline.add("Task", "behind it", "behind", record, log=True).end("skipped")
-            if job.result:
-                record.end(job.result)
-        build.status, build.result, build.finished = "completed", result, datetime.now(UTC)
+        end_run(self._organization, run, result, jobs, problem)
 
     def list_late(self, look_ups: int) -> None:
         self._organization.pipelines.listed_after = look_ups

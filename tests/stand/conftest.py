@@ -79,14 +79,14 @@ def state_of(stand: Stand, name: str, version: str) -> dict[str, Any] | None:
     return found["targets"][0] if found else None
 
 
-def queued(stand: Stand, name: str, version: str) -> dict[str, Any]:
+def queued(stand: Stand, name: str, version: str, *, seconds: float = 60) -> dict[str, Any]:
     """Wait until a release's rebuild is queued."""
 
     def look() -> dict[str, Any] | None:
         found = state_of(stand, name, version)
         return found if found and found["rebuild"] and found["rebuild"]["state"] == "queued" else None
 
-    return wait_for(look, f"{name} {version} is queued")
+    return wait_for(look, f"{name} {version} is queued", seconds=seconds)
 
 
 def commits_about(stand: Stand, package: str) -> list[str]:

@@ -1,32 +1,40 @@
 """More than anybody sends on an ordinary day: storms of hooks, for two hosts, with a storage that takes its time."""
 
 import asyncio
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from local.azure_devops.api import Recorded
 from local.azure_devops.repository import git
+from local.azure_ml.server import Version
 from local.processes import hold_ports
 from local.stand import Stand, StandSettings
 from shared.adapters.blob_ledger import BlobLedgerStore
 from shared.domain.records.release_entry import ReleaseEntry
+from shared.domain.records.run_outcomes import JobOutcome
 from shared.domain.releases import ReleaseId
-from shared.domain.states import ReleaseState
+from shared.domain.states import EnvironmentState, RebuildState, ReleaseState
 from shared.ledger import Ledger
-from shared.ledger_entries import lease_key, release_key
+from shared.ledger_entries import lease_key, rebuild_key, release_key
+from tests.contracts.worlds import end_run
 from tests.environments import write_environment
 from tests.fakes.credential import StubCredential
-from tests.stand.conftest import RULES, TIMER_OFF, publish
+from tests.stand.conftest import RULES, TIMER_OFF, publish, queued
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.stand
 
 PACKAGES = tuple(f"pkg-{number:02}" for number in range(50))
 ENVIRONMENTS, DELIVERIES = 30, 20
+# 40 runs in the long run of the tests, otherwise 8.
+ENDED = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 400
 SETTLE_SECONDS = 40
 STORAGE_SECONDS = 0.05
 
@@ -94,12 +102,18 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     slow.stop()
 
 
-@pytest.fixture(scope="module")
-def ledger(stand: Stand) -> Iterator[Ledger]:
+@contextmanager
+def _ledger_of(stand: Stand) -> Iterator[Ledger]:
     """What the app has written down."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REQUESTS_CA_BUNDLE", str(stand.certificates.bundle))
         yield Ledger(BlobLedgerStore(stand.azurite.blobs, StubCredential("https://storage.azure.com")))
+
+
+@pytest.fixture(scope="module")
+def ledger(stand: Stand) -> Iterator[Ledger]:
+    with _ledger_of(stand) as made:
+        yield made
 
 
 def test_a_storm_of_hooks_is_at_most_two_rebuilds(stand: Stand, ledger: Ledger) -> None:
@@ -133,3 +147,48 @@ def test_a_storm_of_hooks_is_at_most_two_rebuilds(stand: Stand, ledger: Ledger) 
     assert requests.pop("packages") <= 4 * len(PACKAGES)
     assert requests.pop("package version") <= 4 * len(PACKAGES)
     assert requests.total() <= 30 * len(builds), requests
+
+
+def test_what_ended_while_the_app_was_away_is_followed_to_the_end(tmp_path: Path) -> None:
+    """Nobody tells of the end of their runs but the timer."""
+    names = [f"env-{number:04}" for number in range(ENDED)]
+    for name in names:
+        write_environment(tmp_path / "environments", name, f"{PACKAGES[0]}==1.0\n")
+    (tmp_path / "environments" / "rebuilder.yml").write_text(RULES)
+    settings = StandSettings(
+        folder=tmp_path / "stand",
+        repository=tmp_path / "environments",
+        settle_seconds=1,
+        upstream=False,
+        build_hook=False,
+        agent=False,
+        app_settings=TIMER_OFF,
+    )
+    with Stand(settings) as stand, _ledger_of(stand) as ledger:
+        publish(stand, PACKAGES[0], "1.1")
+        rebuild = queued(stand, PACKAGES[0], "1.1", seconds=200)["rebuild"]["id"]
+        stand.functions.stop()
+        for build in stand.organization.pipelines.builds:
+            paths = [item.split(":")[1] for item in build.parameters["environments"].split(",")]
+            end_run(
+                stand.organization, build.id, "succeeded", dict.fromkeys(paths, JobOutcome("completed", "succeeded"))
+            )
+        tags = {
+            "tags": {"rebuilder-rebuild": rebuild},
+            "build": {"contextUri": "https://storage/c/"},
+            "osType": "Linux",
+        }
+        held = stand.azure_ml.environments[stand.azure_ml.workspaces[0]]
+        held.update({name: [Version(name, "1", {**tags, "isArchived": False})] for name in names})
+        stand.azure_ml.requests.clear()
+
+        stand.start_functions()
+        assert stand.fire_timer().status_code == 202
+        wait_for(lambda: not ledger.following("main"), "all that ended was seen", seconds=200)
+
+        entry = ledger.get(rebuild_key("main", rebuild))
+        assert entry.state is RebuildState.FINISHED
+        assert Counter(e.state for e in entry.environments) == {EnvironmentState.REGISTERED: len(names)}
+        assert all(e.workspaces[0].version == "1" for e in entry.environments)
+        asked = [path for method, path in stand.azure_ml.requests if method == "GET" and "/versions" in path]
+        assert len(asked) == len(names)  # each once

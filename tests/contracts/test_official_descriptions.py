@@ -2,14 +2,17 @@
 
 import ast
 import importlib
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from azure.devops.v7_1.git.git_client import GitClient
 
 from local.azure_devops.api import Recorded
+from shared.adapters.azure_devops.repository import ITEMS
 from tests.contracts import official
 from tests.contracts.official import Misfit, check, deviation_of, unknown
 from tests.contracts.recording import CALLS, Call, Recording
@@ -19,6 +22,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 ADAPTERS = official.PROJECT / "shared" / "adapters" / "azure_devops"
+# Methods of the SDK whose requests are made without its models: where the API is, and its version.
+BY_ADDRESS = {"get_items": ITEMS}
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.method)
@@ -43,7 +48,15 @@ def test_a_feed_of_the_organisation_is_addressed_as_described(recording: Recordi
 
 
 def test_every_call_of_the_adapters_is_in_the_table() -> None:
-    assert set(_sdk_methods_in_use()) == {call.method for call in CALLS}
+    assert {*_sdk_methods_in_use(), *BY_ADDRESS} == {call.method for call in CALLS}
+
+
+@pytest.mark.parametrize("method", BY_ADDRESS)
+def test_what_is_asked_without_the_sdks_models_is_asked_as_the_sdk_does(method: str) -> None:
+    location, version = BY_ADDRESS[method]
+    source = inspect.getsource(getattr(GitClient, method))
+    assert f"location_id='{location}'" in source
+    assert f"version='{version}'" in source
 
 
 def test_every_recorded_operation_is_in_the_table(recording: Recording) -> None:

@@ -32,7 +32,7 @@ from shared.limits import BLOBS_PER_REQUEST, COMMIT_PAGES, COMMITS_PER_REQUEST, 
 from shared.ports import Commit
 
 # learn.microsoft.com/rest/api/azure/devops/git/items/list: where the API is, and its version, as the SDK's `get_items`.
-_ITEMS = "fb93c0db-47ed-4a31-8c20-47552878fb44", "7.1-preview.1"
+ITEMS = "fb93c0db-47ed-4a31-8c20-47552878fb44", "7.1-preview.1"
 
 
 class AzureRepository:
@@ -69,7 +69,7 @@ class AzureRepository:
             route = {"project": self._target.project, "repositoryId": self._target.repository}
             files: dict[str, str] = {}
             links: dict[str, Link] = {}
-            for item in listed(client(self._connection, "git"), *_ITEMS, route, query):
+            for item in listed(client(self._connection, "git"), *ITEMS, route, query):
                 path, kind = item["path"].lstrip("/"), item.get("gitObjectType")
                 if kind == "commit":
                     links[path] = Link.SUBMODULE

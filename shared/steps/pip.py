@@ -87,12 +87,16 @@ def explain_pip(output: str, python: str, details: str = "") -> str:
         return "the feed does not answer; a rerun may succeed"
     if _BUILD_REFUSED in output:
         collected = _COLLECTED.findall(output.split(_BUILD_REFUSED, maxsplit=1)[0])
-        return f"{collected[-1].strip() if collected else 'a package'}: {_BUILD_REFUSED}; only wheels are installed"
+        what = collected[-1].strip() if collected else "a package"
+        return f"{what}: {_BUILD_REFUSED}, which would run its code; publish a wheel of it (`pip wheel`) to the feed"
     if found := _NO_FILE.search(output):
         versions = _VERSIONS.search(output)
         known = [v.strip() for v in versions["versions"].split(",")] if versions else []
         shown = ", ".join((["…"] if len(known) > _MOST_VERSIONS else []) + known[-_MOST_VERSIONS:])
-        none = "the feed has no version with a wheel for it"
+        none = (
+            "the feed has no version with a wheel for it; build one (`pip wheel`) on Linux with this Python, and "
+            "publish it to the feed"
+        )
         has = none if shown in ("", "none") else f"the feed has wheels of {shown}"
         return f"no file of {found['requirement'].strip()} for Python {python} on Linux x86_64: {has}"
     if "ResolutionImpossible" in output or "conflicting dependencies" in output:

@@ -134,7 +134,7 @@ def _options(path: str, definition: Definition, found: Wanted) -> Iterator[str]:
         elif option.name in _PLACES and "://" in (option.value or ""):
             raise StepFailed(f"{_at(path, option)}: {option.name} leads to another place than the feed: remove it")
         elif option.name in _INDEXES:
-            warning = f"{path} names an index of its own: the feed is asked instead"
+            warning = f"{path} names an index of its own ({option.name}): the feed is asked instead"
             if warning not in found.warnings:
                 found.warnings.append(warning)
 

@@ -151,7 +151,10 @@ def test_a_source_distribution_that_a_wheel_requires_by_its_address_is_not_built
             package(checkout.job)
 
     assert str(caught.value).startswith("our-built")
-    assert str(caught.value).endswith("it has no wheel and would have to be built; only wheels are installed")
+    assert str(caught.value).endswith(
+        "it has no wheel and would have to be built, which would run its code; publish a wheel of it (`pip wheel`) to "
+        "the feed"
+    )
     assert not (tmp_path / "ran").exists()
 
 

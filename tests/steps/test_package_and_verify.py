@@ -377,7 +377,8 @@ _NOTHING = "ERROR: No matching distribution found for foo\n"
         (f"ERROR: Could not find foo (from versions: {', '.join(map(str, range(20)))})\n{_NOTHING}", "",
          "no file of foo for Python 3.10 on Linux x86_64: the feed has wheels of …, 12, 13, 14, 15, 16, 17, 18, 19"),
         (_NOTHING, _FETCH.format("404 Client Error: Not Found for url: x"),
-         "no file of foo for Python 3.10 on Linux x86_64: the feed has no version with a wheel for it"),
+         ("no file of foo for Python 3.10 on Linux x86_64: the feed has no version with a wheel for it; "
+          "build one (`pip wheel`) on Linux with this Python, and publish it to the feed")),
         (_NOTHING, _FETCH.format("401 Client Error: Unauthorized for url: x"),
          "the feed does not accept the pipeline's identity (401): give the build service the role Reader on the feed"),
         (_NOTHING, _FETCH.format("HTTPConnectionPool(host='x'): Max retries exceeded (too many 503 error responses)"),

@@ -32,6 +32,7 @@ def warnings_of(
     yield from evaluator.facts.gaps
     for environment in rebuilt.values():
         yield from _of_environment(evaluator, environment, choices)
+    yield from _of_second_indexes(evaluator, rebuilt.values())
     yield from _of_compiled_alone(evaluator, rebuilt, edits)
     yield from _of_excluded_readers(evaluator, edits)
     yield from _of_namesakes(evaluator, choices)
@@ -62,6 +63,19 @@ def _of_what_is_not_seen(evaluator: Evaluator, environment: Environment) -> Iter
     if said:
         more = f" (and {len(said) - 1} more)" if said[1:] else ""
         yield f"{environment.path}: it may install more than is seen: {said[0]}{more}"
+
+
+def _of_second_indexes(evaluator: Evaluator, environments: Collection[Environment]) -> Iterator[str]:
+    """Say that a file names a second index: of all that it is given, pip takes the highest version (pip's own docs)."""
+    for path in sorted({use.path for environment in environments for use in environment.uses}):
+        definition = evaluator.catalog.definitions.get(path)
+        for option in definition.options if definition else ():
+            if option.name == "--extra-index-url":
+                yield (
+                    f"{path} line {option.line}: --extra-index-url is not followed: a higher version of one of your "
+                    "packages there, by whomever, would be taken (dependency confusion); remove it, and make that "
+                    "index an upstream source of the feed"
+                )
 
 
 def _of_compiled_alone(

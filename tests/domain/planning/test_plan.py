@@ -413,3 +413,19 @@ def test_where_else_packages_may_come_from_is_left_as_it_is_and_holds_nothing() 
 
     assert decisions(plan) == {"e/env.yml": "bump"}
     assert edited(files, plan)["e/requirements.txt"] == f"{options}our-pkg==1.1\n".encode()
+
+
+def test_a_second_index_is_a_risk_that_is_named_once_for_its_file() -> None:
+    shared = b"--index-url https://one.invalid/simple\n--extra-index-url https://two.invalid/simple\nour-pkg==1.0\n"
+    files = {"shared.txt": shared}
+    for name in ("a", "b"):
+        files |= {
+            f"{name}/environment.yml": (
+                f"name: {name}\nbuild:\n  path: ..\n  dockerfile_path: {name}/Dockerfile\n".encode()
+            ),
+            f"{name}/Dockerfile": b"FROM x\nCOPY shared.txt .\nRUN pip install -r shared.txt\n",
+        }
+    plan = make_plan(target="ours", catalog=catalog_of(files), rules=NO_RULES, releases=releases("our-pkg 1.1"))
+    (warning,) = [warning for warning in plan.warnings if "index" in warning]
+    assert warning.startswith("shared.txt line 2: --extra-index-url is not followed: a higher version of one of your")
+    assert "two.invalid" not in warning

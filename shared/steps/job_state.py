@@ -95,10 +95,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An environment version that Azure ML took."""
+    """An environment version that Azure ML took.
+
+    Attributes:
+        workspace: where.
+        version: its number.
+        unchanged: it was there already, with this content: only its tags are new.
+    """
 
     workspace: str
     version: str
+    unchanged: bool = False
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.records.pipeline_contract import COMMIT_TAG, PACKAGE_TAG, REBUILD_TAG, RUN_TAG, SUPERSEDED
@@ -23,6 +23,14 @@ _PATIENCE_SECONDS = 20 * 60
 # How often a version is chosen anew that somebody else took meanwhile.
 _ATTEMPTS = 3
 
+# learn.microsoft.com/azure/machine-learning/how-to-assign-roles
+_WAYS_OUT = {
+    403: "; give the service connection's identity the role AzureML Data Scientist on {workspace}, and, where the keys "
+    "of its storage are disabled, Storage Blob Data Contributor there",
+    404: "; see whether {workspace} is there, as the pipeline's parameter `workspaces` names it",
+}
+_TAKEN = "Azure ML has version {} with other content already"
+
 # Azure ML takes some dozens of tags; more private packages than this in one environment are named no more.
 _MOST_PACKAGE_TAGS = 30
 
@@ -38,10 +46,11 @@ def register(job: Job) -> Work:
         raise StepFailed("no workspace is named: set the pipeline's parameter `workspaces`")
     tags = tags_of(job, work)
     for workspace in job.workspaces:
-        version = _in_time(lambda workspace=workspace: _register(job, workspace, work.name, tags))  # type: ignore[misc]
-        work.registered.append(Registered(str(workspace), version))
+        done = _in_time(lambda workspace=workspace: _register(job, workspace, work.name, tags))  # type: ignore[misc]
+        work.registered.append(done)
         work.save(job)
-        say(f"registered {work.name} {version} in {workspace}")
+        how = " (the same content as before, with new tags)" if done.unchanged else ""
+        say(f"registered {work.name} {done.version} in {workspace}{how}")
     return work
 
 
@@ -56,27 +65,28 @@ def tags_of(job: Job, work: Work) -> dict[str, str]:
     }
 
 
-def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -> str:
+def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -> Registered:
     from azure.ai.ml import load_environment
     from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
     try:
         client = _client(workspace)
         for attempt in range(1, _ATTEMPTS + 1):
-            if earlier := registered_before(client, job, name, workspace):
-                return earlier
+            known = versions_of(client, name)
+            if earlier := registered_before(known, job, name, workspace):
+                return Registered(str(workspace), earlier)
             environment = load_environment(yaml_file(job))
             chosen = environment.version
+            _check_version(known.get(str(chosen)), environment, job)
             environment.tags = {**(environment.tags or {}), **tags}
             try:
                 # Progress stays on: without it a failing upload hangs.
                 made: Any = client.environments.create_or_update(environment)
-                return str(made.version)
+                # With the content of the newest version Azure ML takes that one, and its tags anew.
+                return Registered(str(workspace), str(made.version), unchanged=str(made.version) in known)
             except ResourceExistsError as problem:
                 if chosen is not None:
-                    raise StepFailed(
-                        f"Azure ML has version {chosen} with other content already (409): {_first_line(problem)}"
-                    ) from problem
+                    raise StepFailed(f"{_TAKEN.format(chosen)} (409): {_first_line(problem)}") from problem
                 if attempt == _ATTEMPTS:
                     raise
                 # The SDK chose the next version, and somebody else took it at the same time.
@@ -86,37 +96,58 @@ def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -
     except HttpResponseError as problem:
         # Of an error without a status nobody but the credential knows.
         what = f"Azure ML answers {problem.status_code}" if problem.status_code else "no sign-in to Azure ML"
-        raise StepFailed(f"{what}: {_first_line(problem)}") from problem
+        way_out = _WAYS_OUT.get(problem.status_code or 0, "").format(workspace=workspace)
+        raise StepFailed(f"{what}: {_first_line(problem)}{way_out}") from problem
     except Exception as problem:
         raise StepFailed(f"azure-ai-ml: {_first_line(problem)}") from problem
     raise AssertionError("the last attempt returns or raises")
 
 
-def registered_before(client: "MLClient", job: Job, name: str, workspace: Workspace) -> str | None:
+def versions_of(client: "MLClient", name: str) -> dict[str, Any]:
+    """The versions of an environment that a workspace holds, by their number."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        return {str(version.version): version for version in client.environments.list(name=name)}
+    except ResourceNotFoundError as problem:
+        if "workspace" in str(problem).replace(name, "").casefold():
+            raise
+        return {}
+
+
+def registered_before(known: Mapping[str, Any], job: Job, name: str, workspace: Workspace) -> str | None:
     """The version that an earlier try of the same files registered, or None if there is none.
+
+    Args:
+        known: the versions that the workspace holds, by their number.
+        job: the job.
+        name: the environment's name.
+        workspace: the workspace.
 
     Raises:
         StepFailed: a later run has registered a version; this one's, older, must not become the newest.
     """
-    from azure.core.exceptions import ResourceNotFoundError
-
-    try:
-        known = list(client.environments.list(name=name))
-    except ResourceNotFoundError as problem:
-        if "workspace" in str(problem).replace(name, "").casefold():
-            raise
-        return None
     later = 0
-    for version in known:
+    for number, version in known.items():
         tags = version.tags or {}
         if tags.get(REBUILD_TAG) in (job.rebuild, *job.earlier):
-            say(f"{name} {version.version} in {workspace} was registered by an earlier try of the same files")
-            return str(version.version)
+            say(f"{name} {number} in {workspace} was registered by an earlier try of the same files")
+            return number
         if str(tags.get(RUN_TAG, "")).isdigit():
             later = max(later, int(tags[RUN_TAG]))
     if job.run.isdigit() and later > int(job.run):
         raise StepFailed(f"{SUPERSEDED}{later}: it has registered a version of {name} in {workspace} since")
     return None
+
+
+def _check_version(there: Any, environment: Any, job: Job) -> None:
+    """Refuse a version that the YAML states and Azure ML holds with another context, before that is uploaded.
+
+    The address of a context holds its hash, as the SDK has worked it out while it loaded the YAML.
+    """
+    held = (there.build.path if there.build else "") if there else None
+    if held is not None and str(environment._upload_hash) not in (held or ""):
+        raise StepFailed(f"{_TAKEN.format(environment.version)}: raise `version` in {job.environment}")
 
 
 def _client(workspace: Workspace) -> "MLClient":
@@ -132,9 +163,9 @@ def _client(workspace: Workspace) -> "MLClient":
     )
 
 
-def _in_time(action: Callable[[], str]) -> str:
+def _in_time(action: Callable[[], Registered]) -> Registered:
     """Run something that may never end; give up after a while."""
-    outcome: list[str] = []
+    outcome: list[Registered] = []
     failure: list[BaseException] = []
 
     def run() -> None:

@@ -28,7 +28,10 @@ def summary(job: Job, work: Work) -> str:
     lines = [f"## {work.name}", "", f"`{job.environment}` at commit `{job.commit[:8]}`, rebuild `{job.rebuild}`", ""]
     if work.problem:
         lines += [f"**Failed:** {work.problem}", ""]
-    lines += [f"- registered as version **{one.version}** in {one.workspace}" for one in work.registered]
+    lines += [
+        f"- registered as version **{one.version}** in {one.workspace}" + (" (unchanged)" if one.unchanged else "")
+        for one in work.registered
+    ]
     private = [f"{name} {version}" for name, version in work.packages.items() if name in work.private]
     if work.python:
         lines += [

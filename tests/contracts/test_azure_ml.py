@@ -22,7 +22,7 @@ from shared.domain.targets import Workspace
 from shared.errors import AccessDenied, NotThere, Permanent, RebuilderError, ServiceUnavailable, Throttled
 from shared.ports import AzureML, RegisteredVersion, Sought
 from shared.steps.job_state import Job, StepFailed, Work
-from shared.steps.register import register, registered_before
+from shared.steps.register import register, registered_before, versions_of
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.credential import StubCredential
 
@@ -201,7 +201,7 @@ def _before(world: StandWorld, job: Job) -> str | None:
     client = MLClient(
         StubCredential("https://management.azure.com"), WORKSPACE.subscription, WORKSPACE.resource_group, WORKSPACE.name
     )
-    return registered_before(client, job, "workspace-tools", WORKSPACE)
+    return registered_before(versions_of(client, "workspace-tools"), job, "workspace-tools", WORKSPACE)
 
 
 def test_a_registration_looks_first_what_is_there(stand_in: StandIn) -> None:

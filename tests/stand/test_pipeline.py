@@ -139,7 +139,10 @@ def test_an_environment_that_azure_ml_would_refuse_is_held_before_any_run(workin
         ("tagged", "tagged/environment.yml: `tags` is not a map of texts: write keys and values in quotes"),
         ("old", "Version spec 3.99 for architecture x64 did not match any version in Agent.ToolsDirectory."),
         ("ignoring", ".amlignore keeps pip_packages/my_library-3.0-py3-none-any.whl out of the upload"),
-        ("versioned", "Azure ML has version 6 with other content already (409)"),
+        (
+            "versioned",
+            "Azure ML has version 6 with other content already: raise `version` in versioned/environment.yml",
+        ),
     ],
 )
 def test_a_failed_environment_tells_the_cause_and_leaves_the_others_alone(
@@ -271,6 +274,10 @@ def test_the_same_content_again_is_the_same_version_with_new_tags(working: Stand
     (build,) = working.organization.pipelines.builds[runs:]
     assert (row["state"], row["registered_version"]) == ("registered", "2")
     assert row["tags"]["rebuilder-run"] == str(row["run"]) == str(build.id)
+    assert build.timeline is not None
+    logs = [build.timeline.log_file(number) for number in build.timeline.logs()]
+    said = "".join(log.read_text() for log in logs if log.exists())
+    assert "(the same content as before, with new tags)" in said
 
 
 def test_a_run_that_the_service_refuses_fails_the_rebuild_with_the_reason_in_one_line(

@@ -82,11 +82,13 @@ def test_the_summary_lists_who_stays_behind_and_what_is_built_elsewhere(checkout
 def test_the_summary_tells_what_became_of_the_environment(checkout: Checkout) -> None:
     work = Work(
         "training", "3.10", private=["our-package"], packages={"our-package": "1.1", "numpy": "2.0"},
-        registered=[Registered("ml/training", "4")], warnings=["mind this"], problem="it broke",
+        registered=[Registered("ml/training", "4"), Registered("ml/other", "3", unchanged=True)],
+        warnings=["mind this"], problem="it broke",
     )  # fmt: skip
 
     text = summary(checkout.job, work)
 
-    for part in ("**Failed:** it broke", "version **4** in ml/training", "2 packages, of them ours: our-package 1.1",
+    for part in ("**Failed:** it broke", "version **4** in ml/training\n",
+                 "**3** in ml/other (unchanged)", "2 packages, of them ours: our-package 1.1",
                  "warning: mind this"):  # fmt: skip
         assert part in text

@@ -1,5 +1,6 @@
 """The app's settings: environment variables, all of them checked at once. docs/deployment.md lists them."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
@@ -35,6 +36,20 @@ def _feeds(names: tuple[str, ...]) -> tuple[str, ...]:
         except InvalidInput:
             raise ValueError("is not a list of `project/feed`, or `feed` for one of the organisation") from None
     return names
+
+
+_AUTHOR = re.compile(r"(?P<name>[^<>\n]{1,100}?) <(?P<email>[^<>\s@]+@[^<>\s@]+)>")
+
+
+def _author(text: str | None) -> str | None:
+    if text is not None and not _AUTHOR.fullmatch(text):
+        raise ValueError("is not `Name <name@example.com>`")
+    return text
+
+
+def _author_parts(text: str | None) -> tuple[str, str] | None:
+    found = _AUTHOR.fullmatch(text or "")
+    return (found["name"], found["email"]) if found else None
 
 
 def _words(value: object) -> object:
@@ -81,6 +96,7 @@ class TargetSettings(_Strict):
     pipeline: Annotated[int, Field(gt=0)]
     feeds: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_feeds)]
     workspaces: Annotated[tuple[WorkspaceSettings, ...], Field(min_length=1)]
+    author: Annotated[str | None, AfterValidator(_author)] = None
 
     def target(self) -> Target:
         """The target that these settings describe."""
@@ -93,6 +109,7 @@ class TargetSettings(_Strict):
             pipeline=self.pipeline,
             feeds=tuple(FeedName.parse(feed) for feed in self.feeds),
             workspaces=tuple(Workspace(w.subscription, w.resource_group, w.name) for w in self.workspaces),
+            author=_author_parts(self.author),
         )
 
 

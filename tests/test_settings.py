@@ -38,6 +38,26 @@ def test_good_settings_become_typed_targets() -> None:
     assert settings.suspended is False
 
 
+@pytest.mark.parametrize(
+    ("text", "author"),
+    [
+        (None, None),
+        ("ML Platform <ml-platform@contoso.com>", ("ML Platform", "ml-platform@contoso.com")),
+        ("Bot <b@c>", ("Bot", "b@c")),
+    ],
+)
+def test_an_author_is_a_name_and_an_e_mail(text: str | None, author: tuple[str, str] | None) -> None:
+    targets = json.dumps([{**TARGET, "author": text}])
+    assert Settings.read({**GOOD, "REBUILDER_TARGETS": targets}).targets[0].author == author
+
+
+@pytest.mark.parametrize("text", ["", "Bot", "bot@contoso.com", "<bot@contoso.com>", "Bot <bot>", "A\nB <b@c>"])
+def test_any_other_author_is_refused(text: str) -> None:
+    targets = json.dumps([{**TARGET, "author": text}])
+    with pytest.raises(InvalidConfiguration, match="author"):
+        Settings.read({**GOOD, "REBUILDER_TARGETS": targets})
+
+
 def test_projects_are_separated_by_commas_since_their_names_may_hold_blanks() -> None:
     found = Settings.read({**GOOD, "REBUILDER_PUBLISHING_PROJECTS": " Data Platform, libraries,, "})
 

@@ -42,12 +42,14 @@ class Push:
         base: the commit that the ref is expected at, or that a new one begins at.
         comment: the commit's message.
         changes: of at least one file, each at most once.
+        people: author and committer, name and e-mail, where they are stated: otherwise it is who pushes.
     """
 
     ref: str
     base: str
     comment: str
     changes: tuple[Change, ...]
+    people: tuple[tuple[str, str] | None, tuple[str, str] | None]
 
 
 def read_push(size: int, wish: Mapping[str, Any]) -> Push:
@@ -68,7 +70,7 @@ def read_push(size: int, wish: Mapping[str, Any]) -> Push:
     update, commit = updates[0], commits[0]
     check_members("a push", wish, "refUpdates", "commits")
     check_members("a ref's update", update, "name", "oldObjectId")
-    check_members("a commit", commit, "comment", "changes")
+    check_members("a commit", commit, "comment", "changes", "author", "committer")
     ref = str(update["name"])
     if not _is_ref(ref):
         raise _bad(f"The ref name '{ref}' is not valid.", "InvalidGitRefNameException")
@@ -81,7 +83,18 @@ def read_push(size: int, wish: Mapping[str, Any]) -> Push:
         raise _bad(f"TF401035: The path '/{twice[0]}' is changed more than once.")
     if not changes:
         raise _bad("TF401035: A commit needs at least one change.")
-    return Push(ref, str(update.get("oldObjectId") or NOBODY), comment, changes)
+    return Push(ref, str(update.get("oldObjectId") or NOBODY), comment, changes, _people(commit))
+
+
+def _people(commit: Mapping[str, Any]) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
+    """Author and committer as they are stated."""
+    stated = [commit.get(kind) for kind in ("author", "committer")]
+    for person in stated:
+        check_members("a person", person or {}, "name", "email")
+        if person and not person.get("email"):
+            raise NotInTheStand("an author without an e-mail")
+    author, committer = ((str(one["name"]), str(one["email"])) if one else None for one in stated)
+    return author, committer
 
 
 def _is_ref(name: str) -> bool:

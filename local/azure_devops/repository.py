@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from local.azure_devops import locations
 from local.azure_devops.answers import NotInTheStand, Raw, ServiceError, collection
 from local.azure_devops.api import Api, Call
 from local.azure_devops.names import guid, is_called
-from local.azure_devops.pushes import NOBODY, Change, read_push
+from local.azure_devops.pushes import NOBODY, Change, Push, read_push
 
 # Who pushes through the REST API: the product's managed identity.
 PUSHER = ("Environment Rebuilder", "environment-rebuilder@stand.invalid")
@@ -233,7 +233,7 @@ class GitRepository:
                 raise _stale(ref)
             if base == NOBODY:
                 raise NotInTheStand("a push that begins a branch without a commit before it")
-            made = self._make_commit(base, push.comment, push.changes)
+            made = self._make_commit(base, push)
             try:
                 self._git("update-ref", ref, made, present or NOBODY)
             except GitError:
@@ -247,19 +247,20 @@ class GitRepository:
             "url": f"{self._url(call)}/pushes/{number}",
         }
 
-    def _make_commit(self, base: str, message: str, changes: Sequence[Change]) -> str:
+    def _make_commit(self, base: str, push: Push) -> str:
         index = self.path / f"index-{threading.get_ident()}"
+        author, committer = (person or PUSHER for person in push.people)
         environment = {
             "GIT_INDEX_FILE": str(index),
-            "GIT_AUTHOR_NAME": PUSHER[0], "GIT_AUTHOR_EMAIL": PUSHER[1],
-            "GIT_COMMITTER_NAME": PUSHER[0], "GIT_COMMITTER_EMAIL": PUSHER[1],
+            "GIT_AUTHOR_NAME": author[0], "GIT_AUTHOR_EMAIL": author[1],
+            "GIT_COMMITTER_NAME": committer[0], "GIT_COMMITTER_EMAIL": committer[1],
         }  # fmt: skip
         try:
             self._git("read-tree", base, environment=environment)
-            for change in changes:
+            for change in push.changes:
                 self._stage(change, environment)
             tree = self._git("write-tree", environment=environment).decode().strip()
-            made = self._git("commit-tree", tree, "-p", base, given=message.encode(), environment=environment)
+            made = self._git("commit-tree", tree, "-p", base, given=push.comment.encode(), environment=environment)
             return made.decode().strip()
         except GitError as problem:
             raise ServiceError(400, "GitArgumentException", str(problem)) from None

@@ -30,6 +30,7 @@ class Target:
         pipeline: the id of the rebuild pipeline's definition.
         feeds: the feeds it watches.
         workspaces: the Azure ML workspaces, in order.
+        author: who the commits say wrote them, name and e-mail; None for the identity that pushes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Target:
     pipeline: int
     feeds: tuple[FeedName, ...]
     workspaces: tuple[Workspace, ...] = field(default=())
+    author: tuple[str, str] | None = None
 
     @property
     def ref(self) -> str:

@@ -1,10 +1,16 @@
 """What `Repository` promises, kept by the adapter (on the stand) and by the fake."""
 
+from dataclasses import replace
+
 import pytest
 
+from local.azure_devops.repository import PUSHER, git
+from local.azure_devops.server import Organization
 from local.environments import SAMPLE
+from shared.adapters.azure_devops import AzureDevOpsOrganizations
 from shared.adapters.folder import Folder
 from shared.domain.inventory.catalog import Link
+from shared.domain.targets import Target
 from shared.errors import BranchMoved, NotThere, Permanent, RejectedByPolicy, ServiceUnavailable
 from shared.limits import COMMITS_PER_REQUEST
 from shared.ports import Commit
@@ -118,6 +124,16 @@ def test_push_to_a_protected_branch_changes_nothing(world: RepositoryWorld) -> N
     with pytest.raises(RejectedByPolicy):
         world.repository.push(base, MESSAGE, {REQUIREMENTS: b"ours\n"})
     assert world.repository.tip() == base
+
+
+def test_a_commit_is_by_whom_the_target_names(
+    organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target
+) -> None:
+    for author, expected in ((None, PUSHER), (("Mülheim Bot", "bot@contoso.com"), ("Mülheim Bot", "bot@contoso.com"))):
+        repository = azure_devops.repository(replace(target, author=author))
+        made = repository.push(repository.tip(), f"{MESSAGE} {author}", {REQUIREMENTS: f"{author}".encode()})
+        shown = git("show", "--no-patch", "--format=%an|%ae|%cn|%ce", made, at=organization.repository.path)
+        assert shown.decode().strip() == "|".join(expected * 2)
 
 
 def test_push_creates_no_files(world: RepositoryWorld) -> None:

@@ -146,6 +146,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         ("test_pushes::test_a_push_to_a_protected_branch_is_refused_by_policy",),
     ),
     Assumption(
+        "a commit is by the author and committer that the push names",
+        _REPOSITORY,
+        ("test_pushes::test_a_commit_is_by_whom_the_push_names",),
+    ),
+    Assumption(
         "an edit of a missing file, an `add` of a present one, an unknown change type, broken base64, a path twice, "
         "an invalid ref name and an empty comment are 400",
         _REPOSITORY,
@@ -424,6 +429,7 @@ _BUILD = "registers a build context, which Azure ML would build"
 NOT_LIVE: dict[str, dict[str, str]] = {
     "test_repository": {
         "test_push_to_a_protected_branch_changes_nothing": "test_pushes asks it of the protected branch",
+        "test_a_commit_is_by_whom_the_target_names": "test_pushes asks it",
         "test_a_push_whose_answer_is_lost_is_found_by_its_message": _LOSES,
         "test_all_commits_are_listed_however_many_there_are": "needs more than five hundred commits",
         "test_a_long_listing_costs_a_few_calls_for_each_file": "counts what the adapter does, and not the service",

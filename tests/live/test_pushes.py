@@ -57,6 +57,21 @@ def test_a_push_to_a_protected_branch_is_refused_by_policy(site: Site) -> None:
     assert protected.tip() == base
 
 
+def test_a_commit_is_by_whom_the_push_names(site: Site, repository: LiveRepository) -> None:
+    base = repository.repository.tip()
+    path = min(repository.repository.listing(base).files)
+    person = {"name": "Live tests' author", "email": "live-tests-author@rebuilder.invalid"}
+    body = {
+        "refUpdates": [{"name": f"refs/heads/{repository.branch}", "oldObjectId": base}],
+        "commits": [{"comment": "Change", "changes": [_edit(path)], "author": person, "committer": person}],
+    }
+    answer = site.ask("POST", f"{site.git_api}/pushes", body=body)
+    assert answer.status_code == 201, answer.text
+    made = site.ask("GET", f"{site.git_api}/commits/{answer.json()['commits'][0]['commitId']}").json()
+    for kind in ("author", "committer"):
+        assert {key: made[kind][key] for key in person} == person
+
+
 def test_an_invalid_ref_name_is_400(site: Site, repository: LiveRepository) -> None:
     base = repository.repository.tip()
     answer = _push(site, repository.branch, base, _edit(), ref=f"refs/heads/{repository.branch}..x")

@@ -18,6 +18,7 @@ from azure.devops.v7_1.git.models import (
     GitPush,
     GitQueryCommitsCriteria,
     GitRefUpdate,
+    GitUserDate,
     GitVersionDescriptor,
     ItemContent,
 )
@@ -101,9 +102,13 @@ class AzureRepository:
             )
             for path, raw in sorted(files.items())
         ]
+        author = None
+        if self._target.author:
+            name, email = self._target.author
+            author = GitUserDate(name=name, email=email)
         push = GitPush(
             ref_updates=[GitRefUpdate(name=self._target.ref, old_object_id=base)],
-            commits=[GitCommitRef(comment=message, changes=changes)],
+            commits=[GitCommitRef(comment=message, changes=changes, author=author, committer=author)],
         )
         try:
             with translated(f"pushing to {self._target.branch} of {self._target.repository}"):

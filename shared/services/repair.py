@@ -4,6 +4,7 @@ Also the answer to hooks that tell nothing but "something was published".
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from shared import messages
@@ -13,7 +14,7 @@ from shared.domain.targets import Target
 from shared.errors import Permanent, RebuilderError, Transient
 from shared.ledger import Ledger
 from shared.ledger_entries import FeedEntry, feed_key, rebuild_key
-from shared.limits import CHANGE_PAGES, STANDSTILL
+from shared.limits import CHANGE_PAGES, STANDSTILL, TURN_TIME
 from shared.log import alert, event
 from shared.ports import AzureDevOps, Clock, Hooks, Queue
 from shared.services.confirm.provenance import alert_foreign, is_ours
@@ -72,6 +73,7 @@ class Repair:
         if self._suspended:
             return
         problems = []
+        until = self._clock.now() + TURN_TIME
         steps = (
             self._read_change_logs,
             self._wake,
@@ -79,7 +81,7 @@ class Repair:
             self._parked.clear,
             self._quarantine.expire,
             self._count_parked,
-            self._follow_runs,  # may take long
+            lambda: self._follow_runs(until),  # takes what time is left
         )
         for work in steps:
             try:
@@ -176,10 +178,10 @@ class Repair:
             return False
         return self._clock.now() - since > STANDSTILL
 
-    def _follow_runs(self) -> None:
+    def _follow_runs(self, until: datetime) -> None:
         """Look at runs whose end no hook told; Azure ML's SDK is loaded only if there are some."""
         if any(self._ledger.following(target.name) for target in self._targets):
-            self._follow().all()
+            self._follow().all(until)
 
     def _report_hooks(self) -> None:
         """Tell of our subscriptions that are off, or tried now and then only; switching them on is not our right."""

@@ -10,7 +10,7 @@ from shared.domain.records.run_outcomes import RunOutcome
 from shared.domain.states import RebuildState
 from shared.errors import RebuilderError
 from shared.limits import SIDE_BY_SIDE, TURN_TIME
-from shared.ports import PipelineRun, RegisteredVersion, Sought, Stored, Write
+from shared.ports import Changes, PipelineRun, RegisteredVersion, Sought, Stored, Write
 from tests.fakes.azure_devops import FakePipeline
 from tests.fakes.azure_ml import FakeAzureML
 from tests.fakes.clock import FakeClock
@@ -192,3 +192,26 @@ def test_what_waits_for_long_keeps_nothing_else_from_being_looked_at(world: Worl
         world.app.repair.run()
         assert world.clock.now() - before < FUNCTION_TIME
     assert len(world.pipeline.runs) == 12
+
+
+def test_a_timer_that_was_kept_waiting_looks_at_one_rebuild_still(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    """Whatever else takes the timer's time: runs are followed, and it ends before the platform ends it."""
+    world.publish()
+    world.work()
+    for run in world.pipeline.runs:
+        world.build(run)
+    changes = world.feed.changes
+
+    def slowly(token: int) -> Changes:
+        world.clock.advance(timedelta(minutes=3))
+        return changes(token)
+
+    world.app.repair.run()  # the change log begins
+    monkeypatch.setattr(world.feed, "changes", slowly)
+    settled = sum(e.is_settled for e in world.rebuild().environments)
+    before = world.clock.now()
+    world.app.repair.run()
+    assert world.clock.now() - before < FUNCTION_TIME
+    assert sum(e.is_settled for e in world.rebuild().environments) > settled

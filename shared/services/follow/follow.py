@@ -88,12 +88,15 @@ class Follow:
             if rebuild and run in {*(mine.id for mine in rebuild.runs), *(e.run for e in rebuild.environments)}:
                 self._look(target, rebuild, until, again=run)
 
-    def all(self) -> None:
-        """Look at every rebuild whose runs are not over, as far as the time reaches; what was seen is recorded.
+    def all(self, until: datetime | None = None) -> None:
+        """Look at every rebuild whose runs are not over, one at least; what was seen is recorded.
 
         One that cannot be looked at holds up no other.
+
+        Args:
+            until: when to leave the rest to the next time; None for three minutes from now.
         """
-        until = self._clock.now() + TURN_TIME
+        until = until or self._clock.now() + TURN_TIME
         following = [(target, rebuild) for target in self._targets for rebuild in self._ledger.following(target.name)]
         for number, (target, rebuild_id) in enumerate(_drawn(following, until)):
             try:

@@ -126,6 +126,12 @@ def test_push_to_a_protected_branch_changes_nothing(world: RepositoryWorld) -> N
     assert world.repository.tip() == base
 
 
+def test_a_refusal_by_policy_names_the_ways_out(stand_repository: StandRepository) -> None:
+    stand_repository.protect()
+    with pytest.raises(RejectedByPolicy, match=r"TF402455: .*Bypass policies when pushing\), or set `deliver: report`"):
+        stand_repository.repository.push(stand_repository.repository.tip(), MESSAGE, {REQUIREMENTS: b"ours\n"})
+
+
 def test_a_commit_is_by_whom_the_target_names(
     organization: Organization, azure_devops: AzureDevOpsOrganizations, target: Target
 ) -> None:

@@ -430,6 +430,7 @@ NOT_LIVE: dict[str, dict[str, str]] = {
     "test_repository": {
         "test_push_to_a_protected_branch_changes_nothing": "test_pushes asks it of the protected branch",
         "test_a_commit_is_by_whom_the_target_names": "test_pushes asks it",
+        "test_a_refusal_by_policy_names_the_ways_out": "test_pushes asks it of the protected branch",
         "test_a_push_whose_answer_is_lost_is_found_by_its_message": _LOSES,
         "test_all_commits_are_listed_however_many_there_are": "needs more than five hundred commits",
         "test_a_long_listing_costs_a_few_calls_for_each_file": "counts what the adapter does, and not the service",

@@ -28,7 +28,15 @@ from shared.adapters.azure_devops.guard import LAST
 from shared.adapters.zips import BROKEN, is_usual
 from shared.domain.inventory.catalog import Link, Listing
 from shared.domain.targets import Target
-from shared.errors import AccessDenied, BranchMoved, NotThere, Permanent, RebuilderError, ServiceUnavailable
+from shared.errors import (
+    AccessDenied,
+    BranchMoved,
+    NotThere,
+    Permanent,
+    RebuilderError,
+    RejectedByPolicy,
+    ServiceUnavailable,
+)
 from shared.limits import BLOBS_PER_REQUEST, COMMIT_PAGES, COMMITS_PER_REQUEST, UNPACKED_BYTES
 from shared.ports import Commit
 
@@ -114,6 +122,11 @@ class AzureRepository:
             with translated(f"pushing to {self._target.branch} of {self._target.repository}"):
                 answer = client(self._connection, "git").create_push(push, **self._where)
                 return str(answer.commits[0].commit_id)
+        except RejectedByPolicy as problem:
+            raise RejectedByPolicy(
+                f"{problem} Either let the app's identity do so (Repos, Branches, Branch security: Bypass policies "
+                "when pushing), or set `deliver: report` in rebuilder.yml, and a person commits what the plan shows."
+            ) from problem
         except RebuilderError as problem:
             # Whatever a 409 says: the branch was not as the push named it, so it is looked at again.
             if LAST.status == HTTPStatus.CONFLICT:

@@ -208,7 +208,10 @@ class Feed(Protocol):
         ...
 
     def metadata_many(self, versions: Iterable[PackageVersion]) -> Sequence[Metadata | RebuilderError | None]:
-        """Return what `metadata` returns of each of many versions, in their order, or why it is not known."""
+        """Return what `metadata` returns of each of many versions, in their order, or why it is not known.
+
+        What one cannot be answered for says nothing of the others; but of a service that is away few are asked for.
+        """
         ...
 
     def published(self) -> frozenset[PackageName]:

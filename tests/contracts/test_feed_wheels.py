@@ -8,6 +8,7 @@ from local.azure_devops.server import Organization
 from local.faults import Fault
 from shared.domain.feed_facts import Metadata
 from shared.domain.names import package_name
+from shared.limits import SIDE_BY_SIDE
 from tests.contracts.worlds import StandFeed
 
 OURS = package_name("our-package")
@@ -76,3 +77,23 @@ def test_what_prevents_one_version_among_many_stops_no_other(organization: Organ
     organization.faults.set("download", Fault.FORBIDDEN)
     told = stand_feed.feed.metadata_many(asked)
     assert sorted(type(answer).__name__ for answer in told) == ["AccessDenied"] * 2 + ["Metadata"] * 4
+
+
+def test_of_a_feed_that_is_away_few_versions_are_asked_for(organization: Organization, stand_feed: StandFeed) -> None:
+    asked = [(package_name(f"our-{number}"), version) for number in range(100) for version in ("1.0", "2.0")]
+    organization.faults.set("index", Fault.UNAVAILABLE, times=1000)
+    before = organization.faults.calls.get("index", 0)
+    told = stand_feed.feed.metadata_many(asked)
+    assert {type(answer).__name__ for answer in told} == {"ServiceUnavailable"}
+    assert organization.faults.calls["index"] - before < 2 * SIDE_BY_SIDE
+
+
+def test_one_wheel_that_cannot_be_had_keeps_no_other_from_being_read(
+    organization: Organization, stand_feed: StandFeed
+) -> None:
+    asked = [(OURS, version) for version in ("1.0", "2.0", "3.0")]
+    for package, version in asked:
+        stand_feed.publish(package, version)
+    organization.faults.set("download", Fault.UNAVAILABLE)
+    told = stand_feed.feed.metadata_many(asked)
+    assert [type(answer).__name__ for answer in told] == ["ServiceUnavailable", "Metadata", "Metadata"]

@@ -5,6 +5,7 @@ import pytest
 from shared.domain.states import ReleaseState
 from shared.errors import AccessDenied, Permanent, ServiceUnavailable
 from shared.ledger_entries import plan_key
+from shared.limits import METADATA_PER_CALL
 from tests.services.world import RULES, World, environment
 
 CALLS = ("files", "metadata", "published")
@@ -208,3 +209,16 @@ class TestFeedsThatCannotTell:
         world.work()
 
         assert world.known().state is ReleaseState.PLANNED
+
+    def test_a_feed_that_is_away_is_not_asked_for_all_that_is_pinned(self) -> None:
+        packages = [f"our-{number:03}" for number in range(3 * METADATA_PER_CALL)]
+        world = World(only("our-package==1.0\n" + "".join(f"{name}==1.0\n" for name in packages)))
+        for name in packages:
+            world.feed.publish(name, "1.0")
+        world.feed.fail("metadata", "before", ServiceUnavailable("away"), times=1000)
+        world.publish()
+        world.work()
+
+        assert world.known().state is ReleaseState.PLANNED
+        assert world.feed.calls.count("metadata") <= METADATA_PER_CALL + 1  # and the release itself
+        assert [warning for warning in warnings(world) if "what versions require: away" in warning]

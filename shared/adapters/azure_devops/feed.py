@@ -25,8 +25,8 @@ from shared.domain.feed_facts import FeedFile, Metadata, is_file_of, metadata_of
 from shared.domain.names import PackageName
 from shared.domain.provenance import Upstream
 from shared.domain.releases import FeedName, version_of
-from shared.errors import AccessDenied, InvalidVersion, Permanent, RebuilderError, ServiceUnavailable
-from shared.limits import CHANGES_PER_REQUEST, PACKAGE_PAGES, PACKAGES_PER_REQUEST
+from shared.errors import AccessDenied, InvalidVersion, Permanent, RebuilderError, ServiceUnavailable, Transient
+from shared.limits import CHANGES_PER_REQUEST, PACKAGE_PAGES, PACKAGES_PER_REQUEST, SIDE_BY_SIDE
 from shared.log import alert, event
 from shared.ports import Change, Changes, FeedVersion, PackageVersion
 
@@ -125,29 +125,36 @@ class AzureFeed:
         return self._metadata(self._links(package), package, version)
 
     def metadata_many(self, versions: Iterable[PackageVersion]) -> Sequence[Metadata | RebuilderError | None]:
-        """Read them package by package, several side by side: the index has one page for all versions of a package."""
+        """Read them package by package, several side by side: the index has one page for all versions of a package.
+
+        Once as much was asked for in vain as is asked for side by side, the service is away: it is asked no more.
+        """
         wanted = list(versions)
         by_package: defaultdict[PackageName, list[str]] = defaultdict(list)
         for package, version in wanted:
             by_package[package].append(version)
         found: dict[PackageVersion, Metadata | RebuilderError | None] = {}
-        for told in self._side_by_side.map(self._metadata_of, by_package.items()):
-            found |= told
-        return [found[place] for place in wanted]
+        in_vain: list[Transient] = []
 
-    def _metadata_of(
-        self, wanted: tuple[PackageName, list[str]]
-    ) -> dict[PackageVersion, Metadata | RebuilderError | None]:
-        package, versions = wanted
-        found: dict[PackageVersion, Metadata | RebuilderError | None] = {}
-        page = None
-        for version in versions:
-            try:
-                page = self._links(package) if page is None else page
-                found[package, version] = self._metadata(page, package, version)
-            except RebuilderError as problem:
-                found[package, version] = problem
-        return found
+        def ask(item: tuple[PackageName, list[str]]) -> None:
+            package, versions = item
+            page = None
+            for version in versions:
+                if len(in_vain) >= SIDE_BY_SIDE:
+                    return
+                try:
+                    page = self._links(package) if page is None else page
+                    found[package, version] = self._metadata(page, package, version)
+                except Transient as problem:
+                    found[package, version] = problem
+                    in_vain.append(problem)
+                    if page is None:
+                        return
+                except RebuilderError as problem:
+                    found[package, version] = problem
+
+        self._side_by_side.map(ask, by_package.items())
+        return [found[place] if place in found else in_vain[0] for place in wanted]
 
     def _metadata(self, page: Iterable[Link], package: PackageName, version: str) -> Metadata | None:
         wheel = next((link for link in _files_of(page, package, version) if link.file.is_wheel), None)

@@ -157,6 +157,8 @@ class FactsLoader:
                     gaps.add(feed, "what versions require", answer)
             self._ledger.create_many(told)
             found |= told
+            if all(isinstance(answer, Transient) for answer in answers):
+                break  # the feed is away, and each question would wait for it
         return found
 
     def _pinned(

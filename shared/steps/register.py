@@ -12,7 +12,7 @@ from shared.domain.records.pipeline_contract import COMMIT_TAG, PACKAGE_TAG, REB
 from shared.domain.targets import Workspace
 from shared.limits import AZURE_CLI_SECONDS
 from shared.steps.commands import say
-from shared.steps.job_state import Job, Registered, StepFailed, Work, yaml_file
+from shared.steps.job_state import Job, Registered, StepFailed, Work, context_folder, yaml_file
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -77,7 +77,7 @@ def _register(job: Job, workspace: Workspace, name: str, tags: dict[str, str]) -
                 return Registered(str(workspace), earlier)
             environment = load_environment(yaml_file(job))
             chosen = environment.version
-            _check_version(known.get(str(chosen)), environment, job)
+            _check_version(known.get(str(chosen)), job)
             environment.tags = {**(environment.tags or {}), **tags}
             try:
                 # Progress stays on: without it a failing upload hangs.
@@ -140,14 +140,18 @@ def registered_before(known: Mapping[str, Any], job: Job, name: str, workspace: 
     return None
 
 
-def _check_version(there: Any, environment: Any, job: Job) -> None:
+def _check_version(there: Any, job: Job) -> None:
     """Refuse a version that the YAML states and Azure ML holds with another context, before that is uploaded.
 
-    The address of a context holds its hash, as the SDK has worked it out while it loaded the YAML.
+    The address of a context holds its hash (azure-ai-ml 1.35, `_upload_to_datastore`).
     """
-    held = (there.build.path if there.build else "") if there else None
-    if held is not None and str(environment._upload_hash) not in (held or ""):
-        raise StepFailed(f"{_TAKEN.format(environment.version)}: raise `version` in {job.environment}")
+    if there is None:
+        return
+    from azure.ai.ml._utils._asset_utils import get_ignore_file, get_object_hash
+
+    context = context_folder(job)
+    if get_object_hash(context, get_ignore_file(context)) not in ((there.build and there.build.path) or ""):
+        raise StepFailed(f"{_TAKEN.format(there.version)}: raise `version` in {job.environment}")
 
 
 def _client(workspace: Workspace) -> "MLClient":

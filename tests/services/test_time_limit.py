@@ -215,3 +215,15 @@ def test_a_timer_that_was_kept_waiting_looks_at_one_rebuild_still(
     world.app.repair.run()
     assert world.clock.now() - before < FUNCTION_TIME
     assert sum(e.is_settled for e in world.rebuild().environments) > settled
+
+
+def test_each_run_that_waits_is_told_of_once_however_many_looks_it_takes(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.pipeline.hold("approval")
+    world.publish()
+    world.work()
+    for _ in range(40):
+        world.app.repair.run()
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("run_waits")]
+    assert len(told) == len(world.pipeline.runs) == 12

@@ -280,6 +280,15 @@ def test_the_same_content_again_is_the_same_version_with_new_tags(working: Stand
     assert "(the same content as before, with new tags)" in said
 
 
+def test_a_stated_version_is_taken_again_with_the_same_content(working: Stand) -> None:
+    working.azure_ml.environments[WORKSPACE]["versioned"].clear()  # whoever took it before is gone
+
+    first, second = rerun(working, "versioned", "1.1"), rerun(working, "versioned", "1.1")
+
+    assert [(row["state"], row["registered_version"]) for row in (first, second)] == [("registered", "6")] * 2
+    assert first["run"] != second["run"]
+
+
 def test_a_run_that_the_service_refuses_fails_the_rebuild_with_the_reason_in_one_line(
     working: Stand, tmp_path: Path
 ) -> None:
@@ -311,20 +320,20 @@ def refused_rerun(stand: Stand) -> str:
     return why
 
 
-def rerun(stand: Stand) -> dict[str, Any]:
-    """Rebuild the environment `docker` once more; returns what became of it, in whichever rebuild that is."""
+def rerun(stand: Stand, name: str = "docker", version: str = "1.2") -> dict[str, Any]:
+    """Rebuild an environment once more; returns what became of it, in whichever rebuild that is."""
 
-    def docker() -> dict[str, Any]:
-        return environments(state_of(stand, "my-tool", "1.2") or {})["docker"]
+    def now() -> dict[str, Any]:
+        return environments(state_of(stand, "my-tool", version) or {})[name]
 
-    before = docker()["rebuild"]
-    wish = {"name": "my-tool", "version": "1.2", "environments": ["docker/environment.yml"]}
+    before = now()["rebuild"]
+    wish = {"name": "my-tool", "version": version, "environments": [f"{name}/environment.yml"]}
     assert stand.post("/api/rebuilds", wish).status_code == 202
 
     def look() -> dict[str, Any] | None:
-        row = None if stand.agent.is_working else docker()
+        row = None if stand.agent.is_working else now()
         if row is None or row["rebuild"] == before or row["owed"]:
             return None
         return row if row["state"] in ("registered", "failed", "superseded") else None
 
-    return wait_for(look, "docker is rebuilt", seconds=240)
+    return wait_for(look, f"{name} is rebuilt", seconds=240)

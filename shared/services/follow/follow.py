@@ -135,10 +135,11 @@ class Follow:
                 begun = True
                 now_seen, lacking = self._environments(target, rebuild, some, look)
                 seen |= now_seen
+                known = rebuild.environments
                 rebuild = self._recorded(rebuild, self._retries.told(rebuild, seen))
+                for waiting, why in begun_to_wait(known, rebuild.environments).items():
+                    alert("run_waits", target=target.name, rebuild=rebuild.id, run=waiting, why=why)
                 problem = problem or lacking
-        for run, why in begun_to_wait(before, rebuild.environments).items():
-            alert("run_waits", target=target.name, rebuild=rebuild.id, run=run, why=why)
         if problem:
             raise problem
         if not _is_over(rebuild):

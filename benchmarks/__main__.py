@@ -1,6 +1,7 @@
 """`make bench`: what the product costs, and how that grows. Nothing is asserted of seconds: the machine has a say."""
 
 import argparse
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,15 +23,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for the measures")
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md and its picture")
     chosen = parser.parse_args()
-    rows = []
-    for row in _rows(chosen):
-        print(f"{row.what}, {row.environments:,} environments: {row.cost.said} CPU seconds", flush=True)
-        rows.append(row)
-    print(f"\n{table(rows)}\n\n{machine()}\n")
+    if not shutil.which("renovate"):
+        print("Renovate is not installed: there is no row for it", flush=True)
+    rows: list[Row] = []
+    try:
+        for row in _rows(chosen):
+            print(f"{row.what}, {row.environments:,} environments: {row.cost.said} CPU seconds", flush=True)
+            rows.append(row)
+    finally:  # what was measured before something failed is shown all the same
+        print(f"\n{table(rows)}\n\n{machine()}\n", flush=True)
+        if chosen.json:
+            write_json(rows, chosen.json)
     for line in reading.measure():
         print(line, flush=True)
-    if chosen.json:
-        write_json(rows, chosen.json)
     if chosen.docs:
         _renew(rows)
 

@@ -32,10 +32,11 @@ def picture(rows: Iterable[Row]) -> str:
         what: [(row.affected, row.cost.cpu) for row in listed if row.what == what and row.cost.cpu]
         for what in ("release, nothing read before", "the next release", "follow its runs")
     }
+    largest = max((row.environments for row in listed if row.what in by_release), default=0)
     panels = (
         _panel("A process, a tenth is affected", "environments in the repository", by_size),
         f'<g transform="translate({_WIDTH} 0)">'
-        + _panel("In the app, of 10,000 environments", "affected environments", by_release)
+        + _panel(f"In the app, of {largest:,} environments", "affected environments", by_release)
         + "</g>",
     )
     return (
@@ -60,6 +61,10 @@ def _panel(title: str, axis: str, series: Mapping[str, Points]) -> str:
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y:.0f}" x2="{_WIDTH - _RIGHT}" y2="{y:.0f}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{10**decade:g} s</text>')
     parts.append(f'<text x="{(_LEFT + _WIDTH) / 2:.0f}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(axis)}</text>')
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    parts.append(
+        f'<text transform="rotate(-90 12 {middle:.0f})" x="12" y="{middle:.0f}" text-anchor="middle">CPU</text>'
+    )
     for number, (name, points) in enumerate(drawn.items()):
         colour = _COLOURS[number]
         placed = [

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from benchmarks.results import Row
 
 _PROJECT = Path(__file__).parents[1]
 _SED = f"grep -rlZ '{PACKAGE}=={OLD}' . | xargs -0 sed -i 's/{PACKAGE}=={OLD}/{PACKAGE}=={NEW}/'"
-_LIST = f"git init -q . && git add -A && git grep -l '{PACKAGE}=='"
+_LIST = f"git grep -l '{PACKAGE}=='"
 _RENOVATE = {
     "platform": "local",
     "customManagers": [
@@ -40,6 +41,8 @@ def measure(environments: int, seed: int) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "repository"
             repository.write(folder)
+            if what == "git grep -l":
+                subprocess.run(["sh", "-c", "git init -q . && git add -A"], cwd=folder, check=True)
             cost = program(command, folder)
             yield _row(what, repository, folder, cost)
     if renovate := shutil.which("renovate"):
@@ -60,17 +63,18 @@ def _plan(*options: str) -> list[str]:
 
 def _row(what: str, repository: Repository, folder: Path, cost: Cost) -> Row:
     bumped = sum(kind == "bump" for kind in repository.truth.values())
-    right = None
+    right = harmed = None
     if what == "plan":
         decided = {row["path"]: row["decision"] for row in json.loads(cost.output)["environments"]}
         right = sum(decided.get(path) == kind for path, kind in repository.truth.items())
     elif what in ("plan --apply", "grep and sed"):
-        right = repository.right(folder)
+        right, harmed = repository.judged(folder)
     return Row(
         what=what,
         environments=len(repository.truth),
         affected=sum(kind in ("bump", "rebuild") for kind in repository.truth.values()),
         cost=cost,
         right=right,
+        harmed=harmed,
         of=len(repository.truth) if what == "plan" else bumped,
     )

@@ -48,11 +48,19 @@ class Repository:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(raw)
 
-    def right(self, folder: Path) -> int:
-        """Count the environments that were bumped, and whose files are now as they have to be."""
-        wrong = {path for path in self.files if (folder / path).read_bytes() != self.raised.get(path, self.files[path])}
-        bumped = [path for path, kind in self.truth.items() if kind == "bump"]
-        return sum(not any(path.startswith(str(Path(one).parent)) for path in wrong) for one in bumped)
+    def judged(self, folder: Path) -> tuple[int, int]:
+        """Compare a folder with what its files have to be.
+
+        Returns:
+            How many of the environments that have to be bumped are as they have to be, and how many others are not.
+        """
+        wrong = {
+            path.split("/")[0]
+            for path, raw in self.files.items()
+            if (folder / path).read_bytes() != self.raised.get(path, raw)
+        }
+        bumped = {path.split("/")[0] for path, kind in self.truth.items() if kind == "bump"}
+        return len(bumped - wrong), len(wrong - bumped)
 
 
 def make_repository(environments: int, affected: int, seed: int = 1) -> Repository:

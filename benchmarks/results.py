@@ -25,6 +25,7 @@ class Row:
         cost: what it cost.
         right: for how many environments the answer was right; None if it gave none that could be compared.
         of: of how many.
+        harmed: how many other environments were changed, and should not have been.
         requests: by kind.
         read: bytes read from the ledger.
         written: bytes written to it.
@@ -36,6 +37,7 @@ class Row:
     cost: Cost
     right: int | None = None
     of: int | None = None
+    harmed: int | None = None
     requests: Mapping[str, int] = field(default_factory=dict)
     read: int | None = None
     written: int | None = None
@@ -64,16 +66,16 @@ def write_json(rows: Iterable[Row], path: Path) -> None:
 def table(rows: Iterable[Row]) -> str:
     """The rows as a table in Markdown."""
     lines = [
-        "| what | environments | affected | CPU seconds | MB | right | requests |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| what | environments | affected | CPU seconds | MB | right | harmed | requests |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for row in rows:
         memory = f"{row.cost.memory / 1e6:.0f}" if row.cost.memory else ""
         right = "" if row.right is None else f"{row.right:,} of {row.of:,}"
+        harmed = "" if row.harmed is None else f"{row.harmed:,}"
         asked = ", ".join(f"{count:,} {kind}" for kind, count in row.requests.items())
         if row.read is not None and row.written is not None:
             asked += f"; {row.read / 1e6:.1f} MB read, {row.written / 1e6:.1f} MB written"
-        lines.append(
-            f"| {row.what} | {row.environments:,} | {row.affected:,} | {row.cost.said} | {memory} | {right} | {asked} |"
-        )
+        sizes = f"{row.environments:,} | {row.affected:,}"
+        lines.append(f"| {row.what} | {sizes} | {row.cost.said} | {memory} | {right} | {harmed} | {asked} |")
     return "\n".join(lines)

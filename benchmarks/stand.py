@@ -33,12 +33,13 @@ def measure(environments: int, affected: int, seed: int) -> Iterator[Row]:
         with Stand(settings) as stand:
             _publish(stand, OLD)
             stand.fire_timer()
-            current = sum(kind == "current" for kind in repository.truth.values())
-            yield _measured(stand, "on the stand, the first release", NEW, environments, affected)
-            yield _measured(stand, "on the stand, the next", "1.2", environments, affected + current)
+            first = {path for path, kind in repository.truth.items() if kind in ("bump", "rebuild")}
+            then = first | {path for path, kind in repository.truth.items() if kind == "current"}
+            yield _measured(stand, "on the stand, the first release", NEW, environments, first)
+            yield _measured(stand, "on the stand, the next", "1.2", environments, then)
 
 
-def _measured(stand: Stand, what: str, version: str, environments: int, affected: int) -> Row:
+def _measured(stand: Stand, what: str, version: str, environments: int, expected: set[str]) -> Row:
     asked: list[Recorded] = []
     stand.organization.api.recorded = asked
     runs = len(stand.organization.pipelines.builds)
@@ -52,8 +53,17 @@ def _measured(stand: Stand, what: str, version: str, environments: int, affected
     stand.organization.api.recorded = None
     kinds = Counter(one.operation for one in asked)
     new = stand.organization.pipelines.builds[runs:]
-    rebuilt = sum(build.parameters["environments"].count("environment.yml") for build in new)
-    return Row(what, environments, affected, Cost(None, wall), rebuilt, affected, dict(kinds.most_common()))
+    rebuilt = {item.split(":")[1] for build in new for item in build.parameters["environments"].split(",")}
+    return Row(
+        what,
+        environments,
+        len(expected),
+        Cost(None, wall),
+        right=len(rebuilt & expected),
+        of=len(expected),
+        harmed=len(rebuilt - expected),
+        requests=dict(kinds.most_common()),
+    )
 
 
 def _publish(stand: Stand, version: str) -> None:

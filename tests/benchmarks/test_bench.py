@@ -30,6 +30,19 @@ def test_a_repository_is_affected_as_far_as_it_was_asked_to_be() -> None:
     assert set(kinds) == {"bump", "rebuild", "current", "unaffected"}
 
 
+def test_what_is_changed_and_should_not_be_is_counted(tmp_path: Path) -> None:
+    repository = make_repository(50, 20, seed=3)
+    repository.write(tmp_path)
+    bumped = sum(kind == "bump" for kind in repository.truth.values())
+    assert repository.judged(tmp_path) == (0, 0)
+    for path, raw in repository.raised.items():
+        (tmp_path / path).write_bytes(raw)
+    assert repository.judged(tmp_path) == (bumped, 0)
+    for path in repository.truth:
+        (tmp_path / path).write_bytes(b"spoiled")
+    assert repository.judged(tmp_path) == (0, 50 - bumped)
+
+
 def test_the_product_agrees_with_the_truth_and_a_line_of_shell_does_not(rows: list[Row]) -> None:
     right = {row.what: (row.right, row.of) for row in rows if row.of}
     assert right["plan"] == (100, 100)
@@ -39,6 +52,10 @@ def test_the_product_agrees_with_the_truth_and_a_line_of_shell_does_not(rows: li
     assert found is not None
     assert of is not None
     assert 0 < found < of
+    harmed = {row.what: row.harmed for row in rows if row.harmed is not None}
+    assert harmed["plan --apply"] == 0
+    assert harmed["grep and sed"] is not None
+    assert harmed["grep and sed"] > 0
 
 
 def test_a_release_in_one_process_is_measured_with_what_it_asks(rows: list[Row]) -> None:
